@@ -1,0 +1,48 @@
+# Needs: make, Python 3.11+ with venv. Everything else comes from wheels, pinned with hashes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-long check bench format clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-dev.lock
+	@touch $@ $(VENV)/.runtime
+
+demo: $(VENV)/.runtime ## two gateways, a simulated axis, documents both ways, evidence checked
+	@$(BIN)/python -m gateway demo
+
+serve: $(VENV)/.runtime ## the sandbox left running, with addresses, keys and first curl lines
+	@$(BIN)/python -m gateway demo --serve
+
+test: $(VENV)/.dev ## the test suite (under 15 minutes on 2 cores)
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: $(VENV)/.dev ## kills at every commit, soak, fuzz, 500 MB; report in build/test-long.txt
+	@mkdir -p build
+	$(BIN)/python -m pytest -m long --timeout=3600 -rA | tee build/test-long.txt
+
+check: $(VENV)/.dev ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev ## benchmarks as ratios to a floor of the same run; tests/bench/results/
+	$(BIN)/python -m tests.bench
+
+format: $(VENV)/.dev ## rewrite the format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove what make made
+	rm -rf $(VENV) build sandbox

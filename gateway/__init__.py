@@ -1,0 +1,1 @@
+"""The edoc gateway. The tour is written here once the house stands."""

@@ -1,0 +1,114 @@
+"""Transfers and recipients: the only file that may say which state follows which.
+
+A transfer is one package on one axis (architecture 5). CHECK constraints, diagrams and tests are
+made from the tables below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from gateway.errors import Broken, Text
+
+
+class TransferState(StrEnum):
+    ACCEPTED = "ACCEPTED"  # promised to the unit; its record waits for the sealer
+    SEALED = "SEALED"  # its record has an entry; due for delivery
+    SENDING = "SENDING"  # an attempt is recorded; bytes may be leaving
+    ON_AXIS = "ON_AXIS"  # the axis has it
+    DEFERRED = "DEFERRED"  # not now; a next attempt is due
+    REFUSED = "REFUSED"  # the axis said never
+    UNCERTAIN = "UNCERTAIN"  # no verdict; the same bytes again after `uncertain.wait`
+    HELD = "HELD"  # a person must decide; `hold_cause` says why
+    EXPIRED = "EXPIRED"  # its lifetime ended without doubt
+    WITHDRAWN = "WITHDRAWN"  # taken back before any attempt can have delivered
+    REROUTED = "REROUTED"  # replaced by a transfer on another axis
+
+
+T = TransferState
+TRANSFER_TRANSITIONS: Mapping[TransferState, frozenset[TransferState]] = MappingProxyType(
+    {
+        T.ACCEPTED: frozenset({T.SEALED, T.HELD, T.WITHDRAWN}),
+        T.SEALED: frozenset({T.SENDING, T.HELD, T.EXPIRED, T.WITHDRAWN, T.REROUTED}),
+        T.SENDING: frozenset({T.ON_AXIS, T.DEFERRED, T.REFUSED, T.UNCERTAIN}),
+        T.DEFERRED: frozenset({T.SENDING, T.ON_AXIS, T.HELD, T.EXPIRED, T.WITHDRAWN, T.REROUTED}),
+        T.UNCERTAIN: frozenset({T.ON_AXIS, T.SENDING, T.HELD}),
+        T.HELD: frozenset({T.ACCEPTED, T.SEALED, T.ON_AXIS, T.EXPIRED, T.WITHDRAWN, T.REROUTED}),
+        T.EXPIRED: frozenset({T.ON_AXIS}),
+        T.REFUSED: frozenset({T.ON_AXIS}),
+        T.ON_AXIS: frozenset(),
+        T.WITHDRAWN: frozenset(),
+        T.REROUTED: frozenset(),
+    }
+)
+CLAIMABLE = (T.SEALED, T.DEFERRED, T.UNCERTAIN)
+
+
+def step(old: TransferState, new: TransferState) -> TransferState:
+    """The new state, or Broken when the table does not allow it."""
+    if new not in TRANSFER_TRANSITIONS[old]:
+        raise Broken(
+            Text(f"Chuyển trạng thái không hợp lệ: {old} → {new}", f"illegal step: {old} -> {new}"),
+            code="transfer.illegal_step",
+        )
+    return new
+
+
+class RecipientState(StrEnum):
+    PENDING = "PENDING"
+    ON_AXIS = "ON_AXIS"
+    ARRIVED = "ARRIVED"  # 01
+    REJECTED = "REJECTED"  # 02
+    ACCEPTED = "ACCEPTED"  # 03
+    ASSIGNED = "ASSIGNED"  # 04
+    PROCESSING = "PROCESSING"  # 05
+    FINISHED = "FINISHED"  # 06
+    TAKE_BACK_AGREED = "TAKE_BACK_AGREED"  # 15
+    TAKE_BACK_REFUSED = "TAKE_BACK_REFUSED"  # 16
+    NOT_DELIVERED = "NOT_DELIVERED"
+    RECALLED = "RECALLED"
+    NO_ANSWER = "NO_ANSWER"
+
+
+R = RecipientState
+STATE_OF_CODE: Mapping[str, RecipientState] = MappingProxyType(
+    {
+        "01": R.ARRIVED,
+        "02": R.REJECTED,
+        "03": R.ACCEPTED,
+        "04": R.ASSIGNED,
+        "05": R.PROCESSING,
+        "06": R.FINISHED,
+        "15": R.TAKE_BACK_AGREED,
+        "16": R.TAKE_BACK_REFUSED,
+    }
+)
+# How far along the road a state is: statuses are kept in (timestamp, arrival) order and never
+# lower the furthest stage shown. The recall conversation and ends stand outside the ladder.
+STAGE: Mapping[RecipientState, int] = MappingProxyType(
+    {
+        R.PENDING: 0,
+        R.NOT_DELIVERED: 1,
+        R.NO_ANSWER: 1,
+        R.ON_AXIS: 2,
+        R.ARRIVED: 3,
+        R.ACCEPTED: 4,
+        R.ASSIGNED: 5,
+        R.PROCESSING: 6,
+        R.TAKE_BACK_REFUSED: 6,
+        R.TAKE_BACK_AGREED: 7,
+        R.FINISHED: 8,
+        R.REJECTED: 8,
+        R.RECALLED: 9,
+    }
+)
+
+
+def furthest(old: RecipientState, code: str) -> RecipientState:
+    """The state shown after a status `code`; an unknown code never moves it."""
+    new = STATE_OF_CODE.get(code)
+    if new is None or STAGE[new] < STAGE[old]:
+        return old
+    return new

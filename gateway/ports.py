@@ -1,0 +1,175 @@
+"""The seams to strangers. An adapter is whatever passes the contract suite of its port."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO, Protocol
+
+from gateway.model.arrival import Incoming
+from gateway.model.outcome import Outcome
+from gateway.model.package import PackageKind
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Wall clock, aware UTC, microseconds. Never used for leases or due times."""
+
+
+class Entropy(Protocol):
+    def new_id(self) -> str:
+        """A UUID, version 7: sorts by time."""
+
+    def salt(self) -> str:
+        """128 random bits, hex."""
+
+    def fraction(self) -> float:
+        """Uniform in [0, 1): jitter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One attempt's cargo. `chunks()` gives the stored bytes afresh, in pieces of about 256 KiB.
+
+    `still_mine()` is asked before the last chunk: False = the lease is lost, stop (Deferred).
+    """
+
+    transfer_id: str
+    kind: PackageKind
+    sender: str
+    receivers: tuple[str, ...]
+    sha256: str
+    size: int
+    chunks: Callable[[], AsyncIterator[bytes]]
+    still_mine: Callable[[], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingItem:
+    """One line of an axis' list of waiting packages. Ids are opaque; text is theirs."""
+
+    axis_doc_id: str
+    kind: PackageKind
+    sender: str = ""
+    receiver: str = ""
+    listed_status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list that was read whole. `failure`: why it could not be (then `items` is empty)."""
+
+    items: tuple[WaitingItem, ...] = ()
+    failure: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """`failure` None: every byte was written to the sink and the transport said it was whole."""
+
+    size: int = 0
+    failure: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentItem:
+    receiver: str
+    remote_ref: str
+    receiver_ref: str
+    send_status: str
+    receive_status: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AxisCapabilities:
+    """What the axis can do. `repeat`: what to do with the same bytes after doubt (again|never)."""
+
+    kinds: tuple[PackageKind, ...] = (PackageKind.DOCUMENT, PackageKind.STATUS)
+    collects: bool = True
+    follows_up: bool = False
+    acknowledge_reports_arrival: bool = False
+    repeat: str = "again"
+
+
+class Axis(Protocol):
+    """One axis, we being its client. Never raises for anything a remote does to us."""
+
+    name: str
+    capabilities: AxisCapabilities
+
+    async def submit(self, parcel: Parcel, deadline_seconds: float) -> Outcome:
+        """Send one package. Returns within `deadline_seconds`, whatever the remote does."""
+
+    async def list_waiting(self, kind: PackageKind, deadline_seconds: float) -> Listing:
+        """What waits for us. An unreadable list is a failure, never an empty one."""
+
+    async def fetch(self, item: WaitingItem, sink: BinaryIO, deadline_seconds: float) -> Fetched:
+        """Write the package's bytes to `sink` (rewound and truncated before each inner try)."""
+
+    async def acknowledge(self, axis_doc_id: str, deadline_seconds: float) -> Outcome:
+        """Tell the axis that we have it for good. Repeating is harmless."""
+
+    async def follow_up(self, remote_ref: str, deadline_seconds: float) -> Sequence[SentItem]:
+        """What became of a package we sent; () when the axis cannot say."""
+
+    async def close(self) -> None: ...
+
+
+class Intake(Protocol):
+    """Implemented by `inbound.receive`: raw bytes are durable and recorded when it returns."""
+
+    async def receive(self, incoming: Incoming) -> str:
+        """The arrival's id; the same (axis, axis_doc_id) again gives the first id again."""
+
+
+class KeyHolder(Protocol):
+    """Holds one private key. `sign` blocks: callers use a thread."""
+
+    key_id: str
+    algorithm: str  # signing.RSA_SHA256 | signing.ECDSA_SHA256 (the XML-DSig URIs)
+    certificate: bytes  # DER
+
+    def sign(self, message: bytes) -> bytes:
+        """RSA: PKCS#1 v1.5 over SHA-256. ECDSA: r||s, 32 bytes each, as XML-DSig wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StampReply:
+    """A token that was checked against the request: imprint, nonce, signature, certificate."""
+
+    token: bytes
+    gen_time: datetime
+    policy: str
+    serial: str
+    authority: str
+
+
+class TimestampAuthority(Protocol):
+    name: str
+
+    async def stamp(self, digest: bytes, deadline_seconds: float) -> StampReply:
+        """Stamp a SHA-256 digest. Raises Unavailable (no answer) or Untrusted (a bad answer)."""
+
+    async def close(self) -> None: ...
+
+
+class BlobStore(Protocol):
+    """Content-addressed bytes. All calls block: callers use a thread."""
+
+    def spool(self) -> BinaryIO:
+        """A private, unlinked file on the same disk: gone with the process."""
+
+    def keep(self, spooled: BinaryIO, sha256: str) -> None:
+        """Make a spooled file durable under its digest; keeping it twice is harmless."""
+
+    def keep_bytes(self, data: bytes, sha256: str) -> None: ...
+
+    def open(self, sha256: str) -> BinaryIO:
+        """Raises Broken (`blob.missing`) when it is not there."""
+
+    def delete(self, sha256: str) -> None: ...
+
+    def digests(self) -> Sequence[tuple[str, float]]:
+        """Every stored digest with the age of its file in seconds (for the sweep)."""

@@ -19,12 +19,14 @@ class Deferred:
     """Certainly not delivered, and worth another try. `alarm`: a person should look (401, 403).
 
     `code` is ours and stable (`connect.refused`, `http.503`, `vxp.-1`); `detail` is the remote's
-    words, shortened to 300 characters, without secrets.
+    words, shortened to 300 characters, without secrets. `unlisted`: a protocol answer that stands
+    on neither list of the axis' profile; three equal ones hold the transfer (architecture 4).
     """
 
     code: str
     detail: str = ""
     alarm: bool = False
+    unlisted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

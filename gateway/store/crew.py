@@ -1,0 +1,215 @@
+"""Threads that work for the event loop: jobs go in, results come back when they are durable.
+
+Comes in: store functions as jobs, from any event loop or plain thread. Goes out: their values or
+errors, one wake-up of a loop for each batch. Fails: Unavailable once closed. A worker's death
+fails every waiter and ends the process (architecture 6): a store that silently stopped writing
+would leave all callers waiting for ever. Never: knows SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any, Protocol
+
+from gateway import errors
+from gateway.store.session import Tx
+
+Fn = Callable[[Tx], Any]
+OnFatal = Callable[[BaseException | None], None]
+
+
+def end_process(cause: BaseException | None) -> None:
+    """Exit with 70 (Broken, architecture 9) at once: nothing may be promised any more."""
+    if cause is not None:
+        traceback.print_exception(cause)
+    sys.stderr.flush()
+    os._exit(70)
+
+
+class Job:
+    """One store function on its way. As a context manager it keeps what its function raised:
+    the error belongs to the caller, and the neighbours in the same commit live on.
+    """
+
+    __slots__ = ("_done", "_loop", "_waiter", "error", "fn", "value")
+
+    def __init__(self, fn: Fn, waiter: asyncio.Future[Any] | None = None) -> None:
+        self.fn = fn
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self._waiter = waiter
+        self._loop = None if waiter is None else waiter.get_loop()
+        self._done = threading.Event() if waiter is None else None
+
+    def __enter__(self) -> None:
+        self.value = self.error = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> bool:
+        self.error = error
+        return True
+
+    def abandoned(self) -> bool:
+        """The caller was cancelled; what nobody waits for need not be run."""
+        return self._waiter is not None and self._waiter.cancelled()
+
+    def settle(self) -> None:
+        """Give the result to the waiter; in its event loop's thread if it has one."""
+        waiter = self._waiter
+        if waiter is None:
+            if self._done is not None:
+                self._done.set()
+        elif waiter.done():
+            pass  # cancelled meanwhile: unknown to its caller
+        elif self.error is None:
+            waiter.set_result(self.value)
+        elif isinstance(self.error, StopIteration):
+            # a Future cannot carry it
+            waiter.set_exception(RuntimeError("a store function raised StopIteration"))
+        else:
+            waiter.set_exception(self.error)
+
+    def wait(self) -> Any:
+        """For callers without a loop."""
+        if self._done is not None:
+            self._done.wait()
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        return self._loop
+
+
+def _settle_all(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        job.settle()
+
+
+def hand_out(jobs: Sequence[Job]) -> None:
+    """One call into each event loop, however many of the jobs are its own."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+    for job in jobs:
+        if job.loop is None:
+            job.settle()
+        else:
+            by_loop.setdefault(job.loop, []).append(job)
+    for loop, its_jobs in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle_all, its_jobs)
+
+
+class Server(Protocol):
+    """What one thread does with what it took. Leaves a value or an error in every job."""
+
+    def serve(self, jobs: Sequence[Job]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Crew:
+    """One thread for each server; `batch` = how many queued jobs one server takes at once."""
+
+    def __init__(
+        self, name: str, servers: Sequence[Server], *, batch: int, on_fatal: OnFatal
+    ) -> None:
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._gate = threading.Lock()
+        self._open = True
+        self._batch = batch
+        self._on_fatal = on_fatal
+        self._threads = [
+            threading.Thread(
+                target=self._work, args=(server,), name=f"store-{name}-{n}", daemon=True
+            )
+            for n, server in enumerate(servers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def run(self, fn: Fn) -> Any:
+        waiter = asyncio.get_running_loop().create_future()
+        self._put(Job(fn, waiter))
+        return await waiter
+
+    def run_sync(self, fn: Fn) -> Any:
+        job = Job(fn)
+        self._put(job)
+        return job.wait()
+
+    def close(self) -> None:
+        """Finish what is queued, then stop. Blocks; repeating is harmless."""
+        with self._gate:
+            if self._open:
+                self._open = False
+                self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _put(self, job: Job) -> None:
+        with self._gate:  # so that nothing enters behind the last look of a dying thread
+            if not self._open:
+                raise errors.Unavailable(
+                    errors.Text("Kho dữ liệu đã đóng", "the store is closed"), code="store.closed"
+                )
+            self._queue.put(job)
+
+    def _take(self) -> list[Job]:
+        """What is queued, at most one batch, waiting for the first; empty = stop."""
+        job = self._queue.get()
+        jobs: list[Job] = []
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == self._batch:
+                return jobs
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                return jobs
+        self._queue.put(None)  # it is the last one for ever: leave it to the other threads, or us
+        return jobs
+
+    def _work(self, server: Server) -> None:
+        jobs: list[Job] = []
+        stopped = False
+        try:
+            while jobs := self._take():
+                server.serve(jobs)
+                hand_out(jobs)
+            stopped = True
+        finally:
+            if stopped:
+                server.close()
+            else:
+                self._die(jobs, sys.exc_info()[1])
+
+    def _die(self, in_hand: list[Job], cause: BaseException | None) -> None:
+        with self._gate:
+            self._open = False
+        lost = list(in_hand)
+        with contextlib.suppress(Empty):
+            while True:
+                job = self._queue.get_nowait()
+                if job is not None:
+                    lost.append(job)
+        self._queue.put(None)
+        for job in lost:
+            job.error = errors.Broken(
+                errors.Text(
+                    "Luồng ghi dữ liệu đã chết; tiến trình dừng",
+                    "the store's thread died; the process ends",
+                ),
+                code="store.dead",
+            )
+        hand_out(lost)
+        self._on_fatal(cause)

@@ -1,0 +1,112 @@
+"""The `Tx` that both executors hand to store functions; what differs comes as a `Driver`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import Executable
+
+from gateway import errors
+from gateway.store.plans import Plans
+from gateway.store.session import Params, Row, Rows
+
+
+class Cursor(Protocol):
+    """What sqlite3 and psycopg cursors have in common (PEP 249)."""
+
+    @property
+    def description(self) -> Any: ...
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def execute(self, query: Any, params: Any = ..., /) -> Any: ...
+
+    def executemany(self, query: Any, params_seq: Any, /) -> Any: ...
+
+    def fetchall(self) -> list[Row]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """`foreign`: the root of the driver's exceptions; `mapped` turns one into a family of ours."""
+
+    dialect: str
+    plans: Plans
+    foreign: type[Exception]
+    mapped: Callable[[Exception], errors.GatewayError]
+
+
+def _over() -> errors.Broken:
+    return errors.Broken(
+        errors.Text("Giao dịch đã kết thúc", "the transaction is over"), code="store.tx_over"
+    )
+
+
+class DriverTx:
+    """`session.Tx` over one cursor. Used by one thread, for one run of one function."""
+
+    __slots__ = ("_clock", "_cursor", "_driver", "_now", "channels", "error")
+
+    def __init__(self, cursor: Cursor, driver: Driver, clock: Callable[[Cursor], datetime]) -> None:
+        self._cursor = cursor
+        self._driver = driver
+        self._clock = clock
+        self._now: datetime | None = None
+        self.channels: set[str] = set()
+        self.error: Exception | None = None
+
+    @property
+    def dialect(self) -> str:
+        return self._driver.dialect
+
+    def execute(self, stmt: Executable, params: Params | Sequence[Params] | None = None) -> Rows:
+        if self.error is not None:
+            raise self.error
+        cursor = self._cursor
+        plans = self._driver.plans
+        try:
+            if params is None or isinstance(params, Mapping):
+                plan, text, values = plans.one(stmt, params)
+                cursor.execute(text, values)
+                if cursor.description is None:
+                    return Rows([], cursor.rowcount)
+                rows = cursor.fetchall()
+                if plan.convert is not None:
+                    rows = plan.convert(rows)
+                return Rows(rows, len(rows))
+            if not params:
+                return Rows([], 0)
+            cursor.executemany(*plans.many(stmt, params))
+            return Rows([], cursor.rowcount)
+        except self._driver.foreign as exc:
+            self.error = self._driver.mapped(exc)
+            raise self.error from exc
+
+    def scalars(self, stmt: Executable, params: Params | None = None) -> list[Any]:
+        return self.execute(stmt, params).scalars()
+
+    def now(self) -> datetime:
+        if self._now is None:
+            if self.error is not None:
+                raise self.error
+            try:
+                self._now = self._clock(self._cursor)
+            except self._driver.foreign as exc:
+                self.error = self._driver.mapped(exc)
+                raise self.error from exc
+        return self._now
+
+    def notify(self, channel: str) -> None:
+        self.channels.add(channel)
+
+    def finish(self) -> None:
+        """The function has returned. An error it swallowed is raised here: PostgreSQL would not
+        have gone on, so neither do we. From here on nothing can be executed any more.
+        """
+        failed, self.error = self.error, _over()
+        if failed is not None:
+            raise failed

@@ -1,0 +1,107 @@
+"""Rules with their periods: which of them are in force on a day.
+
+In:     the parsed TOML of conf/rules/*.toml, by file name.
+Out:    a RuleSet.
+Fails:  Misconfigured with every mistake at once, each path `FILE:rule[N].key`.
+Never:  reads files; lets a rule set pass that would let state secrets pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from typing import TypeVar
+
+import msgspec
+
+from gateway.errors import Finding, Misconfigured, Severity, Text
+from gateway.rules.checks import AnyRule, FieldRule, Rule, Secrecy, ValueClass
+from gateway.rules.fields import FIELDS
+
+# UTC+7 all year, without daylight saving (standards 6); QĐ 28/2018 article 14.4
+_VIETNAM = timezone(timedelta(hours=7))
+
+OneRule = TypeVar("OneRule", bound=Rule)
+
+
+def vietnam_day(at: datetime) -> date:
+    """The calendar day in Vietnam on which the aware instant `at` falls."""
+    return at.astimezone(_VIETNAM).date()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All rules of all periods; `on(day)` are those in force."""
+
+    rules: tuple[AnyRule, ...]
+
+    def on(self, day: date) -> RuleSet:
+        return RuleSet(tuple(rule for rule in self.rules if rule.in_force(day)))
+
+    def of(self, kind: type[OneRule]) -> tuple[OneRule, ...]:
+        """The rules with one kind of check."""
+        return tuple(rule for rule in self.rules if isinstance(rule, kind))
+
+
+def load_rules(tables: Mapping[str, Mapping[str, object]]) -> RuleSet:
+    """`tables`: for each file its parsed TOML, whose only key is the array `rule`.
+
+    Refused: an unknown key, check or metadata field; a period that ends before it begins;
+    overlapping periods of one id; no open-ended rule on secrecy or on legal value.
+    """
+    rules: list[AnyRule] = []
+    findings: list[Finding] = []
+    for name, table in tables.items():
+        findings.extend(_stray_keys(name, table))
+        entries = table.get("rule", [])
+        for number, entry in enumerate(entries if isinstance(entries, list) else [entries]):
+            path = f"{name}:rule[{number}]"
+            try:
+                rule = msgspec.convert(entry, AnyRule)
+            except msgspec.ValidationError as error:
+                detail = str(error)
+                where = detail.rpartition("`$.")[2].rstrip("`") if "`$." in detail else ""
+                findings.append(_mistake(f"{path}.{where}" if where else path, detail))
+                continue
+            findings.extend(_contradictions(path, rule, rules))
+            rules.append(rule)
+    for kind, what in ((Secrecy, "secrecy"), (ValueClass, "legal_value")):
+        if not any(isinstance(rule, kind) and rule.valid_to is None for rule in rules):
+            detail = f'no rule with check = "{what}" that is still in force'
+            findings.append(_mistake("rules", detail))
+    if findings:
+        raise Misconfigured(
+            Text("Tệp quy tắc có lỗi.", "The rule files have mistakes."),
+            code="conf.rules_invalid",
+            findings=tuple(findings),
+        )
+    return RuleSet(tuple(rules))
+
+
+def _stray_keys(name: str, table: Mapping[str, object]) -> Iterator[Finding]:
+    for key in table:
+        if key != "rule":
+            yield _mistake(f"{name}:{key}", f"unknown key `{key}`; a rule file holds [[rule]] only")
+
+
+def _contradictions(path: str, rule: AnyRule, earlier: list[AnyRule]) -> Iterator[Finding]:
+    if rule.valid_to is not None and rule.valid_to < rule.valid_from:
+        yield _mistake(f"{path}.valid_to", "the period ends before it begins")
+    for other in earlier:
+        if other.id == rule.id and _overlap(other, rule):
+            yield _mistake(f"{path}.id", f"two rules `{rule.id}` are in force at the same time")
+    if isinstance(rule, FieldRule):
+        for field in rule.fields:
+            if field not in FIELDS:
+                yield _mistake(f"{path}.fields", f"the metadata has no field `{field}`")
+
+
+def _overlap(one: Rule, two: Rule) -> bool:
+    one_ends, two_ends = one.valid_to or date.max, two.valid_to or date.max
+    return one.valid_from <= two_ends and two.valid_from <= one_ends
+
+
+def _mistake(path: str, detail: str) -> Finding:
+    text = Text(f"Quy tắc không hợp lệ: {detail}", f"invalid rule: {detail}")
+    return Finding(path, "conf.rules_invalid", Severity.ERROR, text)

@@ -267,8 +267,11 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReferenceVerdict:
+    """`matched`: the bytes that have this digest (header | carried | inner), whatever `verdict`."""
+
     uri: str
     verdict: Trust
+    matched: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
+from gateway.errors import Finding
 from gateway.model.package import DocumentHeader
 
 
@@ -53,3 +54,4 @@ class CheckedSubmission:
 
     submission: Submission
     routes: tuple[AxisRoute, ...]
+    findings: tuple[Finding, ...] = ()

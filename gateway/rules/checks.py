@@ -1,349 +1,175 @@
-"""The kinds of check that rule data may name: what each one means, nothing about which law.
+"""The questions that corridors and doors ask the law.
 
-In:     a Judged (header, file names, instant), one rule of conf/rules/*.toml.
-Out:    hits: the path where the rule is broken, and what its text may quote.
-Fails:  msgspec.ValidationError while loading; never while judging.
-Never:  quotes the document: a text names paths, limits and codes only.
-
-Each class is one word for the key `check` of a rule; its fields are the keys that the rule takes
-besides those of Rule. A key that a check does not know is refused.
+In:     a Submission, or a package's header, files and extras; the instant; a RuleSet.
+Out:    every finding at once; the legal value.
+Fails:  never: what is wrong with a document is a finding, not an exception.
+Never:  refuses an arrival for anything but secrecy: what came is kept and shown (architecture 3).
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Literal
+from datetime import datetime
 
-import msgspec
+from gateway.errors import Finding, Severity, Text
+from gateway.model.package import BusinessType, DocumentHeader, Extra, FileFact, normal_text
+from gateway.model.submission import Submission
+from gateway.rules.checks import Hit, Judged, Rule, Secrecy, ValueClass
+from gateway.rules.ruleset import RuleSet, vietnam_day
 
-from gateway.errors import Finding, Rejected, Severity, Text
-from gateway.model.agency import AgencyCode
-from gateway.model.package import DocumentHeader, iso_date, normal_text
-from gateway.rules import fields as metadata
-
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-# XML 1.0, 2.2: the characters that a document may hold; no escape exists for the others
-_NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_NAME_FORBIDDEN = re.compile(r"[/\\\u0000-\u001f\u007f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# The business types that this version can submit; not law, so not rule data.
+BUILT_TYPES = frozenset({BusinessType.NEW})
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What a rule may look at. `day` is the Vietnamese calendar day of the instant `at`."""
+class LegalValue:
+    """What a document is worth in law, as far as it was examined.
 
-    header: DocumentHeader
-    names: tuple[str, ...]
-    at: datetime
-    day: date
-    released_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    path: str
-    quoted: tuple[tuple[str, str], ...] = ()
-
-
-class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every rule has.
-
-    `id` names the rule over time (periods of one id never overlap); `code` is the finding's code;
-    `severity` holds for submissions, `package` for ready-made packages (absent: the same);
-    arrivals are never refused by a rule (architecture 3). `valid_to` is the last day.
+    `value_class`: original | information | invalid (standards 9, article 4). `provisional`: the
+    signatures inside its files were not examined, so the class may still rise.
     """
 
-    id: str
-    code: str
-    article: str
-    vi: str
-    en: str
-    valid_from: date
-    valid_to: date | None = None
-    severity: Severity = Severity.ERROR
-    package: Severity | None = None
-
-    def in_force(self, day: date) -> bool:
-        return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        """Where the rule is broken. Rules that are asked elsewhere (secrecy) have none here."""
-        del judged
-        yield from ()
-
-    def finding(self, hit: Hit, severity: Severity) -> Finding:
-        vi, en = self.vi, self.en
-        for name, value in (("path", hit.path), *hit.quoted):
-            vi, en = vi.replace(f"{{{name}}}", value), en.replace(f"{{{name}}}", value)
-        return Finding(hit.path, self.code, severity, Text(vi, en), self.article)
-
-
-class FieldRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A rule about metadata fields, named as contract 5 names them, `[]` for lists."""
-
-    fields: tuple[str, ...]
-
-    def found(self, judged: Judged) -> Iterator[tuple[str, object]]:
-        for field in self.fields:
-            yield from metadata.read(judged.header, field)
-
-    def texts(self, judged: Judged) -> Iterator[tuple[str, str]]:
-        for path, value in self.found(judged):
-            if isinstance(value, str) and value and not value.isspace():
-                yield path, value
-
-    def dates(self, judged: Judged) -> Iterator[tuple[str, date | None]]:
-        """(path, day) of every date that is there; None when it cannot be read as one."""
-        for path, value in self.texts(judged):
-            yield path, _day(value)
-
-
-class Required(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="required"):
-    """Each field must have a value; a list that the field runs through must have an item."""
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        for field in self.fields:
-            found = tuple(metadata.read(judged.header, field))
-            if not found:
-                yield Hit(metadata.list_of(field) or field)
-            for path, value in found:
-                if value is None or (isinstance(value, str) and not value.strip()):
-                    yield Hit(path)
-
-
-class HasFile(Rule, frozen=True, kw_only=True, tag_field="check", tag="has_file"):
-    """At least one file."""
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        if not judged.names:
-            yield Hit("files")
-
-
-class ReadableDate(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="readable_date"):
-    """A date that is there must be a day of the calendar (edxml-format 8)."""
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        for path, day in self.dates(judged):
-            if day is None or (day.year < 1900 or day.year > 2999):
-                yield Hit(path)
-
-
-class NotFuture(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="not_future"):
-    """A date must not lie after the day of judging (standards 1.3, 1.4)."""
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        for path, day in self.dates(judged):
-            if day is not None and day > judged.day:
-                yield Hit(path, (("day", judged.day.isoformat()),))
-
-
-class MaxLength(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="max_length"):
-    """At most `limit` characters (code points, after NFC and folding of blanks)."""
-
-    limit: int
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        for path, value in self.texts(judged):
-            if len(value) > self.limit and len(normal_text(value)) > self.limit:
-                yield Hit(path, (("limit", str(self.limit)),))
-
-
-class MaxTotal(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="max_total"):
-    """All values of the fields together: at most `limit` characters."""
-
-    limit: int
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        total = sum(len(normal_text(value)) for _, value in self.texts(judged))
-        if total > self.limit:
-            path = metadata.list_of(self.fields[0]) or self.fields[0]
-            yield Hit(path, (("limit", str(self.limit)),))
-
-
-class Between(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="between"):
-    """A number that is there must lie in the range, ends included; no `maximum`: open."""
-
-    minimum: int
-    maximum: int | None = None
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        most = "∞" if self.maximum is None else str(self.maximum)
-        quoted = (("minimum", str(self.minimum)), ("maximum", most))
-        for path, value in self.found(judged):
-            if not isinstance(value, int) or isinstance(value, bool):
-                continue
-            if value < self.minimum or (self.maximum is not None and value > self.maximum):
-                yield Hit(path, quoted)
-
-
-class Listed(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="listed"):
-    """A number that stands on this list is reported: values read, but better not written."""
-
-    values: tuple[int, ...]
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        for path, value in self.found(judged):
-            if value in self.values:
-                yield Hit(path)
-
-
-class AgencyForm(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="agency_code"):
-    """A value that is there must have the form of an agency code (edxml-format 7)."""
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        for path, value in self.texts(judged):
-            if _agency(value) is None:
-                yield Hit(path)
-
-
-class AgencyOnce(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="agency_once"):
-    """No agency twice, whichever of its two written forms is used (standards 1.3, 2.3)."""
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        seen: set[str] = set()
-        for path, value in self.texts(judged):
-            code = _agency(value)
-            key = code.match_key() if code else normal_text(value).upper()
-            if key in seen:
-                yield Hit(path)
-            seen.add(key)
-
-
-class ReleasedAhead(Rule, frozen=True, kw_only=True, tag_field="check", tag="released_ahead"):
-    """`released_at` later than now by more than `from_seconds` and at most `to_seconds`.
-
-    A released instant without an offset is no instant: the rule without `to_seconds` reports it.
-    """
-
-    from_seconds: float
-    to_seconds: float | None = None
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        released = judged.released_at
-        if released is None:
-            return
-        if released.tzinfo is None:
-            if self.to_seconds is None:
-                yield Hit("released_at")
-            return
-        ahead = released - judged.at
-        if ahead > timedelta(seconds=self.from_seconds) and (
-            self.to_seconds is None or ahead <= timedelta(seconds=self.to_seconds)
-        ):
-            yield Hit("released_at")
-
-
-class FileName(Rule, frozen=True, kw_only=True, tag_field="check", tag="file_name"):
-    """A bare file name of at most `limit` bytes in UTF-8 (edxml-format 13).
-
-    No path, no control or direction-changing character, neither `.` nor `..`.
-    """
-
-    limit: int
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        for index, name in enumerate(judged.names):
-            clean = normal_text(name)
-            size = len(clean.encode("utf-8", "surrogatepass"))
-            bad = _NAME_FORBIDDEN.search(name) or _NOT_XML.search(name)
-            if clean in ("", ".", "..") or bad or size > self.limit:
-                yield Hit(f"files[{index}].name", (("limit", str(self.limit)),))
-
-
-class FileNameOnce(Rule, frozen=True, kw_only=True, tag_field="check", tag="file_name_once"):
-    """No file name twice: receivers that save by name would overwrite one with the other."""
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        seen: set[str] = set()
-        for index, name in enumerate(judged.names):
-            key = normal_text(name).casefold()
-            if key in seen:
-                yield Hit(f"files[{index}].name")
-            seen.add(key)
-
-
-class XmlCharacters(Rule, frozen=True, kw_only=True, tag_field="check", tag="xml_characters"):
-    """Every text of the header must be writable in XML 1.0."""
-
-    def hits(self, judged: Judged) -> Iterator[Hit]:
-        if _plain(judged.header):
-            return
-        for field in metadata.TEXT_FIELDS:
-            for path, value in metadata.read(judged.header, field):
-                if value and _NOT_XML.search(str(value)):
-                    yield Hit(path)
-
-
-class Secrecy(Rule, frozen=True, kw_only=True, tag_field="check", tag="secrecy"):
-    """The words that mark a state secret; asked by `judge.check_secrecy`, before any file byte."""
-
-    marks: tuple[str, ...]
-
-    def marked(self, value: str) -> bool:
-        """The whole value is one of the marks: NFC, blanks folded, without case."""
-        return folded(value) in {folded(mark) for mark in self.marks}
-
-
-class ValueClass(Rule, frozen=True, kw_only=True, tag_field="check", tag="legal_value"):
-    """The legal value that a document has as far as it was examined (standards 9, article 4)."""
-
-    value_class: Literal["original", "information", "invalid"]
+    value_class: str
     provisional: bool
+    article: str
+    text: Text
+
+    def as_json(self) -> dict[str, str | bool]:
+        """The member `legal_value` of contract 3."""
+        return {"class": self.value_class, "provisional": self.provisional}
 
 
-AnyRule = (
-    Required
-    | HasFile
-    | ReadableDate
-    | NotFuture
-    | MaxLength
-    | MaxTotal
-    | Between
-    | Listed
-    | AgencyForm
-    | AgencyOnce
-    | ReleasedAhead
-    | FileName
-    | FileNameOnce
-    | XmlCharacters
-    | Secrecy
-    | ValueClass
-)
+def check_submission(
+    submission: Submission, at: datetime, rules: RuleSet, *, with_files: bool = True
+) -> tuple[Finding, ...]:
+    """Everything wrong with metadata and files that a unit system hands in.
 
-
-def folded(value: str) -> str:
-    """For comparing words: NFC, blanks folded, trimmed, without case."""
-    return unicodedata.normalize("NFC", normal_text(value).casefold())
-
-
-def _plain(header: DocumentHeader) -> bool:
-    """True when no character of the header can be one that XML forbids; False: look closely.
-
-    JSON escapes every control character with a backslash, refuses lone surrogates, and U+FFFE and
-    U+FFFF begin with EF BF: one pass in C instead of a search in fifty fields.
+    `at`: the aware instant of judging; its day in Vietnam chooses the rules. `with_files=False`
+    judges the metadata alone, before the first file byte is read (architecture 3, step 1): then
+    nothing is said about files.
     """
-    try:
-        text = msgspec.json.encode(header)
-    except (UnicodeEncodeError, msgspec.EncodeError):
-        return False
-    return b"\\" not in text and b"\xef\xbf" not in text
+    judged = Judged(
+        header=submission.header,
+        names=tuple(file.name for file in submission.files),
+        at=at,
+        day=vietnam_day(at),
+        released_at=submission.released_at,
+    )
+    in_force = rules.on(judged.day)
+    findings = list(_not_built(submission.header))
+    for rule in in_force.rules:
+        findings.extend(_apply(rule, judged, rule.severity))
+    if not with_files:
+        findings = [f for f in findings if not _about_files(f)]
+    findings.extend(_secrets(in_force, submission.secrecy, _could_be_marked(submission.header)))
+    return tuple(findings)
 
 
-def _day(value: str) -> date | None:
-    text = iso_date(value)
-    if not _ISO_DATE.fullmatch(text):
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:  # 2014-02-30 keeps the form of a date (edxml-format 7)
-        return None
+def check_package(
+    header: DocumentHeader,
+    files: Sequence[FileFact],
+    extras: Sequence[Extra],
+    at: datetime,
+    rules: RuleSet,
+    *,
+    arrived: bool = False,
+) -> tuple[Finding, ...]:
+    """Everything wrong with a package: made by a unit system, or (`arrived`) come from an axis.
+
+    From a unit system errors refuse; lengths and other habits that the regulation does not fix
+    are warnings. For an arrival every finding is at most a warning, secrecy excepted.
+    Paths name the metadata fields of contract 5, so both doors speak alike.
+    """
+    judged = Judged(
+        header=header,
+        names=tuple(file.declared_name or file.name for file in files),
+        at=at,
+        day=vietnam_day(at),
+    )
+    in_force = rules.on(judged.day)
+    findings: list[Finding] = [] if arrived else list(_not_built(header))
+    for rule in in_force.rules:
+        severity = rule.package or rule.severity
+        if arrived and severity is Severity.ERROR:
+            severity = Severity.WARNING
+        findings.extend(_apply(rule, judged, severity))
+    findings.extend(_secrets(in_force, "", _could_be_marked(header, extras)))
+    return tuple(findings)
 
 
-def _agency(value: str) -> AgencyCode | None:
-    try:
-        return AgencyCode(normal_text(value))
-    except Rejected:
-        return None
+def check_secrecy(
+    rules: RuleSet,
+    at: datetime,
+    *,
+    secrecy: str = "",
+    type_name: str = "",
+    typer_notation: str = "",
+    extras: Iterable[Extra] = (),
+) -> tuple[Finding, ...]:
+    """State secrets never pass here (QĐ 08/2021/QĐ-UBND article 1, QĐ 28/2018 article 1).
+
+    `secrecy`: any value but blanks is refused. The other values are refused when the *whole* value
+    is one of the marks: a công văn *about* the protection of secrets is no secret. Needs no file.
+    """
+    values = (("document_type.name", type_name), ("other.typer_notation", typer_notation))
+    pairs = (*values, *((extra.path, extra.value) for extra in extras))
+    return tuple(_secrets(rules.on(vietnam_day(at)), secrecy, pairs))
+
+
+def legal_value(at: datetime, rules: RuleSet) -> LegalValue:
+    """The class for the answer to a submission (contract 3).
+
+    Signatures inside the files decide it in law (QĐ 28/2018 article 4); they are not examined
+    yet, so the rule in force says what may be claimed without them.
+    """
+    rule = rules.on(vietnam_day(at)).of(ValueClass)
+    if not rule:  # a day before the first rule: claim the least
+        return LegalValue("information", provisional=True, article="", text=Text("", ""))
+    text = Text(rule[0].vi, rule[0].en)
+    return LegalValue(rule[0].value_class, rule[0].provisional, rule[0].article, text)
+
+
+def _apply(rule: Rule, judged: Judged, severity: Severity) -> Iterator[Finding]:
+    for hit in rule.hits(judged):
+        yield rule.finding(hit, severity)
+
+
+def _secrets(
+    in_force: RuleSet, secrecy: str, values: Iterable[tuple[str, str]]
+) -> Iterator[Finding]:
+    pairs = tuple(values)
+    for rule in in_force.of(Secrecy):
+        paths = ["secrecy"] if normal_text(secrecy) else []
+        paths.extend(path for path, value in pairs if value and rule.marked(value))
+        for path in paths:
+            yield rule.finding(Hit(path), Severity.ERROR)
+
+
+def _could_be_marked(
+    header: DocumentHeader, extras: Sequence[Extra] = ()
+) -> Iterator[tuple[str, str]]:
+    """Where a secrecy mark is looked for in a header that has no field for it."""
+    yield "document_type.name", header.document_type.name
+    yield "other.typer_notation", header.other.typer_notation
+    for extra in extras:
+        yield extra.path, extra.value
+
+
+def _not_built(header: DocumentHeader) -> Iterator[Finding]:
+    kind = header.business.type
+    if kind in BUILT_TYPES or kind not in list(BusinessType):
+        return  # a type that no list knows is a finding of the rules
+    yield Finding(
+        "business.type",
+        "business.not_built",
+        Severity.ERROR,
+        Text(
+            "Phiên bản này chưa gửi được văn bản thu hồi, cập nhật, thay thế (loại 1, 2, 3).",
+            "This version cannot submit a recall, update or replacement (types 1, 2, 3) yet.",
+        ),
+    )
+
+
+def _about_files(finding: Finding) -> bool:
+    return finding.path == "files" or finding.path.startswith("files[")

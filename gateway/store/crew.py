@@ -39,10 +39,13 @@ class Job:
     the error belongs to the caller, and the neighbours in the same commit live on.
     """
 
-    __slots__ = ("_done", "_loop", "_waiter", "error", "fn", "value")
+    __slots__ = ("_done", "_loop", "_waiter", "error", "fn", "reads", "value")
 
-    def __init__(self, fn: Fn, waiter: asyncio.Future[Any] | None = None) -> None:
+    def __init__(
+        self, fn: Fn, waiter: asyncio.Future[Any] | None = None, *, reads: bool = False
+    ) -> None:
         self.fn = fn
+        self.reads = reads
         self.value: Any = None
         self.error: BaseException | None = None
         self._waiter = waiter
@@ -137,13 +140,13 @@ class Crew:
         for thread in self._threads:
             thread.start()
 
-    async def run(self, fn: Fn) -> Any:
+    async def run(self, fn: Fn, *, reads: bool = False) -> Any:
         waiter = asyncio.get_running_loop().create_future()
-        self._put(Job(fn, waiter))
+        self._put(Job(fn, waiter, reads=reads))
         return await waiter
 
-    def run_sync(self, fn: Fn) -> Any:
-        job = Job(fn)
+    def run_sync(self, fn: Fn, *, reads: bool = False) -> Any:
+        job = Job(fn, reads=reads)
         self._put(job)
         return job.wait()
 

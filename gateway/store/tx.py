@@ -47,25 +47,31 @@ def _over() -> errors.Broken:
 
 
 class DriverTx:
-    """`session.Tx` over one cursor. Used by one thread, for one run of one function."""
+    """`session.Tx` over one cursor. Used by one thread, for one run of one function.
 
-    __slots__ = ("_clock", "_cursor", "_driver", "_now", "channels", "error")
+    `cause`: the driver's exception behind the first statement that failed. From there on, and
+    after the function has returned, nothing can be executed any more.
+    """
+
+    __slots__ = ("_clock", "_cursor", "_driver", "_error", "_live", "_now", "cause", "channels")
 
     def __init__(self, cursor: Cursor, driver: Driver, clock: Callable[[Cursor], datetime]) -> None:
         self._cursor = cursor
         self._driver = driver
         self._clock = clock
         self._now: datetime | None = None
+        self._live = True
+        self._error: errors.GatewayError | None = None
+        self.cause: Exception | None = None
         self.channels: set[str] = set()
-        self.error: Exception | None = None
 
     @property
     def dialect(self) -> str:
         return self._driver.dialect
 
     def execute(self, stmt: Executable, params: Params | Sequence[Params] | None = None) -> Rows:
-        if self.error is not None:
-            raise self.error
+        if not self._live:
+            raise self._error or _over()
         cursor = self._cursor
         plans = self._driver.plans
         try:
@@ -83,21 +89,19 @@ class DriverTx:
             cursor.executemany(*plans.many(stmt, params))
             return Rows([], cursor.rowcount)
         except self._driver.foreign as exc:
-            self.error = self._driver.mapped(exc)
-            raise self.error from exc
+            raise self._failed(exc) from exc
 
     def scalars(self, stmt: Executable, params: Params | None = None) -> list[Any]:
         return self.execute(stmt, params).scalars()
 
     def now(self) -> datetime:
         if self._now is None:
-            if self.error is not None:
-                raise self.error
+            if not self._live:
+                raise self._error or _over()
             try:
                 self._now = self._clock(self._cursor)
             except self._driver.foreign as exc:
-                self.error = self._driver.mapped(exc)
-                raise self.error from exc
+                raise self._failed(exc) from exc
         return self._now
 
     def notify(self, channel: str) -> None:
@@ -105,8 +109,14 @@ class DriverTx:
 
     def finish(self) -> None:
         """The function has returned. An error it swallowed is raised here: PostgreSQL would not
-        have gone on, so neither do we. From here on nothing can be executed any more.
+        have gone on, so neither do we.
         """
-        failed, self.error = self.error, _over()
-        if failed is not None:
-            raise failed
+        self._live = False
+        if self._error is not None:
+            raise self._error
+
+    def _failed(self, exc: Exception) -> errors.GatewayError:
+        self._live = False
+        self.cause = exc
+        self._error = self._driver.mapped(exc)
+        return self._error

@@ -1,0 +1,712 @@
+"""The desk: everything a unit's document-management system may ask, in one place.
+
+Every door for unit systems (REST now; others later) calls this and nothing else. It decides who
+may ask what; the corridors decide what happens. Times are shown with +07:00 (contract 3).
+
+In:     an account, and values already taken apart by the door.
+Out:    JSON-ready values, open files, stored answers.
+Fails:  Unauthenticated, Forbidden, Unknown, Rejected, Conflict, Unavailable.
+Never:  shows an account what belongs to agencies it does not speak for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, BinaryIO
+
+from gateway.c14n import canonical_json
+from gateway.errors import (
+    Conflict,
+    Finding,
+    Forbidden,
+    Rejected,
+    Severity,
+    Text,
+    Unauthenticated,
+    Unknown,
+    errors_in,
+)
+from gateway.inbound import Inbound, not_there
+from gateway.model.arrival import ItemKind
+from gateway.model.package import PackageKind, ReadyPackage
+from gateway.model.submission import Submission
+from gateway.outbound import Outbound
+from gateway.packing import metadata, read
+from gateway.promise import VIETNAM, Order, local_time
+from gateway.rules import checks
+from gateway.safexml import Limits
+from gateway.store import Store, Tx, accounts, arrivals, documents, inbox, ledger, transfers
+from gateway.store.accounts import Account
+from gateway.store.tables import Role
+from gateway.telemetry.events import Event
+
+KEY_PREFIX = "edoc"
+FOREVER = datetime.max.replace(tzinfo=VIETNAM)
+LEASE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Bytes to serve: `open()` blocks; `mark()` must be awaited before the last byte leaves."""
+
+    sha256: str
+    size: int
+    source: BinaryIO
+    name: str
+    media_type: str
+
+
+class Desk:
+    def __init__(
+        self, *, outbound: Outbound, inbound: Inbound, limits: Limits
+    ) -> None:
+        self.outbound = outbound
+        self.inbound = inbound
+        self.limits = limits
+
+    @property
+    def store(self) -> Store:
+        return self.outbound.store
+
+    # -- who asks --------------------------------------------------------------------------------
+
+    async def authenticate(self, presented: str) -> Account:
+        """`edoc_<account id>_<secret>`; a revoked key is refused from the commit that revokes it."""
+        prefix, _, rest = presented.partition("_")
+        account_id, _, secret = rest.partition("_")
+        if prefix == KEY_PREFIX and account_id and secret:
+            found = await self.store.read(lambda tx: accounts.by_id(tx, account_id))
+            digest = hashlib.sha256(secret.encode()).hexdigest()
+            if (
+                found is not None
+                and hmac.compare_digest(found.key_hash, digest)
+                and found.revoked_at is None
+            ):
+                return found
+        raise Unauthenticated(
+            Text("Khóa truy cập không đúng hoặc đã bị thu hồi", "the key is wrong or was revoked")
+        )
+
+    def require(self, who: Account, *roles: Role) -> None:
+        if who.role not in roles:
+            raise Forbidden(
+                Text("Khóa này không có quyền đó", "this key may not do that"),
+                code="account.role",
+            )
+
+    def speaks_for(self, who: Account, code: str) -> bool:
+        mine = {self.outbound.key_of(c) for c in who.agencies}
+        return who.role is Role.UNIT and self.outbound.key_of(code) in mine
+
+    def _keys(self, who: Account) -> list[str]:
+        self.require(who, Role.UNIT)
+        return [self.outbound.key_of(c) for c in who.agencies]
+
+    def require_sender(self, who: Account, code: str) -> None:
+        self.require(who, Role.UNIT)
+        if not self.speaks_for(who, code):
+            raise Forbidden(
+                Text(
+                    f"Khóa này không được gửi thay cho cơ quan {code}",
+                    f"this key does not speak for agency {code}",
+                ),
+                code="account.other_agency",
+                findings=(
+                    Finding(
+                        "from.organ_id",
+                        "account.other_agency",
+                        Severity.ERROR,
+                        Text(
+                            "Mã cơ quan gửi không thuộc khóa truy cập này",
+                            "the sender's code is not bound to this key",
+                        ),
+                        "QĐ 08/2021/QĐ-UBND 5, 11.2",
+                    ),
+                ),
+            )
+
+    # -- submit ----------------------------------------------------------------------------------
+
+    def judge_metadata(self, who: Account, raw: bytes, idempotency_key: str | None) -> Submission:
+        """Everything that can be refused before a file byte is read: shape, secrecy, sender."""
+        submission = metadata.parse_metadata(raw)
+        secret = checks.check_secrecy(submission, self.outbound.rules)
+        if errors_in(secret):
+            raise Rejected(
+                Text(
+                    "Văn bản có độ mật không được gửi qua hệ thống này",
+                    "documents marked secret may not be sent through this system",
+                ),
+                code="secrecy.marked",
+                findings=secret,
+            )
+        self.require_sender(who, submission.header.sender.organ_id)
+        if not submission.header.document_id and not idempotency_key:
+            raise Rejected(
+                Text(
+                    "Thiếu document_id thì bắt buộc phải có Idempotency-Key",
+                    "metadata without document_id needs an Idempotency-Key",
+                ),
+                code="idempotency.missing",
+            )
+        return submission
+
+    async def submit(
+        self, who: Account, submission: Submission, idempotency_key: str | None, language: str
+    ) -> documents.Answered:
+        """Metadata and files, all streamed in. The answer was committed when this returns."""
+        content = canonical_json(
+            {
+                "metadata": metadata.header_to_json(submission.header),
+                "secrecy": submission.secrecy,
+                "released_at": submission.released_at.isoformat()
+                if submission.released_at
+                else "",
+                "files": [[f.name, f.sha256] for f in submission.files],
+            }
+        )
+        order = Order(
+            account_id=who.id,
+            content=hashlib.sha256(content).hexdigest(),
+            idempotency_key=idempotency_key,
+            language=language,
+        )
+        return await self.outbound.accept(order, submission)
+
+    async def submit_package(
+        self,
+        who: Account,
+        spool: BinaryIO,
+        idempotency_key: str | None,
+        language: str,
+    ) -> documents.Answered:
+        """A package made by the unit system. Its bytes are kept as they came, or not at all."""
+
+        def open_it() -> read.ReadPackage:
+            spool.seek(0)
+            return read.read_package(spool, limits=self.limits)
+
+        package = await asyncio.to_thread(open_it)
+        header = package.header
+        if header is None:
+            raise Rejected(
+                Text("Gói tin này không phải văn bản", "this package is not a document"),
+                code="package.not_document",
+                findings=package.findings,
+            )
+        self.require_sender(who, header.sender.organ_id)
+        day = self.outbound.scribe.now().astimezone(VIETNAM).date()
+        findings = (
+            *package.findings,
+            *checks.check_package(
+                header, package.files, package.extras, day, self.outbound.rules, arriving=False
+            ),
+        )
+        wrong = errors_in(findings)
+        if wrong:
+            secret = any(f.code == "secrecy.marked" for f in wrong)
+            raise Rejected(
+                Text("Gói tin chưa đạt yêu cầu", "the package cannot be accepted"),
+                code="secrecy.marked" if secret else "package.invalid",
+                findings=findings,
+            )
+        ready = ReadyPackage(PackageKind.DOCUMENT, package.sha256, package.size)
+        await asyncio.to_thread(self.outbound.blobs.keep, spool, package.sha256)
+        order = Order(
+            account_id=who.id,
+            content=package.sha256,
+            idempotency_key=idempotency_key,
+            language=language,
+        )
+        return await self.outbound.accept_package(
+            order,
+            header=header,
+            files=[(f.name, f.size, f.sha256, f.declared_name) for f in package.files],
+            package=ready,
+            findings=findings,
+        )
+
+    # -- what became of it -----------------------------------------------------------------------
+
+    async def documents(
+        self, who: Account, *, cursor: str, limit: int
+    ) -> tuple[list[dict[str, Any]], str]:
+        keys = self._keys(who)
+        before_at, before_id = _document_cursor(cursor)
+
+        def look(tx: Tx) -> list[documents.DocumentRow]:
+            return documents.page(
+                tx, sender_keys=keys, before_at=before_at, before_id=before_id, most=limit + 1
+            )
+
+        rows = await self.store.read(look)
+        more = len(rows) > limit
+        rows = rows[:limit]
+        shown = await self.store.read(lambda tx: [self._document_json(tx, row) for row in rows])
+        last = rows[-1] if more else None
+        return shown, f"{last.accepted_at.isoformat()}~{last.id}" if last else ""
+
+    async def document(self, who: Account, document_ref: str) -> dict[str, Any]:
+        def look(tx: Tx) -> dict[str, Any]:
+            return self._document_json(tx, self._mine(tx, who, document_ref))
+
+        return await self.store.read(look)
+
+    async def package(self, who: Account, document_ref: str, axis: str) -> Stored:
+        """The bytes sent. `axis` chooses among siblings; "" takes the only one, or the first."""
+
+        def look(tx: Tx) -> transfers.TransferRow:
+            row = self._mine(tx, who, document_ref)
+            sent = transfers.of_documents(tx, [row.id])
+            chosen = [t for t in sent if axis in ("", t.axis)]
+            if not chosen:
+                raise not_there()
+            return chosen[0]
+
+        found = await self.store.read(look)
+        source = await asyncio.to_thread(self.outbound.blobs.open, found.package_sha256)
+        return Stored(
+            found.package_sha256,
+            found.package_size,
+            source,
+            f"{document_ref}.edxml",
+            "application/edxml+xml",
+        )
+
+    async def history(self, who: Account, document_ref: str) -> list[dict[str, Any]]:
+        """Every record about a document: the bytes themselves, and where the tree has them."""
+
+        def look(tx: Tx) -> list[dict[str, Any]]:
+            row = self._mine(tx, who, document_ref)
+            return records_json(tx, ledger.of_document(tx, row.id))
+
+        return await self.store.read(look)
+
+    def _mine(self, tx: Tx, who: Account, document_ref: str) -> documents.DocumentRow:
+        row = documents.by_id(tx, document_ref)
+        allowed = row is not None and (
+            who.role is Role.AUDITOR or self.speaks_for(who, row.sender)
+        )
+        if row is None or not allowed:
+            raise Unknown(
+                Text("Không có văn bản này", "there is no such document"), code="document.unknown"
+            )
+        return row
+
+    def _document_json(self, tx: Tx, row: documents.DocumentRow) -> dict[str, Any]:
+        sent = transfers.of_documents(tx, [row.id])
+        recipients = transfers.recipients_of(tx, [t.id for t in sent])
+        history = transfers.statuses(tx, row.id)
+        return {
+            "id": row.id,
+            "document_id": row.document_id,
+            "kind": row.kind,
+            "from": row.sender,
+            "subject": row.header.get("subject", ""),
+            "business_type": row.business_type,
+            "files": list(row.files),
+            "instants": {
+                "released_at": local_time(row.released_at),
+                "accepted_at": local_time(row.accepted_at),
+                "sources": {"released_at": row.released_source, "accepted_at": "observed"},
+            },
+            "transfers": [
+                {
+                    "transfer_id": t.id,
+                    "axis": t.axis,
+                    "state": t.state,
+                    "attempts": t.attempts,
+                    "due_at": shown(t.due_at),
+                    "doubt": t.doubt,
+                    "hold_cause": t.hold_cause,
+                    "last_outcome": t.last_code,
+                    "package": {"sha256": t.package_sha256, "size": t.package_size},
+                    "recipients": [
+                        {
+                            "agency": r.agency,
+                            "state": r.state,
+                            "status_code": r.status_code,
+                            "on_axis_at": shown(r.on_axis_at),
+                            "entered_at": shown(r.entered_at),
+                            "sources": {
+                                **({"on_axis_at": "observed"} if r.on_axis_at else {}),
+                                **({"entered_at": r.entered_source} if r.entered_at else {}),
+                            },
+                            "statuses": [
+                                {"code": code, "timestamp": stamp}
+                                for key, code, stamp in history
+                                if key == r.agency_key
+                            ],
+                        }
+                        for r in recipients
+                        if r.transfer_id == t.id
+                    ],
+                }
+                for t in sent
+            ],
+        }
+
+    # -- the inbox -------------------------------------------------------------------------------
+
+    async def inbox(
+        self,
+        who: Account,
+        *,
+        agency: str,
+        kinds: Sequence[ItemKind],
+        cursor: str,
+        limit: int,
+        wait: float,
+    ) -> tuple[list[dict[str, Any]], str]:
+        """Waiting items, urgent first. With `wait` seconds: a long poll that never loses one."""
+        keys = self._keys(who)
+        if agency:
+            if self.outbound.key_of(agency) not in keys:
+                raise Forbidden(
+                    Text(
+                        f"Khóa này không thuộc cơ quan {agency}",
+                        f"this key does not speak for agency {agency}",
+                    ),
+                    code="account.other_agency",
+                )
+            keys = [self.outbound.key_of(agency)]
+        after = _item_cursor(cursor)
+        listener = self.store.listener("inbox")
+
+        def look(tx: Tx) -> list[inbox.Item]:
+            return inbox.waiting(tx, agency_keys=keys, kinds=kinds, after=after, most=limit + 1)
+
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait
+        rows = await self.store.read(look)
+        while not rows and (left := end - loop.time()) > 0:
+            await listener.wait(left)
+            rows = await self.store.read(look)
+        more = len(rows) > limit
+        rows = rows[:limit]
+        last = rows[-1] if more else None
+        return [item_json(r) for r in rows], f"{last.lane}~{last.id}" if last else ""
+
+    async def item(self, who: Account, item_id: str) -> inbox.Item:
+        found = await self.store.read(lambda tx: inbox.by_id(tx, item_id))
+        if found is None or not self.speaks_for(who, found.agency):
+            raise not_there()
+        return found
+
+    async def lease(self, who: Account, item_id: str) -> dict[str, Any]:
+        await self.item(who, item_id)
+        token = secrets.token_urlsafe(16)
+
+        def take(tx: Tx) -> datetime:
+            now = tx.now()
+            if not inbox.lease(tx, item_id, token, now=now, until=now + LEASE):
+                raise Conflict(
+                    Text(
+                        "Mục này đang được người khác giữ hoặc đã xong",
+                        "somebody else holds this item, or it is done",
+                    ),
+                    code="item.leased",
+                )
+            return now + LEASE
+
+        until = await self.store.write(take)
+        return {"id": item_id, "lease": token, "until": local_time(until)}
+
+    async def item_package(self, who: Account, item_id: str) -> tuple[inbox.Item, Stored]:
+        """The raw bytes that came. The door calls `fetched` before the last one leaves."""
+        item = await self.item(who, item_id)
+        source = await asyncio.to_thread(self.outbound.blobs.open, item.raw_sha256)
+        return item, Stored(
+            item.raw_sha256, item.raw_size, source, f"{item_id}.edxml", "application/edxml+xml"
+        )
+
+    async def item_attachment(
+        self, who: Account, item_id: str, number: int
+    ) -> tuple[inbox.Item, Stored]:
+        item = await self.item(who, item_id)
+        fact, source = await self.inbound.attachment(item, number)
+        return item, Stored(
+            fact["sha256"],
+            fact["size"],
+            source,
+            fact["name"],
+            fact["actual_type"] or "application/octet-stream",
+        )
+
+    async def fetched(self, who: Account, item: inbox.Item) -> None:
+        if item.fetched_at is None:
+            await self.inbound.mark_fetched(item, who.id)
+
+    async def confirm(self, who: Account, item_id: str) -> str:
+        return await self.inbound.confirm(await self.item(who, item_id), who.id)
+
+    async def report_status(
+        self, who: Account, item_id: str, *, code: str, description: str
+    ) -> dict[str, Any]:
+        item = await self.item(who, item_id)
+        transfer_id = await self.inbound.report_status(
+            item, who.id, code=code, description=description
+        )
+        return {"id": item_id, "code": code, "transfer_id": transfer_id}
+
+    # -- accounts --------------------------------------------------------------------------------
+
+    async def add_account(
+        self, by: str, *, name: str, role: Role, agencies: Sequence[str]
+    ) -> tuple[Account, str]:
+        """The account and its key, which is shown this once; only the hash of its secret stays."""
+        made, key, record = self.new_account(by, name=name, role=role, agencies=agencies)
+
+        def commit(tx: Tx) -> None:
+            accounts.add(tx, made)
+            ledger.append(tx, [record])
+
+        await self.store.write(commit)
+        return made, key
+
+    def new_account(
+        self, by: str, *, name: str, role: Role, agencies: Sequence[str]
+    ) -> tuple[Account, str, ledger.NewRecord]:
+        unknown = [c for c in agencies if self.outbound.directory.find(c) is None]
+        if unknown or (role is Role.UNIT) != bool(agencies):
+            raise Rejected(
+                Text(
+                    "Khóa của đơn vị phải gắn với mã cơ quan có trong danh mục",
+                    "a unit's key must be bound to agencies of the directory; no other key may be",
+                ),
+                code="account.agencies",
+                findings=tuple(
+                    Finding(
+                        f"agencies[{n}]",
+                        "agency.unknown",
+                        Severity.ERROR,
+                        Text(f"Không có cơ quan {c}", f"no agency {c}"),
+                    )
+                    for n, c in enumerate(unknown)
+                ),
+            )
+        scribe = self.outbound.scribe
+        at = scribe.now()
+        account_id = secrets.token_hex(6)
+        secret = secrets.token_urlsafe(32)
+        made = Account(
+            id=account_id,
+            name=name,
+            role=role,
+            agencies=tuple(agencies),
+            key_hash=hashlib.sha256(secret.encode()).hexdigest(),
+            created_at=at,
+            revoked_at=None,
+        )
+        record = scribe.record(
+            Event.ACCOUNT_ADDED,
+            at,
+            {"account": account_id, "by": by},
+            {"role": role.value, "agencies": [c.upper() for c in agencies]},
+        )
+        return made, f"{KEY_PREFIX}_{account_id}_{secret}", record
+
+    async def list_accounts(self) -> list[dict[str, Any]]:
+        found = await self.store.read(accounts.everyone)
+        return [
+            {
+                "id": a.id,
+                "name": a.name,
+                "role": a.role.value,
+                "agencies": list(a.agencies),
+                "created_at": local_time(a.created_at),
+                "revoked_at": shown(a.revoked_at),
+            }
+            for a in found
+        ]
+
+    async def revoke_account(self, by: str, account_id: str) -> None:
+        scribe = self.outbound.scribe
+        at = scribe.now()
+        record = scribe.record(Event.ACCOUNT_REVOKED, at, {"account": account_id, "by": by}, {})
+
+        def commit(tx: Tx) -> None:
+            if not accounts.revoke(tx, account_id, at):
+                raise Unknown(
+                    Text("Không có khóa đang dùng này", "there is no such account in use"),
+                    code="account.unknown",
+                )
+            ledger.append(tx, [record])
+
+        await self.store.write(commit)
+
+    # -- the queue, for ops ----------------------------------------------------------------------
+
+    async def queue(
+        self, *, states: Sequence[str], cursor: str, limit: int
+    ) -> tuple[list[dict[str, Any]], str]:
+        after = _item_cursor(cursor)
+
+        def look(tx: Tx) -> tuple[list[transfers.Queued], list[transfers.RecipientRow]]:
+            rows = transfers.queue(tx, states=states, after=after, most=limit + 1)
+            return rows, transfers.recipients_of(tx, [q.transfer.id for q in rows])
+
+        rows, recipients = await self.store.read(look)
+        more = len(rows) > limit
+        rows = rows[:limit]
+        last = rows[-1].transfer if more else None
+        return [_queued_json(q, recipients) for q in rows], f"{last.lane}~{last.id}" if last else ""
+
+    async def queued(self, transfer_id: str) -> dict[str, Any]:
+        """One transfer with all its attempts, for a person who must decide."""
+
+        def look(tx: Tx) -> dict[str, Any]:
+            row = transfers.by_id(tx, transfer_id)
+            if row is None:
+                raise Unknown(
+                    Text("Không có lượt chuyển này", "there is no such transfer"),
+                    code="transfer.unknown",
+                )
+            document = documents.by_id(tx, row.document_ref)
+            recipients = transfers.recipients_of(tx, [transfer_id])
+            named = document.document_id if document else ""
+            return {
+                **_queued_json(transfers.Queued(row, named), recipients),
+                "kind": row.kind,
+                "doubt": row.doubt,
+                "hold_cause": row.hold_cause,
+                "last_detail": row.last_detail,
+                "remote_ref": row.remote_ref,
+                "package": {"sha256": row.package_sha256, "size": row.package_size},
+                "attempt_list": [
+                    {
+                        "number": a.number,
+                        "started_at": local_time(a.started_at),
+                        "ended_at": shown(a.ended_at),
+                        "outcome": a.outcome,
+                        "code": a.code,
+                        "detail": a.detail,
+                    }
+                    for a in transfers.attempts_of(tx, transfer_id)
+                ],
+            }
+
+        return await self.store.read(look)
+
+    async def quarantine(self, states: Sequence[Any], most: int) -> list[dict[str, Any]]:
+        """Arrivals that wait for a person, with their findings; never their content."""
+        rows = await self.store.read(lambda tx: arrivals.in_states(tx, states, most))
+        return [
+            {
+                "id": r.id,
+                "axis": r.axis,
+                "axis_doc_id": r.axis_doc_id,
+                "state": r.state,
+                "kind": r.kind,
+                "raw": {"sha256": r.raw_sha256, "size": r.raw_size},
+                "received_at": local_time(r.received_at),
+                "from": r.sender or r.listed_from,
+                "document_id": r.document_id,
+                "findings": list(r.findings),
+            }
+            for r in rows
+        ]
+
+
+def shown(at: datetime | None) -> str | None:
+    return local_time(at) if at else None
+
+
+def _queued_json(
+    queued: transfers.Queued, recipients: Sequence[transfers.RecipientRow]
+) -> dict[str, Any]:
+    row = queued.transfer
+    return {
+        "transfer_id": row.id,
+        "document_id": queued.document_id,
+        "state": row.state,
+        "axis": row.axis,
+        "recipients": [r.agency for r in recipients if r.transfer_id == row.id],
+        "lane": row.lane,
+        "attempts": row.attempts,
+        "due_at": shown(row.due_at),
+        "last_outcome": row.last_code,
+    }
+
+
+def item_json(item: inbox.Item) -> dict[str, Any]:
+    """One inbox item as REST shows it; findings in both languages."""
+    content: Mapping[str, Any] = item.content
+    return {
+        "id": item.id,
+        "kind": item.kind,
+        "agency": item.agency,
+        "from": item.sender,
+        "document_id": item.document_id,
+        "state": item.state,
+        "axis": item.axis,
+        **({"status": content["status"]} if "status" in content else {}),
+        **({"about": item.about_document} if item.about_document else {}),
+        **({"header": content["header"]} if "header" in content else {}),
+        **({"attachments": content["files"]} if "files" in content else {}),
+        **({"signature": content["signature"]} if "signature" in content else {}),
+        "findings": content.get("findings", []),
+        "package": {"sha256": item.raw_sha256, "size": item.raw_size},
+        "instants": {
+            "available_at": local_time(item.available_at),
+            "fetched_at": shown(item.fetched_at),
+            "entered_at": shown(item.entered_at),
+            "sources": {
+                "available_at": "observed",
+                **({"fetched_at": "observed"} if item.fetched_at else {}),
+                **({"entered_at": "observed"} if item.entered_at else {}),
+            },
+        },
+    }
+
+
+def records_json(tx: Tx, rows: Sequence[ledger.RecordRow]) -> list[dict[str, Any]]:
+    epoch = ledger.epoch(tx)
+    shown_rows = []
+    for row in rows:
+        covering = None if row.seq is None else ledger.stamp_covering(tx, epoch, row.seq)
+        shown_rows.append(
+            {
+                "seq": row.seq,
+                "event": row.event,
+                "at": local_time(row.at),
+                "sealed": row.seq is not None,
+                "stamped_at": local_time(covering[0]) if covering else None,
+                "stamped_by": covering[1] if covering else None,
+                "record": json.loads(row.body),
+            }
+        )
+    return shown_rows
+
+
+def _document_cursor(cursor: str) -> tuple[datetime, str]:
+    if not cursor:
+        return FOREVER, ""
+    try:
+        at, ref = cursor.split("~")
+        return datetime.fromisoformat(at), ref
+    except ValueError:
+        raise _bad_cursor() from None
+
+
+def _item_cursor(cursor: str) -> tuple[int, str]:
+    if not cursor:
+        return -1, ""
+    try:
+        lane, ref = cursor.split("~")
+        return int(lane), ref
+    except ValueError:
+        raise _bad_cursor() from None
+
+
+def _bad_cursor() -> Rejected:
+    return Rejected(
+        Text("Con trỏ trang không hợp lệ", "the cursor is not one of ours"), code="cursor.invalid"
+    )

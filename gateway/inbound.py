@@ -1,0 +1,675 @@
+"""The corridor in: receive -> open -> hand over -> confirm.
+
+In:     complete packages from `workers/collect` or the loopback; calls of unit systems by `desk`.
+Out:    inbox items with verdicts; the legal instants *available*, *fetched*, *entered*; status 01.
+Fails:  Unavailable (another took it), Conflict (a state forbids the step). An arrival that cannot
+        be opened is quarantined with its bytes and findings, never thrown away.
+Never:  opens what is not recorded; guesses that a document entered; sends a status twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, BinaryIO
+
+from gateway.errors import (
+    Broken,
+    Conflict,
+    Finding,
+    Rejected,
+    Severity,
+    Text,
+    Unknown,
+    Untrusted,
+    errors_in,
+)
+from gateway.model.arrival import ArrivalState, Incoming, ItemKind, ItemState
+from gateway.model.package import (
+    DocumentHeader,
+    FileFact,
+    Organ,
+    PackageKind,
+    SignatureVerdict,
+    StatusReport,
+    identity,
+    status_identity,
+)
+from gateway.outbound import Outbound
+from gateway.packing import metadata, read
+from gateway.promise import VIETNAM, local_time, status_about
+from gateway.rules import checks
+from gateway.safexml import Limits
+from gateway.scribe import Scribe
+from gateway.settling import Settling
+from gateway.signing import verify
+from gateway.store import Store, Tx, Violation, arrivals, inbox, ledger
+from gateway.store import blobs as blob_rows
+from gateway.telemetry.events import Event
+
+OPEN_LEASE = timedelta(minutes=10)
+POISON_AFTER = 2  # a package that killed its process twice is not opened a third time
+OPEN_STATES = (ItemState.WAITING, ItemState.LEASED)
+REASON_NEEDED = ("02", "16")
+NEEDS_ENTERED = ("03", "04", "05", "06")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What came out of one package, before anything of it is written."""
+
+    state: ArrivalState
+    findings: tuple[Finding, ...]
+    header: DocumentHeader | None = None
+    report: StatusReport | None = None
+    files: tuple[FileFact, ...] = ()
+    verdict: SignatureVerdict | None = None
+    identity: str = ""
+
+
+class Inbound:
+    """Implements the port `Intake`. `account` texts below name who asked, for the record."""
+
+    def __init__(
+        self, *, outbound: Outbound, settling: Settling, limits: Limits, gateway_account: str
+    ) -> None:
+        self.outbound = outbound
+        self.settling = settling
+        self.limits = limits
+        self.account = gateway_account
+
+    @property
+    def store(self) -> Store:
+        return self.outbound.store
+
+    @property
+    def scribe(self) -> Scribe:
+        return self.outbound.scribe
+
+    # -- receive ---------------------------------------------------------------------------------
+
+    async def receive(self, incoming: Incoming) -> str:
+        """Step 1: the raw bytes lie durable under their digest; row, record and blob row commit."""
+        at = self.scribe.now()
+        arrival_id = self.scribe.entropy.new_id()
+        made = self.scribe.record(
+            Event.ARRIVAL_RECEIVED,
+            at,
+            {"arrival": arrival_id},
+            {
+                "axis": incoming.axis,
+                "axis_doc_id": incoming.axis_doc_id,
+                "kind": incoming.kind.value,
+                "raw": incoming.sha256,
+                "size": incoming.size,
+            },
+            arrival_id=arrival_id,
+        )
+        new = arrivals.NewArrival(
+            id=arrival_id,
+            axis=incoming.axis,
+            axis_doc_id=incoming.axis_doc_id,
+            kind=incoming.kind.value,
+            raw_sha256=incoming.sha256,
+            raw_size=incoming.size,
+            listed_from=incoming.listed_from,
+            listed_to=incoming.listed_to,
+            received_at=at,
+            record_id=made.id,
+        )
+
+        def commit(tx: Tx) -> str:
+            first = arrivals.receive(tx, new)
+            if first is not None:
+                return first
+            blob_rows.refer(tx, [(incoming.sha256, incoming.size)])
+            ledger.append(tx, [made])
+            tx.notify("open")
+            return arrival_id
+
+        return await self.store.write(commit)
+
+    # -- open ------------------------------------------------------------------------------------
+
+    async def open_next(self, most: int) -> int:
+        """Steps 2 and 3 for up to `most` arrivals; returns how many were taken."""
+
+        def take(tx: Tx) -> list[arrivals.OpenClaim]:
+            now = tx.now()
+            return arrivals.claim_to_open(tx, most=most, now=now, until=now + OPEN_LEASE)
+
+        claims = await self.store.write(take)
+        for claim in claims:
+            opened = await asyncio.to_thread(self._read, claim)
+            at = self.scribe.now()
+            await self.store.write(lambda tx, c=claim, o=opened, t=at: self._enter(tx, c, o, t))
+        return len(claims)
+
+    def _read(self, claim: arrivals.OpenClaim) -> Opened:
+        """packing.read -> signing.verify -> rules, over the bytes that came."""
+        if claim.opens > POISON_AFTER:
+            return Opened(ArrivalState.QUARANTINED, (_poison(claim.opens - 1),))
+        try:
+            with self.outbound.blobs.open(claim.raw_sha256) as source:
+                package = read.read_package(source, limits=self.limits)
+        except (Untrusted, Rejected) as problem:
+            return Opened(ArrivalState.QUARANTINED, problem.findings or (_as_finding(problem),))
+        if package.status is not None:
+            return Opened(
+                ArrivalState.OPENED,
+                package.findings,
+                report=package.status,
+                identity=status_identity(package.status),
+            )
+        header = package.header
+        if header is None:
+            return Opened(ArrivalState.QUARANTINED, (*package.findings, _neither()))
+        verdict = verify.verify(package.signature, header, package.files)
+        day = self.scribe.now().astimezone(VIETNAM).date()
+        lawful = checks.check_package(
+            header, package.files, package.extras, day, self.outbound.rules, arriving=True
+        )
+        findings = (*package.findings, *lawful)
+        secret = any(f.code == "secrecy.marked" for f in errors_in(lawful))
+        return Opened(
+            ArrivalState.QUARANTINED if secret else ArrivalState.OPENED,
+            findings,
+            header=header,
+            files=package.files,
+            verdict=verdict,
+            identity=identity(header, [(f.declared_name, f.sha256) for f in package.files]),
+        )
+
+    def _enter(self, tx: Tx, claim: arrivals.OpenClaim, opened: Opened, at: datetime) -> None:
+        """Arrival state, items, settling and the record with the verdicts: one commit."""
+        made: list[ledger.NewRecord] = []
+        state, findings = opened.state, opened.findings
+        if state is ArrivalState.OPENED and opened.report is not None:
+            state, items = self._enter_status(tx, claim, opened, opened.report, at)
+            made.extend(items)
+        elif state is ArrivalState.OPENED and opened.header is not None:
+            state, more, items = self._enter_document(tx, claim, opened, opened.header, at)
+            findings = (*findings, *more)
+            made.extend(items)
+        sender = document_id = code = ""
+        if opened.header is not None:
+            sender = opened.header.sender.organ_id
+            document_id = opened.header.document_id
+        elif opened.report is not None:
+            sender = opened.report.sender.organ_id
+            document_id = opened.report.response_for.document_id
+            code = opened.report.code
+        verdict = _verdict_json(opened.verdict)
+        if not arrivals.opened(
+            tx,
+            claim,
+            state,
+            sender=sender,
+            document_id=document_id,
+            identity=opened.identity,
+            status_code=code,
+            verdict=verdict,
+            findings=_findings_json(findings),
+        ):
+            raise Violation("lease", "arrival", "fence")
+        record = self.scribe.record(
+            Event.ARRIVAL_OPENED,
+            at,
+            {"arrival": claim.id},
+            {
+                "axis": claim.axis,
+                "axis_doc_id": claim.axis_doc_id,
+                "raw": claim.raw_sha256,
+                "state": state.value,
+                "kind": "status" if opened.report else "document" if opened.header else "unknown",
+                "from": sender.upper(),
+                "document_id": document_id,
+                "identity": opened.identity,
+                "status_code": code,
+                "signature": opened.verdict.summary() if opened.verdict else "none",
+                "findings": sorted({f.code for f in findings}),
+            },
+            arrival_id=claim.id,
+        )
+        ledger.append(tx, [record, *made])
+        tx.notify("inbox")
+
+    def _enter_document(
+        self,
+        tx: Tx,
+        claim: arrivals.OpenClaim,
+        opened: Opened,
+        header: DocumentHeader,
+        at: datetime,
+    ) -> tuple[ArrivalState, tuple[Finding, ...], list[ledger.NewRecord]]:
+        """One item for each local agency in `To`; without any, the axis' own list decides."""
+        local = self.outbound.directory.local_among([o.organ_id for o in header.to])
+        if not local:
+            listed = [c.strip() for c in claim.listed_to.split(",") if c.strip()]
+            local = self.outbound.directory.local_among(listed)
+        if not local:
+            return ArrivalState.QUARANTINED, (_not_ours(),), []
+        content = {
+            "header": metadata.header_to_json(header),
+            "files": [_file_json(f) for f in opened.files],
+            "signature": _verdict_json(opened.verdict),
+            "findings": _findings_json(opened.findings),
+        }
+        made = [
+            record
+            for code in local
+            if (
+                record := self._add_item(
+                    tx,
+                    claim,
+                    at,
+                    agency=code,
+                    kind=ItemKind.DOCUMENT,
+                    identity_hex=opened.identity,
+                    lane=self.outbound.lane_of(header.other.priority),
+                    sender=header.sender.organ_id or claim.listed_from,
+                    document_id=header.document_id or claim.axis_doc_id,
+                    content=content,
+                )
+            )
+        ]
+        return (ArrivalState.OPENED if made else ArrivalState.DUPLICATE), (), made
+
+    def _enter_status(
+        self,
+        tx: Tx,
+        claim: arrivals.OpenClaim,
+        opened: Opened,
+        report: StatusReport,
+        at: datetime,
+    ) -> tuple[ArrivalState, list[ledger.NewRecord]]:
+        """Settle our document and put the status into the sender's inbox, once."""
+        addressee = report.response_for.organ_id
+        local = self.outbound.directory.local_among([addressee])
+        if not local:
+            return ArrivalState.QUARANTINED, []
+        about = self.settling.find(
+            tx, reporter_key=self.outbound.key_of(report.sender.organ_id), report=report
+        )
+        if about is None and not inbox.holds_document(
+            tx,
+            agency_key=self.outbound.key_of(addressee),
+            document_id=report.response_for.document_id,
+        ):
+            return ArrivalState.ORPHAN, []
+        record = self._add_item(
+            tx,
+            claim,
+            at,
+            agency=local[0],
+            kind=ItemKind.STATUS,
+            identity_hex=opened.identity,
+            lane=0,
+            sender=report.sender.organ_id,
+            document_id=report.response_for.document_id,
+            status_code=report.code,
+            about_document=about.carried.document_ref if about else None,
+            content={"status": _status_json(report), "findings": _findings_json(opened.findings)},
+        )
+        if record is None:
+            return ArrivalState.DUPLICATE, []
+        if about is not None:
+            self.settling.settle(tx, about, report=report, arrival_id=claim.id, at=at)
+        return ArrivalState.OPENED, [record]
+
+    def _add_item(
+        self,
+        tx: Tx,
+        claim: arrivals.OpenClaim,
+        at: datetime,
+        *,
+        agency: str,
+        kind: ItemKind,
+        identity_hex: str,
+        lane: int,
+        sender: str,
+        document_id: str,
+        content: Mapping[str, Any],
+        status_code: str = "",
+        about_document: str | None = None,
+    ) -> ledger.NewRecord | None:
+        item_id = self.scribe.entropy.new_id()
+        added = inbox.add(
+            tx,
+            inbox.NewItem(
+                id=item_id,
+                arrival_id=claim.id,
+                agency=agency,
+                agency_key=self.outbound.key_of(agency),
+                kind=kind.value,
+                identity=identity_hex,
+                lane=lane,
+                axis=claim.axis,
+                sender=sender,
+                document_id=document_id,
+                status_code=status_code,
+                about_document=about_document,
+                content=content,
+                available_at=at,
+            ),
+        )
+        if not added:
+            return None
+        return self.scribe.record(
+            Event.ITEM_AVAILABLE,
+            at,
+            {"arrival": claim.id, "item": item_id},
+            {
+                "agency": agency.upper(),
+                "kind": kind.value,
+                "identity": identity_hex,
+                "from": sender.upper(),
+                "document_id": document_id,
+                "status_code": status_code,
+            },
+            document_ref=about_document,
+            arrival_id=claim.id,
+        )
+
+    # -- hand over -------------------------------------------------------------------------------
+
+    async def mark_fetched(self, item: inbox.Item, account_id: str) -> None:
+        """Step 4: recorded at the first complete serving, before its last byte leaves."""
+        at = self.scribe.now()
+        made = self.scribe.record(
+            Event.ITEM_FETCHED,
+            at,
+            {"arrival": item.arrival_id, "item": item.id, "account": account_id},
+            {"agency": item.agency.upper(), "raw": item.raw_sha256},
+            arrival_id=item.arrival_id,
+        )
+
+        def commit(tx: Tx) -> None:
+            if inbox.mark_fetched(tx, item.id, at):
+                ledger.append(tx, [made])
+
+        await self.store.write(commit)
+
+    async def attachment(self, item: inbox.Item, number: int) -> tuple[Mapping[str, Any], BinaryIO]:
+        """One inner file of a document; extracted from the package when the cache lost it."""
+        files = item.content.get("files", [])
+        if item.kind != ItemKind.DOCUMENT.value or not 0 <= number < len(files):
+            raise not_there()
+        fact = files[number]
+        if fact["failed"]:
+            raise Conflict(
+                Text(
+                    "Tệp này không giải mã được; hãy xem các phát hiện",
+                    "this attachment could not be decoded; see the findings",
+                ),
+                code="attachment.unreadable",
+            )
+        opened = await asyncio.to_thread(self._open_or_extract, item, fact["sha256"])
+        await self.store.write(lambda tx: blob_rows.touch(tx, fact["sha256"], fact["size"]))
+        return fact, opened
+
+    def _open_or_extract(self, item: inbox.Item, sha256: str) -> BinaryIO:
+        blobs = self.outbound.blobs
+        try:
+            return blobs.open(sha256)
+        except Broken as missing:
+            if missing.code != "blob.missing":
+                raise
+        sink = _Extraction(self.outbound)
+        with blobs.open(item.raw_sha256) as source:
+            package = read.read_package(source, limits=self.limits, sink=sink)
+        sink.keep([f.sha256 for f in package.files])
+        return blobs.open(sha256)
+
+    # -- confirm ---------------------------------------------------------------------------------
+
+    async def confirm(self, item: inbox.Item, account_id: str) -> str:
+        """Step 5: entered into the receiver's System. The answer (JSON) carries a receipt.
+
+        Idempotent: whoever comes second gets the first answer.
+        """
+        if item.answer:
+            return item.answer
+        at = self.scribe.now()
+        document = item.kind == ItemKind.DOCUMENT.value
+        new = ItemState.ENTERED if document else ItemState.SEEN
+        event = Event.ITEM_ENTERED if document else Event.ITEM_SEEN
+        made = self.scribe.record(
+            event,
+            at,
+            {"arrival": item.arrival_id, "item": item.id, "account": account_id},
+            {
+                "agency": item.agency.upper(),
+                "from": item.sender.upper(),
+                "document_id": item.document_id,
+                "identity": item.identity,
+                "raw": item.raw_sha256,
+            },
+            document_ref=item.about_document,
+            arrival_id=item.arrival_id,
+        )
+        answer = json.dumps(
+            {
+                "id": item.id,
+                "state": new.value,
+                **({"entered_at": local_time(at)} if document else {}),
+                "receipt": json.loads(self.scribe.receipt(made)),
+            },
+            ensure_ascii=False,
+        )
+        status = None
+        if document:
+            report = self._report(item, "01", at, "")
+            status = await asyncio.to_thread(self.outbound.make_status, report, item.axis, at)
+
+        def commit(tx: Tx) -> str:
+            if not inbox.end(
+                tx,
+                item.id,
+                olds=OPEN_STATES,
+                new=new,
+                entered_at=at if document else None,
+                answer=answer,
+            ):
+                found = inbox.by_id(tx, item.id)
+                if found is None or not found.answer:
+                    raise _state_forbids(found.state if found else "")
+                return found.answer
+            ledger.append(tx, [made])
+            if status is not None:
+                self.outbound.add_status(tx, account_id, status, "01", item.id)
+            return answer
+
+        return await self.store.write(commit)
+
+    async def report_status(
+        self, item: inbox.Item, account_id: str, *, code: str, description: str
+    ) -> str:
+        """A status 02 to 06, 15 or 16 goes back to the sender. Returns the transfer's id."""
+        if item.kind != ItemKind.DOCUMENT.value:
+            raise not_there()
+        if code in REASON_NEEDED and not description.strip():
+            raise Rejected(
+                Text("Trạng thái này bắt buộc phải có lý do", "this status needs a reason"),
+                code="status.reason_missing",
+                findings=(
+                    Finding(
+                        "description",
+                        "status.reason_missing",
+                        Severity.ERROR,
+                        Text("Thiếu lý do từ chối", "the reason of the refusal is missing"),
+                        "QĐ 28/2018/QĐ-TTg 5.4",
+                    ),
+                ),
+            )
+        if code in NEEDS_ENTERED and item.entered_at is None:
+            raise Conflict(
+                Text(
+                    "Phải xác nhận văn bản đã vào Hệ thống trước khi báo trạng thái này",
+                    "confirm that the document entered the System before reporting this status",
+                ),
+                code="item.not_entered",
+            )
+        at = self.scribe.now()
+        report = self._report(item, code, at, description)
+        status = await asyncio.to_thread(self.outbound.make_status, report, item.axis, at)
+        transfer_id = status.packed[0].transfer_id
+
+        def commit(tx: Tx) -> None:
+            if code == "02" and not inbox.end(
+                tx,
+                item.id,
+                olds=(*OPEN_STATES, ItemState.ENTERED),
+                new=ItemState.REFUSED,
+                entered_at=None,
+                answer=item.answer,
+            ):
+                raise _state_forbids(item.state)
+            self.outbound.add_status(tx, account_id, status, code, item.id)
+
+        await self.store.write(commit)
+        return transfer_id
+
+    def _report(self, item: inbox.Item, code: str, at: datetime, description: str) -> StatusReport:
+        agency = self.outbound.directory.find(item.agency)
+        sender = Organ(organ_id=item.agency, name=agency.name if agency else "")
+        return status_about(
+            sender=sender,
+            header=item.content["header"],
+            addressee=item.sender,
+            document_id=item.document_id,
+            code=code,
+            at=at,
+            description=description,
+        )
+
+
+class _Extraction:
+    """A sink that puts every inner file of one package into the blob store, as a cache."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._blobs = outbound.blobs
+        self._open: list[tuple[int, BinaryIO]] = []
+
+    def open(self, index: int, name: str) -> BinaryIO:  # noqa: ARG002 - digests name the blobs
+        spool = self._blobs.spool()
+        self._open.append((index, spool))
+        return spool
+
+    def keep(self, digests: Sequence[str]) -> None:
+        for index, spool in self._open:
+            if digests[index]:
+                self._blobs.keep(spool, digests[index])
+            spool.close()
+
+
+def _findings_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    return [
+        {
+            "path": f.path,
+            "code": f.code,
+            "severity": f.severity.value,
+            "rule": f.rule,
+            "vi": f.text.vi,
+            "en": f.text.en,
+        }
+        for f in findings
+    ]
+
+
+def _verdict_json(verdict: SignatureVerdict | None) -> dict[str, Any]:
+    if verdict is None:
+        return {}
+    return {
+        "profile": verdict.profile,
+        "verdict": verdict.summary(),
+        "header": verdict.header.value,
+        "files": verdict.files.value,
+        "references": [{"uri": r.uri, "verdict": r.verdict.value} for r in verdict.references],
+        "certificate": dict(verdict.certificate),
+    }
+
+
+def _file_json(fact: FileFact) -> dict[str, Any]:
+    return {
+        "name": fact.name,
+        "size": fact.size,
+        "sha256": fact.sha256,
+        "declared_type": fact.declared_type,
+        "actual_type": fact.actual_type,
+        "unwrapped": fact.unwrapped,
+        "failed": fact.failed,
+    }
+
+
+def _status_json(report: StatusReport) -> dict[str, Any]:
+    staff = {k: v for k, v in asdict(report.staff).items() if v}
+    return {
+        "code": report.code,
+        "description": report.description,
+        "timestamp": report.timestamp,
+        "from": {k: v for k, v in asdict(report.sender).items() if v},
+        "response_for": {k: v for k, v in asdict(report.response_for).items() if v},
+        **({"staff": staff} if staff else {}),
+    }
+
+
+def not_there() -> Unknown:
+    return Unknown(
+        Text("Không có mục này", "there is no such item"),
+        code="item.unknown",
+    )
+
+
+def _state_forbids(state: str) -> Conflict:
+    return Conflict(
+        Text(
+            f"Mục đang ở trạng thái {state}, không thể làm bước này",
+            f"the item is {state}; this step is not possible",
+        ),
+        code="item.state_forbids",
+    )
+
+
+def _as_finding(problem: Untrusted | Rejected) -> Finding:
+    return Finding("", problem.code, Severity.ERROR, problem.text)
+
+
+def _poison(opens: int) -> Finding:
+    return Finding(
+        "",
+        "arrival.poison",
+        Severity.ERROR,
+        Text(
+            f"Gói tin đã làm hỏng tiến trình {opens} lần; cần người kiểm tra",
+            f"the package killed its process {opens} times; a person must look at it",
+        ),
+    )
+
+
+def _neither() -> Finding:
+    return Finding(
+        "edXML/edXMLEnvelope/edXMLHeader/MessageHeader",
+        "package.unknown_kind",
+        Severity.ERROR,
+        Text(
+            "Không phải văn bản cũng không phải gói tin trạng thái",
+            "neither a document nor a status package",
+        ),
+        "QCVN 102:2016/BTTTT",
+    )
+
+
+def _not_ours() -> Finding:
+    return Finding(
+        "to",
+        "arrival.not_ours",
+        Severity.ERROR,
+        Text(
+            "Không có nơi nhận nào thuộc gateway này",
+            "none of the receivers is served by this gateway",
+        ),
+    )

@@ -1,0 +1,675 @@
+"""The corridor out: accept -> deliver. Then `settling.py`; sealing and stamping: `sealing.py`.
+
+In:     a submission, or a package made by the unit, from `desk`; claims from `workers/deliver`.
+Out:    an answer with a signed receipt; transfers that move only along model/transfer.py.
+Fails:  Rejected with every finding; Unavailable while the ledger cannot be sealed.
+Never:  sends what is not recorded; sends other bytes on a second try; answers before the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway.dispatch import schedule
+from gateway.errors import Conflict, Finding, Rejected, Text, Unavailable, errors_in
+from gateway.model.outcome import Delivered, Outcome, outcome_word
+from gateway.model.package import (
+    DocumentHeader,
+    Organ,
+    PackageKind,
+    ReadyPackage,
+    StatusReport,
+    TraceHeader,
+    header_digest,
+    identity,
+    status_identity,
+)
+from gateway.model.record import Source
+from gateway.model.submission import AxisRoute, CheckedSubmission, Submission
+from gateway.model.transfer import RecipientState, TransferState
+from gateway.packing import metadata, write
+from gateway.ports import BlobStore, KeyHolder, Parcel
+from gateway.promise import (
+    VIETNAM,
+    Order,
+    Outlet,
+    Packed,
+    Promise,
+    Work,
+    already_sent,
+    answer_json,
+    document_conflict,
+    document_id_for,
+    first_code,
+    not_acceptable,
+    routes_left,
+    sent_before,
+    vietnam_time,
+)
+from gateway.routing.directory import Directory
+from gateway.routing.plan import RoutingTable
+from gateway.rules import checks
+from gateway.scribe import Scribe
+from gateway.settling import reach_axis
+from gateway.signing import sign
+from gateway.store import Store, Tx, Violation, documents, ledger, transfers
+from gateway.store import blobs as blob_rows
+from gateway.telemetry.events import Event
+
+CHUNK = 256 * 1024
+IN_MEMORY = 1024 * 1024
+MINIMUM_RATE = 64 * 1024  # bytes a second a long upload must reach before its deadline ends it
+
+PackRoutes = Callable[[Sequence[AxisRoute], str], Awaitable[tuple[Packed, ...]]]
+
+
+class Outbound:
+    """The rooms, the ports and the memory this corridor walks through, given by the wiring."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        blobs: BlobStore,
+        scribe: Scribe,
+        rules: checks.RuleSet,
+        directory: Directory,
+        routing: RoutingTable,
+        keys: Mapping[str, KeyHolder],
+        outlets: Mapping[str, Outlet],
+        lane_of: Callable[[int | None], int],
+        seal_max_delay: timedelta,
+    ) -> None:
+        self.store = store
+        self.blobs = blobs
+        self.scribe = scribe
+        self.rules = rules
+        self.directory = directory
+        self.routing = routing
+        self.keys = keys
+        self.outlets = outlets
+        self.lane_of = lane_of
+        self.seal_max_delay = seal_max_delay
+
+    def key_of(self, code: str) -> str:
+        """The canonical code: both written forms, and any padding, meet here."""
+        return self.directory.key_of(code)
+
+    # -- accept: a submission ------------------------------------------------------------------
+
+    def check(self, submission: Submission) -> CheckedSubmission:
+        """Every rule and every route at once. Raises Rejected with all findings."""
+        at = self.scribe.now()
+        day = at.astimezone(VIETNAM).date()
+        findings = checks.check_submission(submission, at, self.rules)
+        plan = self.routing.plan([o.organ_id for o in submission.header.to], day)
+        every = (*findings, *plan.findings)
+        if errors_in(every):
+            raise Rejected(not_acceptable(), code="submission.invalid", findings=every)
+        return CheckedSubmission(submission, plan.routes, findings=every)
+
+    async def accept(self, order: Order, submission: Submission) -> documents.Answered:
+        """Steps 2 to 4 of architecture 3. Returns after the commit, with the receipt in it."""
+        repeated = await self._answered_before(order)
+        if repeated is not None:
+            return repeated
+        checked = self.check(submission)
+        document_id = submission.header.document_id or document_id_for(submission.header)
+        header = replace(submission.header, document_id=document_id)
+        planned = await asyncio.to_thread(write.plan_files, submission.files, document_id)
+        facts = [p.fact for p in planned]
+        made_identity = identity(header, [(f.declared_name, f.sha256) for f in facts])
+        at = self.scribe.now()
+
+        async def pack(routes: Sequence[AxisRoute], seed: str) -> tuple[Packed, ...]:
+            def work() -> tuple[Packed, ...]:
+                return tuple(self._pack(header, route, submission, at, seed) for route in routes)
+
+            return await asyncio.to_thread(work)
+
+        return await self._promise(
+            order,
+            header=header,
+            made_identity=made_identity,
+            routes=checked.routes,
+            findings=checked.findings,
+            files=tuple({"name": f.name, "size": f.size, "sha256": f.sha256} for f in facts),
+            at=at,
+            released_at=submission.released_at,
+            pack=pack,
+            split=True,
+        )
+
+    async def accept_package(
+        self,
+        order: Order,
+        *,
+        header: DocumentHeader,
+        files: Sequence[tuple[str, int, str, str]],
+        package: ReadyPackage,
+        findings: Sequence[Finding],
+    ) -> documents.Answered:
+        """A package made by the unit system: its bytes are durable already and never change.
+
+        `files`: (name, size, inner SHA-256, declared name). Never split: architecture 4.
+        """
+        repeated = await self._answered_before(order)
+        if repeated is not None:
+            return repeated
+        at = self.scribe.now()
+        day = at.astimezone(VIETNAM).date()
+        whole = self.routing.whole_package_axis([o.organ_id for o in header.to], day)
+        every = (*findings, *whole.findings)
+        if errors_in(every) or len(whole.routes) != 1:
+            raise Rejected(not_acceptable(), code=first_code(every), findings=every)
+        made_identity = identity(header, [(declared, sha) for _, _, sha, declared in files])
+
+        async def pack(routes: Sequence[AxisRoute], seed: str) -> tuple[Packed, ...]:
+            return tuple(Packed(r, package, f"{seed}-{n}") for n, r in enumerate(routes))
+
+        return await self._promise(
+            order,
+            header=header,
+            made_identity=made_identity,
+            routes=whole.routes,
+            findings=every,
+            files=tuple({"name": n, "size": s, "sha256": d} for n, s, d, _ in files),
+            at=at,
+            released_at=None,
+            pack=pack,
+            split=False,
+        )
+
+    async def _answered_before(self, order: Order) -> documents.Answered | None:
+        key = order.idempotency_key
+        if key is None:
+            return None
+        found = await self.store.read(lambda tx: documents.answered(tx, order.account_id, key))
+        if found is None:
+            return None
+        if found.content != order.content:
+            raise Conflict(
+                Text(
+                    "Idempotency-Key này đã dùng cho một yêu cầu có nội dung khác",
+                    "this Idempotency-Key was used for a request with other content",
+                ),
+                code="idempotency.mismatch",
+            )
+        return found
+
+    def _pack(
+        self, header: DocumentHeader, route: AxisRoute, submission: Submission, at: datetime, seed: str
+    ) -> Packed:
+        """packing -> signing -> packing: one package for one axis, made durable by digest."""
+        transfer_id = self.scribe.entropy.new_id()
+        keys = {self.key_of(code) for code in route.receivers}
+        mine = replace(
+            header,
+            to=tuple(o for o in header.to if self.key_of(o.organ_id) in keys),
+            traces=(TraceHeader(header.sender.organ_id, vietnam_time(at)),),
+        )
+        planned = write.plan_files(submission.files, f"{seed}/{route.axis}")
+        covered = [(p.fact.declared_name, p.fact.sha256) for p in planned]
+        signature = b""
+        holder = self.keys.get(self.key_of(header.sender.organ_id))
+        if holder is not None:
+            prepared = sign.prepare(
+                [(p.fact.content_id, p.fact.sha256) for p in planned],
+                header_digest(mine, covered),
+                holder.algorithm,
+            )
+            value = holder.sign(prepared.signed_info)
+            signature = sign.finish(prepared, value, holder.certificate)
+        if sum(f.size for f in submission.files) <= IN_MEMORY:
+            buffer = io.BytesIO()
+            package = write.write_document(buffer, mine, planned, signature=signature)
+            self.blobs.keep_bytes(buffer.getvalue(), package.sha256)
+        else:
+            with self.blobs.spool() as spool:
+                package = write.write_document(spool, mine, planned, signature=signature)
+                self.blobs.keep(spool, package.sha256)
+        return Packed(route, package, transfer_id)
+
+    async def _promise(
+        self,
+        order: Order,
+        *,
+        header: DocumentHeader,
+        made_identity: str,
+        routes: Sequence[AxisRoute],
+        findings: Sequence[Finding],
+        files: tuple[Mapping[str, Any], ...],
+        at: datetime,
+        released_at: datetime | None,
+        pack: PackRoutes,
+        split: bool,
+    ) -> documents.Answered:
+        """Identity, conflict and already-served receivers decided by keys, then one commit.
+
+        A race with another request shows as a Violation: everything is read again and decided
+        again. What was packed in vain stays an unreferenced blob, which the sweep removes.
+        """
+        sender_key = self.key_of(header.sender.organ_id)
+        for _ in range(5):
+            ref = self.scribe.entropy.new_id()
+
+            def look(tx: Tx) -> tuple[str | None, list[documents.Served]]:
+                return (
+                    documents.identity_of(tx, sender_key, header.document_id),
+                    documents.served(tx, sender_key, made_identity),
+                )
+
+            bound, served = await self.store.read(look)
+            if header.business.type == 0 and bound is not None and bound != made_identity:
+                raise document_conflict(header.document_id)
+            had = {s.receiver_key for s in served}
+            left = routes_left(routes, had, self.key_of)
+            if not left:
+                return await self._first_answer(order, served[0].document_ref)
+            if had and not split:
+                # a package of the unit's own is never split, so its receivers cannot be thinned
+                raise already_sent(header, had, self.key_of)
+            packed = await pack(left, ref)
+            promise = Promise(
+                document_ref=ref,
+                header=header,
+                identity=made_identity,
+                kind=PackageKind.DOCUMENT,
+                files=files,
+                packed=packed,
+                at=at,
+                released_at=released_at or at,
+                released_source=Source.STATED if released_at else Source.ASSUMED,
+                lane=self.lane_of(header.other.priority),
+                findings=(*findings, *sent_before(header, had, self.key_of)),
+                legal_value=checks.legal_value(self.rules),
+            )
+            try:
+                return await self._commit(order, promise, bind=bound is None)
+            except Violation:
+                repeated = await self._answered_before(order)
+                if repeated is not None:
+                    return repeated
+        raise Unavailable(
+            Text("Có quá nhiều yêu cầu trùng nhau cùng lúc", "too many equal requests at once"),
+            code="submission.contended",
+        )
+
+    async def _first_answer(self, order: Order, document_ref: str) -> documents.Answered:
+        """The same identity with no new receiver: what was answered the first time."""
+        row = await self.store.read(lambda tx: documents.by_id(tx, document_ref))
+        if row is None:
+            raise Unavailable(Text("Hãy thử lại", "try again"), code="store.moved")
+        return documents.Answered(order.content, 202, row.answer, f"/v1/documents/{row.id}")
+
+    async def _commit(self, order: Order, promise: Promise, *, bind: bool) -> documents.Answered:
+        """Record, receipt, answer and queue rows in one commit: before it, nothing is promised."""
+        made = self.scribe.record(
+            Event.SUBMISSION_ACCEPTED,
+            promise.at,
+            {"document": promise.document_ref, "account": order.account_id},
+            {
+                "from": promise.header.sender.organ_id.upper(),
+                "document_id": promise.header.document_id,
+                "identity": promise.identity,
+                "business_type": int(promise.header.business.type),
+                "lane": promise.lane,
+                "files": len(promise.files),
+                "released_at": promise.released_at.isoformat(timespec="microseconds"),
+                "released_source": promise.released_source.value,
+                "transfers": [
+                    {
+                        "transfer": p.transfer_id,
+                        "axis": p.route.axis,
+                        "package": p.package.sha256,
+                        "size": p.package.size,
+                        "to": [c.upper() for c in p.route.receivers],
+                    }
+                    for p in promise.packed
+                ],
+            },
+            document_ref=promise.document_ref,
+            personal={"subject": promise.header.subject},
+        )
+        answer = answer_json(promise, self.scribe.receipt(made), order.language)
+        location = f"/v1/documents/{promise.document_ref}"
+        answered = documents.Answered(order.content, 202, answer, location)
+        records = [r for r in (made, self.scribe.step_back(promise.at)) if r is not None]
+        lifetimes = {
+            p.route.axis: self.outlets[p.route.axis].policy.lifetime_seconds for p in promise.packed
+        }
+
+        def commit(tx: Tx) -> None:
+            now = tx.now()
+            self._refuse_when_unsealed(tx, now)
+            if order.idempotency_key is not None:
+                documents.keep_answer(
+                    tx,
+                    account_id=order.account_id,
+                    key=order.idempotency_key,
+                    answered=answered,
+                    created_at=now,
+                )
+            if bind and promise.header.business.type == 0:
+                documents.claim_document_id(
+                    tx,
+                    sender_key=self.key_of(promise.header.sender.organ_id),
+                    document_id=promise.header.document_id,
+                    identity=promise.identity,
+                )
+            self._insert(tx, order.account_id, promise, made, answer, lifetimes, now)
+            blob_rows.refer(tx, [(p.package.sha256, p.package.size) for p in promise.packed])
+            ledger.append(tx, records)
+
+        await self.store.write(commit)
+        return answered
+
+    def _insert(
+        self,
+        tx: Tx,
+        account_id: str,
+        promise: Promise,
+        made: ledger.NewRecord,
+        answer: str,
+        lifetimes: Mapping[str, float],
+        now: datetime,
+        about_item: str | None = None,
+    ) -> None:
+        header = promise.header
+        receivers = [
+            (p, code, self.key_of(code)) for p in promise.packed for code in p.route.receivers
+        ]
+        documents.add(
+            tx,
+            documents.NewDocument(
+                id=promise.document_ref,
+                kind=promise.kind.value,
+                account_id=account_id,
+                sender=header.sender.organ_id,
+                sender_key=self.key_of(header.sender.organ_id),
+                document_id=header.document_id,
+                identity=promise.identity,
+                business_type=int(header.business.type),
+                header=metadata.header_to_json(header),
+                files=promise.files,
+                accepted_at=promise.at,
+                released_at=promise.released_at,
+                released_source=promise.released_source.value,
+                answer=answer,
+                record_id=made.id,
+                about_item=about_item,
+            ),
+            [key for _, _, key in receivers],
+            [
+                {
+                    "id": p.transfer_id,
+                    "document_ref": promise.document_ref,
+                    "kind": promise.kind.value,
+                    "axis": p.route.axis,
+                    "state": TransferState.ACCEPTED.value,
+                    "lane": promise.lane,
+                    "due_at": None,
+                    "doubt": False,
+                    "attempts": 0,
+                    "sender": header.sender.organ_id,
+                    "package_sha256": p.package.sha256,
+                    "package_size": p.package.size,
+                    "accepted_at": promise.at,
+                    "expires_at": now + timedelta(seconds=lifetimes[p.route.axis]),
+                    "fence": 0,
+                    "equal_answers": 0,
+                    "record_id": made.id,
+                    "moved_at": now,
+                }
+                for p in promise.packed
+            ],
+            [
+                {
+                    "transfer_id": p.transfer_id,
+                    "agency": code,
+                    "agency_key": key,
+                    "state": RecipientState.PENDING.value,
+                    "moved_at": now,
+                }
+                for p, code, key in receivers
+            ],
+        )
+
+    def _refuse_when_unsealed(self, tx: Tx, now: datetime) -> None:
+        """Fail closed: a promise that cannot be sealed in time proves nothing (architecture 4)."""
+        oldest = ledger.oldest_pending(tx)
+        if oldest is not None and now - oldest > self.seal_max_delay:
+            raise Unavailable(
+                Text(
+                    "Sổ cái chưa niêm phong kịp, tạm thời không nhận văn bản",
+                    "the ledger is not being sealed in time; nothing is accepted for now",
+                ),
+                code="ledger.unsealed",
+            )
+
+    # -- accept: a status report made by the gateway or asked for by a unit ----------------------
+
+    def make_status(self, report: StatusReport, axis: str, at: datetime) -> Promise:
+        """The package of a status report, durable by digest. Its commit belongs to the caller."""
+        data = write.write_status(report)
+        package = ReadyPackage(PackageKind.STATUS, hashlib.sha256(data).hexdigest(), len(data))
+        self.blobs.keep_bytes(data, package.sha256)
+        return Promise(
+            document_ref=self.scribe.entropy.new_id(),
+            header=DocumentHeader(
+                sender=report.sender,
+                to=(Organ(organ_id=report.response_for.organ_id),),
+                document_id=report.response_for.document_id,
+            ),
+            identity=status_identity(report),
+            kind=PackageKind.STATUS,
+            files=(),
+            packed=(
+                Packed(
+                    AxisRoute(axis, (report.response_for.organ_id,)),
+                    package,
+                    self.scribe.entropy.new_id(),
+                ),
+            ),
+            at=at,
+            released_at=at,
+            released_source=Source.OBSERVED,
+            lane=0,
+            findings=(),
+            legal_value={},
+        )
+
+    def add_status(
+        self, tx: Tx, account_id: str, promise: Promise, code: str, item_id: str
+    ) -> None:
+        """Queue a status report inside the caller's commit. Violation: it was sent before."""
+        packed = promise.packed[0]
+        made = self.scribe.record(
+            Event.STATUS_ACCEPTED,
+            promise.at,
+            {"document": promise.document_ref, "item": item_id, "account": account_id},
+            {
+                "from": promise.header.sender.organ_id.upper(),
+                "to": packed.route.receivers[0].upper(),
+                "document_id": promise.header.document_id,
+                "code": code,
+                "identity": promise.identity,
+                "transfer": packed.transfer_id,
+                "axis": packed.route.axis,
+                "package": packed.package.sha256,
+            },
+            document_ref=promise.document_ref,
+        )
+        axis = packed.route.axis
+        lifetimes = {axis: self.outlets[axis].policy.lifetime_seconds}
+        self._insert(tx, account_id, promise, made, "", lifetimes, tx.now(), about_item=item_id)
+        blob_rows.refer(tx, [(packed.package.sha256, packed.package.size)])
+        ledger.append(tx, [made])
+
+    # -- deliver -----------------------------------------------------------------------------------
+
+    async def claim(self, axis: str, most: int) -> list[Work]:
+        """Step 7: SENDING, the attempt and its record are committed before a byte leaves."""
+        policy = self.outlets[axis].policy
+        lease = timedelta(seconds=policy.attempt_deadline_seconds + policy.grace_seconds)
+        at = self.scribe.now()
+        started = time.monotonic()
+
+        def take(tx: Tx) -> list[Work]:
+            now = tx.now()
+            claims = transfers.claim(tx, axis=axis, most=most, lease_until=now + lease, now=now)
+            if not claims:
+                return []
+            transfers.start_attempts(
+                tx,
+                [
+                    {
+                        "id": self.scribe.entropy.new_id(),
+                        "transfer_id": claim.id,
+                        "number": claim.attempts,
+                        "fence": claim.fence,
+                        "started_at": at,
+                    }
+                    for claim, _ in claims
+                ],
+            )
+            ledger.append(
+                tx,
+                [
+                    self.scribe.record(
+                        Event.ATTEMPT_STARTED,
+                        at,
+                        {"transfer": claim.id, "document": claim.document_ref},
+                        {
+                            "axis": axis,
+                            "attempt": claim.attempts,
+                            "package": claim.package_sha256,
+                        },
+                        document_ref=claim.document_ref,
+                    )
+                    for claim, _ in claims
+                ],
+            )
+            return [Work(c, receivers, started, lease.total_seconds()) for c, receivers in claims]
+
+        return await self.store.write(take)
+
+    async def deliver(self, work: Work) -> Outcome:
+        """Step 8: one attempt, its outcome, its record and the next step."""
+        claim = work.claim
+        outlet = self.outlets[claim.axis]
+        policy = outlet.policy
+        seconds = policy.attempt_deadline_seconds + claim.package_size / MINIMUM_RATE
+        outcome = await outlet.axis.submit(
+            Parcel(
+                transfer_id=claim.id,
+                kind=PackageKind(claim.kind),
+                sender=claim.sender,
+                receivers=work.receivers,
+                sha256=claim.package_sha256,
+                size=claim.package_size,
+                chunks=lambda: self._chunks(claim.package_sha256, claim.package_size),
+                still_mine=lambda: self._still_mine(work, seconds),
+            ),
+            seconds,
+        )
+        at = self.scribe.now()
+        fraction = self.scribe.entropy.fraction()
+        await self.store.write(lambda tx: self._end(tx, work, outcome, at, fraction, policy))
+        return outcome
+
+    def _end(
+        self,
+        tx: Tx,
+        work: Work,
+        outcome: Outcome,
+        at: datetime,
+        fraction: float,
+        policy: schedule.Policy,
+    ) -> None:
+        claim = work.claim
+        now = tx.now()
+        step = schedule.next_step(
+            outcome=outcome,
+            doubt=claim.doubt,
+            attempts=claim.attempts,
+            accepted_at=claim.expires_at - timedelta(seconds=policy.lifetime_seconds),
+            now=now,
+            fraction=fraction,
+            policy=policy,
+            recent_codes=[claim.last_code] * claim.equal_answers,
+        )
+        remote = outcome.remote_ref if isinstance(outcome, Delivered) else ""
+        equal = claim.equal_answers + 1 if outcome.code == claim.last_code else 1
+        ending = transfers.Ending(
+            state=step.state,
+            due_at=step.due_at,
+            doubt=step.doubt,
+            code=outcome.code,
+            detail=outcome.detail[:300],
+            equal_answers=equal,
+            remote_ref=remote,
+            hold_cause=step.hold_cause,
+        )
+        said = outcome_word(outcome)
+        moved = transfers.end_attempt(tx, claim, said, ending, now=now)
+        if not moved and isinstance(outcome, Delivered):
+            # somebody took the attempt over, yet the axis did take it: that settles the doubt
+            reach_axis(tx, claim.id, at, now)
+        elif moved and step.state is TransferState.ON_AXIS:
+            transfers.arrive_on_axis(tx, claim.id, seen=at, now=now)
+        facts: dict[str, Any] = {
+            "axis": claim.axis,
+            "attempt": claim.attempts,
+            "outcome": said,
+            "code": outcome.code,
+            "remote_ref": remote,
+            "state": step.state.value if moved else "",
+        }
+        if not moved:
+            facts["lease_lost"] = True
+        if step.hold_cause and moved:
+            facts["hold_cause"] = step.hold_cause
+        made = self.scribe.record(
+            Event.ATTEMPT_ENDED,
+            at,
+            {"transfer": claim.id, "document": claim.document_ref},
+            facts,
+            document_ref=claim.document_ref,
+        )
+        ledger.append(tx, [made])
+
+    async def _still_mine(self, work: Work, seconds: float) -> bool:
+        """True for certain while less than the lease has passed; near its end the row is asked."""
+        if time.monotonic() - work.claimed < work.lease_seconds / 2:
+            return True
+
+        def renew(tx: Tx) -> bool:
+            now = tx.now()
+            until = now + timedelta(seconds=max(work.lease_seconds, seconds))
+            return transfers.renew(tx, work.claim.id, work.claim.fence, now=now, until=until)
+
+        return await self.store.write(renew)
+
+    async def _chunks(self, sha256: str, size: int) -> AsyncIterator[bytes]:
+        if size <= IN_MEMORY:
+            yield await asyncio.to_thread(_read_whole, self.blobs, sha256)
+            return
+        source = await asyncio.to_thread(self.blobs.open, sha256)
+        try:
+            while chunk := await asyncio.to_thread(source.read, CHUNK):
+                yield chunk
+        finally:
+            await asyncio.to_thread(source.close)
+
+
+def _read_whole(blobs: BlobStore, sha256: str) -> bytes:
+    with blobs.open(sha256) as source:
+        return source.read()

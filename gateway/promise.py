@@ -1,0 +1,236 @@
+"""What the corridor out carries: who asks, what was packed, what will be promised together.
+
+Values and pure pieces only: the order of things is in `outbound.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.dispatch import schedule
+from gateway.errors import Conflict, Finding, Rejected, Severity, Text, errors_in
+from gateway.model.package import (
+    DocumentHeader,
+    Organ,
+    PackageKind,
+    ReadyPackage,
+    ResponseFor,
+    StatusReport,
+)
+from gateway.model.record import Source
+from gateway.model.submission import AxisRoute
+from gateway.model.transfer import TransferState
+from gateway.ports import Axis
+from gateway.store import transfers
+
+VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """One axis as this corridor uses it: the adapter and the retry policy of its profile."""
+
+    axis: Axis
+    policy: schedule.Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who asks, and what makes a repetition the same request (contract 3, Idempotency-Key).
+
+    `content`: hex digest over canonical metadata and file digests, never over raw body bytes.
+    """
+
+    account_id: str
+    content: str
+    idempotency_key: str | None = None
+    language: str = "vi"
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """One package for one axis, durable under its digest."""
+
+    route: AxisRoute
+    package: ReadyPackage
+    transfer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Everything a submission will commit together."""
+
+    document_ref: str
+    header: DocumentHeader
+    identity: str
+    kind: PackageKind
+    files: tuple[Mapping[str, Any], ...]
+    packed: tuple[Packed, ...]
+    at: datetime
+    released_at: datetime
+    released_source: Source
+    lane: int
+    findings: tuple[Finding, ...]
+    legal_value: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claim with what one attempt needs. `claimed`: monotonic seconds when it was taken."""
+
+    claim: transfers.Claim
+    receivers: tuple[str, ...]
+    claimed: float
+    lease_seconds: float
+
+
+def vietnam_time(at: datetime) -> str:
+    """`yyyy/MM/dd HH:mm:ss` in Vietnam's zone (edxml-format 8)."""
+    return at.astimezone(VIETNAM).strftime("%Y/%m/%d %H:%M:%S")
+
+
+def from_vietnam_time(text: str) -> datetime | None:
+    """An instant from a report, read as +07:00; None when it cannot be read."""
+    try:
+        naive = datetime.strptime(text.strip().replace("-", "/"), "%Y/%m/%d %H:%M:%S")
+    except ValueError:
+        return None
+    return naive.replace(tzinfo=VIETNAM)
+
+
+def document_id_for(header: DocumentHeader) -> str:
+    """`OrganId,yyyy/MM/dd,number/notation` with real values (edxml-format 7, 13)."""
+    day = header.promulgation.date.replace("-", "/")
+    return f"{header.sender.organ_id},{day},{header.code.number}/{header.code.notation}"
+
+
+def status_about(
+    *,
+    sender: Organ,
+    header: Mapping[str, Any],
+    addressee: str,
+    document_id: str,
+    code: str,
+    at: datetime,
+    description: str = "",
+) -> StatusReport:
+    """A report about a document we received, addressed to its sender (edxml-format 3).
+
+    `header`: the document's header in submission field names, as the inbox item keeps it.
+    """
+    numbered = header.get("code", {})
+    number = "/".join(p for p in (numbered.get("number"), numbered.get("notation")) if p)
+    return StatusReport(
+        sender=sender,
+        response_for=ResponseFor(
+            organ_id=addressee,
+            code=number,
+            document_id=document_id,
+            promulgation_date=header.get("promulgation", {}).get("date", ""),
+        ),
+        code=code,
+        timestamp=vietnam_time(at),
+        description=description,
+    )
+
+
+def routes_left(
+    routes: Sequence[AxisRoute], had: set[str], key_of: Callable[[str], str]
+) -> tuple[AxisRoute, ...]:
+    """The routes without receivers that this identity already reached."""
+    left = []
+    for route in routes:
+        receivers = tuple(c for c in route.receivers if key_of(c) not in had)
+        if receivers:
+            left.append(replace(route, receivers=receivers))
+    return tuple(left)
+
+
+def sent_before(
+    header: DocumentHeader, had: set[str], key_of: Callable[[str], str]
+) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(
+            path=f"to[{n}].organ_id",
+            code="document.already_sent",
+            severity=Severity.NOTE,
+            text=Text(
+                f"Văn bản này đã gửi đến {organ.organ_id}; lần này không gửi lại",
+                f"this document already went to {organ.organ_id}; it is not sent there again",
+            ),
+        )
+        for n, organ in enumerate(header.to)
+        if key_of(organ.organ_id) in had
+    )
+
+
+def already_sent(
+    header: DocumentHeader, had: set[str], key_of: Callable[[str], str]
+) -> Rejected:
+    findings = tuple(
+        replace(f, severity=Severity.ERROR) for f in sent_before(header, had, key_of)
+    )
+    return Rejected(
+        Text(
+            "Gói tin có sẵn không được tách: một số nơi nhận đã có văn bản này",
+            "a ready-made package is never split, and some receivers already have this document",
+        ),
+        code="route.split_required",
+        findings=findings,
+    )
+
+
+def document_conflict(document_id: str) -> Conflict:
+    return Conflict(
+        Text(
+            f"Mã định danh văn bản {document_id} đã dùng cho một văn bản khác",
+            f"document id {document_id} was used for another document",
+        ),
+        code="document.conflict",
+    )
+
+
+def not_acceptable() -> Text:
+    return Text(
+        "Văn bản chưa đạt yêu cầu; xem từng lỗi bên dưới",
+        "the submission cannot be accepted; see each finding",
+    )
+
+
+def first_code(findings: Sequence[Finding]) -> str:
+    wrong = errors_in(findings)
+    return wrong[0].code if wrong else "submission.invalid"
+
+
+def answer_json(promise: Promise, receipt: bytes, language: str) -> str:
+    """The 202 body of contract 3; kept, so that a repetition gets the same bytes."""
+    return json.dumps(
+        {
+            "id": promise.document_ref,
+            "document_id": promise.header.document_id,
+            "transfers": [
+                {
+                    "transfer_id": p.transfer_id,
+                    "axis": p.route.axis,
+                    "state": TransferState.ACCEPTED.value,
+                    "recipients": list(p.route.receivers),
+                }
+                for p in promise.packed
+            ],
+            "legal_value": dict(promise.legal_value),
+            "accepted_at": local_time(promise.at),
+            "receipt": json.loads(receipt),
+            "findings": [f.as_json(language) for f in promise.findings],
+        },
+        ensure_ascii=False,
+    )
+
+
+def local_time(at: datetime) -> str:
+    """RFC 3339 with +07:00, microseconds (contract 3)."""
+    return at.astimezone(VIETNAM).isoformat(timespec="microseconds")

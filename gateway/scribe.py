@@ -1,0 +1,90 @@
+"""Writes legal facts down: gives each record its id, instant and salt, and signs receipts.
+
+The corridors say what happened; this says it in record format v1. It also notices when the wall
+clock steps back by more than two seconds: then `clock.stepped` is recorded beside the next fact.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from gateway.c14n import JsonValue
+from gateway.ledger import receipt, records
+from gateway.model.record import Record
+from gateway.ports import Clock, Entropy
+from gateway.store.ledger import NewRecord
+from gateway.telemetry.events import Event
+
+TOLERATED_STEP = timedelta(seconds=2)
+
+
+class Scribe:
+    """`origin`: the ledger's name, as in its checkpoints; `key` signs receipts and checkpoints."""
+
+    def __init__(
+        self, *, clock: Clock, entropy: Entropy, origin: str, key: EllipticCurvePrivateKey
+    ) -> None:
+        self.clock = clock
+        self.entropy = entropy
+        self.origin = origin
+        self.key = key
+        self._latest: datetime | None = None
+        self._watch = threading.Lock()
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def record(
+        self,
+        event: Event,
+        at: datetime,
+        about: Mapping[str, str],
+        facts: Mapping[str, JsonValue],
+        *,
+        document_ref: str | None = None,
+        arrival_id: str | None = None,
+        personal: Mapping[str, str] | None = None,
+    ) -> NewRecord:
+        """`personal` values enter as digests salted with the record's own salt (architecture 4)."""
+        salt = self.entropy.salt()
+        hidden = {k: v for k, v in (personal or {}).items() if v}
+        digests = {k: records.salted(salt, k, v) for k, v in hidden.items()}
+        made = Record(
+            id=self.entropy.new_id(),
+            event=event.value,
+            at=at,
+            salt=salt,
+            about=about,
+            facts={**facts, "personal": digests} if digests else facts,
+        )
+        return NewRecord(
+            id=made.id,
+            event=made.event,
+            at=at,
+            body=records.record_bytes(made),
+            document_ref=document_ref,
+            arrival_id=arrival_id,
+            personal=tuple(hidden.items()),
+        )
+
+    def step_back(self, at: datetime) -> NewRecord | None:
+        """A record about the clock, when `at` lies before the latest instant this process wrote."""
+        with self._watch:
+            before, self._latest = self._latest, max(at, self._latest or at)
+            if before is None or before - at <= TOLERATED_STEP:
+                return None
+            self._latest = at
+        return self.record(
+            Event.CLOCK_STEPPED,
+            at,
+            {},
+            {"from": before.isoformat(timespec="microseconds")},
+        )
+
+    def receipt(self, made: NewRecord) -> bytes:
+        """What a unit keeps: it proves the promise even if our row were removed."""
+        return receipt.make_receipt(made.body, self.origin, made.at, self.key)

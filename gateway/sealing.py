@@ -1,0 +1,139 @@
+"""The corridor of evidence: records -> entries -> signed checkpoint -> stamp (steps 5 and 6).
+
+In:     what stands in `pending`; the newest checkpoint.
+Out:    entries, tree nodes, a checkpoint and SEALED transfers in one commit; stamp rows.
+Fails:  Unavailable while another process seals, or no authority answers.
+Never:  lets a checkpoint leave before its commit; rewrites an entry; stamps anything but the
+        newest checkpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from cryptography import x509
+
+from gateway.errors import GatewayError, Text, Unavailable
+from gateway.ledger import checkpoint, merkle, records, stamp
+from gateway.ports import StampReply, TimestampAuthority
+from gateway.model.record import Stamp
+from gateway.scribe import Scribe
+from gateway.store import Store, Tx, ledger, leases, transfers
+
+SEALER = "sealer"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`batch`: entries a commit at most; `lease`: how long a sealer that died blocks the next."""
+
+    batch: int = 250
+    lease: timedelta = timedelta(seconds=30)
+
+
+class Sealing:
+    """One sealer at a time, by lease; `owner` is this process."""
+
+    def __init__(self, *, store: Store, scribe: Scribe, owner: str, pace: Pace) -> None:
+        self.store = store
+        self.scribe = scribe
+        self.owner = owner
+        self.pace = pace
+
+    async def seal(self) -> int:
+        """Seal one batch; the number of records sealed (0: nothing waits, or not our turn)."""
+        at = self.scribe.now()
+
+        def commit(tx: Tx) -> int:
+            now = tx.now()
+            until = now + self.pace.lease
+            if leases.take(tx, SEALER, self.owner, now=now, until=until) is None:
+                return 0
+            batch = ledger.pending_batch(tx, self.pace.batch)
+            if not batch:
+                return 0
+            epoch = ledger.epoch(tx)
+            size = ledger.tree_size(tx, epoch)
+            leaves = [records.leaf_hash(body) for _, body in batch]
+            grown = merkle.append(leaves, size, partial(ledger.read_nodes, tx, epoch))
+            made = checkpoint.make_checkpoint(
+                self.scribe.origin, epoch, grown.size, grown.root, at, self.scribe.key
+            )
+            ledger.extend(
+                tx,
+                entries=[
+                    (size + n, record_id, leaf)
+                    for n, ((record_id, _), leaf) in enumerate(zip(batch, leaves, strict=True))
+                ],
+                nodes=[tuple(node) for node in grown.nodes],
+                made=made,
+            )
+            if transfers.mark_sealed(tx, [record_id for record_id, _ in batch], now):
+                tx.notify("deliver")
+            return len(batch)
+
+        return await self.store.write(commit)
+
+
+class Stamping:
+    """Stamps the newest checkpoint by the first authority that answers well."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        scribe: Scribe,
+        authorities: Sequence[TimestampAuthority],
+        deadline_seconds: float,
+    ) -> None:
+        self.store = store
+        self.scribe = scribe
+        self.authorities = authorities
+        self.deadline_seconds = deadline_seconds
+
+    async def stamp(self) -> Stamp | None:
+        """One stamp over the newest checkpoint; None when every entry is stamped already."""
+
+        def look(tx: Tx) -> checkpoint.Checkpoint | None:
+            newest = ledger.newest_checkpoint(tx)
+            if newest is None or ledger.stamped_size(tx, newest.epoch) >= newest.size:
+                return None
+            return newest
+
+        newest = await self.store.read(look)
+        if newest is None or not self.authorities:
+            return None
+        reply = await self._ask(stamp.stamp_digest(newest))
+        made = Stamp(
+            epoch=newest.epoch,
+            size=newest.size,
+            token=reply.token,
+            authority=reply.authority,
+            gen_time=reply.gen_time,
+            policy=reply.policy,
+            serial=reply.serial,
+        )
+        stamp_id = self.scribe.entropy.new_id()
+        at = self.scribe.now()
+        await self.store.write(lambda tx: ledger.keep_stamp(tx, stamp_id, made, at))
+        return made
+
+    async def _ask(self, digest: bytes) -> StampReply:
+        failures: list[str] = []
+        for authority in self.authorities:
+            try:
+                return await authority.stamp(digest, self.deadline_seconds)
+            except GatewayError as problem:
+                failures.append(f"{authority.name}: {problem.code}")
+        shown = "; ".join(failures)
+        raise Unavailable(
+            Text(
+                f"Không dịch vụ dấu thời gian nào trả lời được ({shown})",
+                f"no timestamp authority answered ({shown})",
+            ),
+            code="stamp.unavailable",
+        )

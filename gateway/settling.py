@@ -1,0 +1,211 @@
+"""The end of the corridor out: what recipients' statuses and passing time do to transfers.
+
+In:     a status report being opened (same commit); attempts without an end; lifetimes gone by.
+Out:    transfer and recipient states, each move with its record.
+Never:  lowers the furthest stage shown; guesses an instant; moves what the tables do not allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from gateway.dispatch import schedule
+from gateway.model.package import StatusReport
+from gateway.model.record import Source
+from gateway.model.transfer import RecipientState, TransferState, furthest
+from gateway.promise import Outlet, from_vietnam_time
+from gateway.scribe import Scribe
+from gateway.store import Tx, documents, ledger, transfers
+from gateway.telemetry.events import Event
+
+
+class About(NamedTuple):
+    """What a status speaks of."""
+
+    carried: transfers.TransferRow
+    recipient: transfers.RecipientRow
+
+
+class Settling:
+    """`key_of` gives the canonical code of an agency; `outlets` the policy of each axis."""
+
+    def __init__(
+        self, *, scribe: Scribe, key_of: Callable[[str], str], outlets: Mapping[str, Outlet]
+    ) -> None:
+        self.scribe = scribe
+        self.key_of = key_of
+        self.outlets = outlets
+
+    # -- timers --------------------------------------------------------------------------------------
+
+    def take_over(self, tx: Tx, gone: Sequence[transfers.Stale], at: datetime) -> int:
+        """Attempts without an end: UNCERTAIN, and not again before their deadline plus grace."""
+        now = tx.now()
+        taken = 0
+        for row in gone:
+            policy = self.policy_of(row.axis)
+            grace = timedelta(seconds=policy.grace_seconds)
+            step = schedule.taken_over(
+                deadline_at=row.lease_until - grace, now=now, policy=policy
+            )
+            if transfers.move(
+                tx,
+                row.id,
+                fence=row.fence,
+                old=TransferState.SENDING,
+                new=step.state,
+                doubt=step.doubt,
+                due_at=step.due_at,
+                hold_cause=step.hold_cause,
+                now=now,
+            ):
+                taken += 1
+                self._note(tx, Event.ATTEMPT_TAKEN_OVER, row.id, row.document_ref, step, row.axis, at)
+        return taken
+
+    def lapse(self, tx: Tx, at: datetime) -> int:
+        """Transfers past their lifetime: EXPIRED without doubt, HELD for a person with doubt."""
+        now = tx.now()
+        ended = 0
+        for row in transfers.past_lifetime(tx, now):
+            policy = self.policy_of(row.axis)
+            step = schedule.expire(
+                state=TransferState(row.state),
+                doubt=row.doubt,
+                accepted_at=row.expires_at - timedelta(seconds=policy.lifetime_seconds),
+                now=now,
+                policy=policy,
+            )
+            if step is not None and transfers.move(
+                tx,
+                row.id,
+                fence=row.fence,
+                old=TransferState(row.state),
+                new=step.state,
+                doubt=step.doubt,
+                hold_cause=step.hold_cause,
+                now=now,
+            ):
+                ended += 1
+                held = step.state is TransferState.HELD
+                event = Event.TRANSFER_HELD if held else Event.TRANSFER_EXPIRED
+                self._note(tx, event, row.id, row.document_ref, step, row.axis, at)
+        return ended
+
+    def policy_of(self, axis: str) -> schedule.Policy:
+        """The policy of an axis; the defaults for one that left the configuration."""
+        outlet = self.outlets.get(axis)
+        return outlet.policy if outlet else schedule.Policy()
+
+    def _note(
+        self,
+        tx: Tx,
+        event: Event,
+        transfer_id: str,
+        document_ref: str,
+        step: schedule.Step,
+        axis: str,
+        at: datetime,
+    ) -> None:
+        made = self.scribe.record(
+            event,
+            at,
+            {"transfer": transfer_id, "document": document_ref},
+            {"axis": axis, "state": step.state.value, "cause": step.hold_cause},
+            document_ref=document_ref,
+        )
+        ledger.append(tx, [made])
+
+    # -- settle --------------------------------------------------------------------------------------
+
+    def find(self, tx: Tx, *, reporter_key: str, report: StatusReport) -> About | None:
+        """Our transfer and the recipient that reports; None when none of ours has it."""
+        addressee = self.key_of(report.response_for.organ_id)
+        rows = documents.by_document_id(tx, addressee, report.response_for.document_id)
+        sent = transfers.of_documents(tx, [row.id for row in rows]) if rows else []
+        carried = {t.id: t for t in sent}
+        for old in transfers.recipients_of(tx, list(carried), lock=True) if carried else []:
+            if old.agency_key == reporter_key:
+                return About(carried[old.transfer_id], old)
+        return None
+
+    def settle(
+        self, tx: Tx, about: About, *, report: StatusReport, arrival_id: str, at: datetime
+    ) -> None:
+        """Step 9, inside the commit that opens a status: recipient state and instants.
+
+        A status is the recipient's own word that it has the document, so it settles doubt.
+        """
+        carried, old = about
+        now = tx.now()
+        reach_axis(tx, carried.id, at, now)
+        current = RecipientState(old.state)
+        if current is RecipientState.PENDING:
+            current = RecipientState.ON_AXIS
+        state = furthest(current, report.code)
+        # at the sender, *entered* is the Timestamp of status 01, reported; never of a later status
+        entered, source = old.entered_at, old.entered_source
+        if report.code == "01" and entered is None:
+            entered = from_vietnam_time(report.timestamp)
+            source = Source.REPORTED.value if entered else ""
+        transfers.move_recipient(
+            tx,
+            old,
+            state=state,
+            code=report.code if state is not current or not old.status_code else old.status_code,
+            seen=at,
+            entered_at=entered,
+            entered_source=source,
+            now=now,
+        )
+        transfers.keep_status(
+            tx,
+            {
+                "id": self.scribe.entropy.new_id(),
+                "received_at": at,
+                "document_ref": carried.document_ref,
+                "agency_key": old.agency_key,
+                "code": report.code,
+                "timestamp": report.timestamp,
+                "arrival_id": arrival_id,
+            },
+        )
+        made = self.scribe.record(
+            Event.RECIPIENT_MOVED,
+            at,
+            {
+                "document": carried.document_ref,
+                "transfer": carried.id,
+                "arrival": arrival_id,
+            },
+            {
+                "recipient": old.agency.upper(),
+                "code": report.code,
+                "reported_at": report.timestamp,
+                "state": state.value,
+            },
+            document_ref=carried.document_ref,
+        )
+        ledger.append(tx, [made])
+
+
+def reach_axis(tx: Tx, transfer_id: str, at: datetime, now: datetime) -> None:
+    """The package did get there: settle a transfer in doubt, held, refused or lapsed."""
+    row = transfers.by_id(tx, transfer_id)
+    if row is None:
+        return
+    state = TransferState(row.state)
+    settles = (
+        TransferState.UNCERTAIN,
+        TransferState.DEFERRED,
+        TransferState.HELD,
+        TransferState.EXPIRED,
+        TransferState.REFUSED,
+    )
+    if state in settles:
+        transfers.settle_on_axis(tx, transfer_id, old=state, now=now)
+        transfers.arrive_on_axis(tx, transfer_id, seen=at, now=now)
+    elif state is TransferState.ON_AXIS:
+        transfers.arrive_on_axis(tx, transfer_id, seen=at, now=now)

@@ -1,0 +1,341 @@
+"""What an axis listed, what was fetched, and what became of it when it was opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, func, insert, or_, select, update
+
+from gateway.model.arrival import ArrivalState, FetchState
+from gateway.store.session import Tx
+from gateway.store.statements import insert_or_ignore
+from gateway.store.tables import arrival, fetch
+
+
+class DueFetch(NamedTuple):
+    axis: str
+    axis_doc_id: str
+    kind: str
+    sender: str
+    receiver: str
+    fence: int
+    tries: int
+    equal_failures: int
+    last_code: str
+
+
+class NewArrival(NamedTuple):
+    id: str
+    axis: str
+    axis_doc_id: str
+    kind: str
+    raw_sha256: str
+    raw_size: int
+    listed_from: str
+    listed_to: str
+    received_at: datetime
+    record_id: str
+
+
+class OpenClaim(NamedTuple):
+    """An arrival taken for opening; `opens` counts this try, so a killer of processes shows."""
+
+    id: str
+    axis: str
+    axis_doc_id: str
+    kind: str
+    raw_sha256: str
+    raw_size: int
+    listed_from: str
+    listed_to: str
+    received_at: datetime
+    opens: int
+    fence: int
+
+
+class ArrivalRow(NamedTuple):
+    id: str
+    axis: str
+    axis_doc_id: str
+    kind: str
+    state: str
+    raw_sha256: str
+    raw_size: int
+    listed_from: str
+    listed_to: str
+    received_at: datetime
+    opens: int
+    sender: str
+    document_id: str
+    identity: str
+    status_code: str
+    verdict: Mapping[str, Any]
+    findings: Sequence[Mapping[str, Any]]
+
+
+_LIST = insert_or_ignore(fetch)
+_FETCH_STATE = select(fetch.c.state).where(
+    fetch.c.axis == bindparam("on_axis"), fetch.c.axis_doc_id == bindparam("doc_id")
+)
+_HELD_ARRIVALS = select(arrival.c.axis_doc_id).where(
+    arrival.c.axis == bindparam("on_axis"),
+    arrival.c.axis_doc_id.in_(bindparam("doc_ids", expanding=True)),
+)
+_DUE = (
+    select(fetch.c.axis_doc_id)
+    .where(
+        fetch.c.axis == bindparam("on_axis"),
+        fetch.c.state == FetchState.DUE.value,
+        fetch.c.due_at <= bindparam("now"),
+        or_(fetch.c.lease_until.is_(None), fetch.c.lease_until <= bindparam("now")),
+    )
+    .order_by(fetch.c.due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_CLAIM_FETCH = (
+    update(fetch)
+    .where(
+        fetch.c.axis == bindparam("on_axis"),
+        fetch.c.axis_doc_id.in_(_DUE.scalar_subquery()),
+        fetch.c.state == FetchState.DUE.value,
+    )
+    .values(lease_until=bindparam("until"), fence=fetch.c.fence + 1, tries=fetch.c.tries + 1)
+    .returning(*[fetch.c[name] for name in DueFetch._fields])
+)
+_FETCHED = (
+    update(fetch)
+    .where(fetch.c.axis == bindparam("on_axis"), fetch.c.axis_doc_id == bindparam("doc_id"))
+    .values(state=FetchState.FETCHED.value, lease_until=None)
+)
+_FAILED = (
+    update(fetch)
+    .where(
+        fetch.c.axis == bindparam("on_axis"),
+        fetch.c.axis_doc_id == bindparam("doc_id"),
+        fetch.c.fence == bindparam("held"),
+        fetch.c.state == FetchState.DUE.value,
+    )
+    .values(
+        state=bindparam("to_state"),
+        due_at=bindparam("to_due"),
+        lease_until=None,
+        equal_failures=bindparam("to_equal"),
+        last_code=bindparam("to_code"),
+    )
+)
+_INSERT = insert_or_ignore(arrival)
+_ID_OF = select(arrival.c.id).where(
+    arrival.c.axis == bindparam("on_axis"), arrival.c.axis_doc_id == bindparam("doc_id")
+)
+_TO_OPEN = (
+    select(arrival.c.id)
+    .where(
+        arrival.c.state == ArrivalState.RECEIVED.value,
+        or_(arrival.c.lease_until.is_(None), arrival.c.lease_until <= bindparam("now")),
+    )
+    .order_by(arrival.c.received_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_CLAIM_OPEN = (
+    update(arrival)
+    .where(
+        arrival.c.id.in_(_TO_OPEN.scalar_subquery()),
+        arrival.c.state == ArrivalState.RECEIVED.value,
+    )
+    .values(lease_until=bindparam("until"), fence=arrival.c.fence + 1, opens=arrival.c.opens + 1)
+    .returning(*[arrival.c[name] for name in OpenClaim._fields])
+)
+_OPENED = (
+    update(arrival)
+    .where(
+        arrival.c.id == bindparam("arrival_id"),
+        arrival.c.fence == bindparam("held"),
+        arrival.c.state == ArrivalState.RECEIVED.value,
+    )
+    .values(
+        state=bindparam("to_state"),
+        lease_until=None,
+        sender=bindparam("said_sender"),
+        document_id=bindparam("said_document"),
+        identity=bindparam("made_identity"),
+        status_code=bindparam("said_code"),
+        verdict=bindparam("made_verdict"),
+        findings=bindparam("made_findings"),
+    )
+)
+_COLUMNS = [arrival.c[name] for name in ArrivalRow._fields]
+_BY_ID = select(*_COLUMNS).where(arrival.c.id == bindparam("id"))
+_IN_STATES = (
+    select(*_COLUMNS)
+    .where(arrival.c.state.in_(bindparam("states", expanding=True)))
+    .order_by(arrival.c.received_at)
+    .limit(bindparam("most"))
+)
+_HELD = (
+    select(fetch.c.axis, fetch.c.axis_doc_id, fetch.c.last_code, fetch.c.tries)
+    .where(fetch.c.state == FetchState.HELD.value)
+    .order_by(fetch.c.listed_at)
+    .limit(1000)
+)
+_RELEASE_LEASES_OPEN = (
+    update(arrival).where(arrival.c.lease_until.is_not(None)).values(lease_until=None)
+)
+_RELEASE_LEASES_FETCH = (
+    update(fetch).where(fetch.c.lease_until.is_not(None)).values(lease_until=None)
+)
+_COUNTS = select(arrival.c.state, func.count()).group_by(arrival.c.state)
+_NEXT_FETCH = select(func.min(fetch.c.due_at)).where(
+    fetch.c.axis == bindparam("on_axis"), fetch.c.state == FetchState.DUE.value
+)
+
+
+def held_already(tx: Tx, axis: str, doc_ids: Sequence[str]) -> set[str]:
+    """Which of these listed ids we hold for good: acknowledged again, never stored again."""
+    if not doc_ids:
+        return set()
+    return {str(v) for v in tx.scalars(_HELD_ARRIVALS, {"on_axis": axis, "doc_ids": list(doc_ids)})}
+
+
+def list_for_fetch(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows: axis, axis_doc_id, kind, sender, receiver, listed_at, due_at. Known ids stay."""
+    for row in rows:
+        tx.execute(
+            _LIST.on(tx),
+            {
+                **row,
+                "state": FetchState.DUE.value,
+                "fence": 0,
+                "tries": 0,
+                "equal_failures": 0,
+            },
+        )
+
+
+def fetch_state(tx: Tx, axis: str, doc_id: str) -> FetchState | None:
+    value = tx.execute(_FETCH_STATE, {"on_axis": axis, "doc_id": doc_id}).scalar()
+    return None if value is None else FetchState(value)
+
+
+def claim_fetches(
+    tx: Tx, *, axis: str, most: int, now: datetime, until: datetime
+) -> list[DueFetch]:
+    rows = tx.execute(
+        _CLAIM_FETCH, {"on_axis": axis, "most": most, "now": now, "until": until}
+    ).all()
+    return [DueFetch._make(row) for row in rows]
+
+
+def fetch_failed(
+    tx: Tx, due: DueFetch, *, state: FetchState, due_at: datetime, code: str, equal: int
+) -> bool:
+    return (
+        tx.execute(
+            _FAILED,
+            {
+                "on_axis": due.axis,
+                "doc_id": due.axis_doc_id,
+                "held": due.fence,
+                "to_state": state.value,
+                "to_due": due_at,
+                "to_equal": equal,
+                "to_code": code,
+            },
+        ).count
+        == 1
+    )
+
+
+def receive(tx: Tx, new: NewArrival) -> str | None:
+    """None when the row is new; else the id of the arrival that came first."""
+    made = tx.execute(
+        _INSERT.on(tx),
+        {
+            **new._asdict(),
+            "state": ArrivalState.RECEIVED.value,
+            "opens": 0,
+            "fence": 0,
+            "verdict": {},
+            "findings": [],
+        },
+    ).count
+    tx.execute(_FETCHED, {"on_axis": new.axis, "doc_id": new.axis_doc_id})
+    if made:
+        return None
+    return str(tx.execute(_ID_OF, {"on_axis": new.axis, "doc_id": new.axis_doc_id}).scalar())
+
+
+def claim_to_open(tx: Tx, *, most: int, now: datetime, until: datetime) -> list[OpenClaim]:
+    rows = tx.execute(_CLAIM_OPEN, {"most": most, "now": now, "until": until}).all()
+    return [OpenClaim._make(row) for row in rows]
+
+
+def opened(
+    tx: Tx,
+    claim: OpenClaim,
+    state: ArrivalState,
+    *,
+    sender: str = "",
+    document_id: str = "",
+    identity: str = "",
+    status_code: str = "",
+    verdict: Mapping[str, Any] | None = None,
+    findings: Sequence[Mapping[str, Any]] = (),
+) -> bool:
+    """False: another process opened it in our stead."""
+    return (
+        tx.execute(
+            _OPENED,
+            {
+                "arrival_id": claim.id,
+                "held": claim.fence,
+                "to_state": state.value,
+                "said_sender": sender,
+                "said_document": document_id,
+                "made_identity": identity,
+                "said_code": status_code,
+                "made_verdict": verdict or {},
+                "made_findings": list(findings),
+            },
+        ).count
+        == 1
+    )
+
+
+def by_id(tx: Tx, arrival_id: str) -> ArrivalRow | None:
+    row = tx.execute(_BY_ID, {"id": arrival_id}).one_or_none()
+    return None if row is None else ArrivalRow._make(row)
+
+
+def in_states(tx: Tx, states: Sequence[ArrivalState], most: int) -> list[ArrivalRow]:
+    rows = tx.execute(_IN_STATES, {"states": [s.value for s in states], "most": most}).all()
+    return [ArrivalRow._make(row) for row in rows]
+
+
+class HeldFetch(NamedTuple):
+    axis: str
+    axis_doc_id: str
+    last_code: str
+    tries: int
+
+
+def held_fetches(tx: Tx) -> list[HeldFetch]:
+    return [HeldFetch._make(row) for row in tx.execute(_HELD).all()]
+
+
+def forget_leases(tx: Tx) -> None:
+    """Only for the holder of the database lock, at start: every older process is dead."""
+    tx.execute(_RELEASE_LEASES_OPEN)
+    tx.execute(_RELEASE_LEASES_FETCH)
+
+
+def counts(tx: Tx) -> list[tuple[str, int]]:
+    return [(str(r[0]), int(r[1])) for r in tx.execute(_COUNTS).all()]
+
+
+def next_fetch(tx: Tx, axis: str) -> datetime | None:
+    value = tx.execute(_NEXT_FETCH, {"on_axis": axis}).scalar()
+    return value if isinstance(value, datetime) else None

@@ -1,0 +1,203 @@
+"""What units handed in: promises once given, documents, and their first answers.
+
+The keys of `idempotency`, `document_key` and `sent_receiver` decide races: an insert that meets
+an earlier one raises Violation, and the corridor starts over by reading what was there first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, bindparam, insert, or_, select
+
+from gateway.store.session import Tx
+from gateway.store.tables import document, document_key, idempotency, recipient, sent_receiver
+from gateway.store.tables import transfer as transfers
+
+
+class Answered(NamedTuple):
+    content: str
+    status: int
+    answer: str
+    location: str
+
+
+class NewDocument(NamedTuple):
+    """One accepted message of a unit: a document (văn bản) or a status report."""
+
+    id: str
+    kind: str
+    account_id: str
+    sender: str
+    sender_key: str
+    document_id: str
+    identity: str
+    business_type: int
+    header: Mapping[str, Any]
+    files: Sequence[Mapping[str, Any]]
+    accepted_at: datetime
+    released_at: datetime
+    released_source: str
+    answer: str
+    record_id: str
+    about_item: str | None = None
+
+
+class DocumentRow(NamedTuple):
+    id: str
+    kind: str
+    sender: str
+    sender_key: str
+    document_id: str
+    identity: str
+    business_type: int
+    header: Mapping[str, Any]
+    files: Sequence[Mapping[str, Any]]
+    accepted_at: datetime
+    released_at: datetime
+    released_source: str
+    answer: str
+    record_id: str
+
+
+class Served(NamedTuple):
+    """A receiver that already got this identity, and the document that took it there."""
+
+    receiver_key: str
+    document_ref: str
+
+
+_ANSWERED = select(
+    idempotency.c.content, idempotency.c.status, idempotency.c.answer, idempotency.c.location
+).where(idempotency.c.account_id == bindparam("account_id"), idempotency.c.key == bindparam("key"))
+_IDENTITY_OF = select(document_key.c.identity).where(
+    document_key.c.sender_key == bindparam("sender_key"),
+    document_key.c.document_id == bindparam("document_id"),
+)
+_SERVED = select(sent_receiver.c.receiver_key, sent_receiver.c.document_ref).where(
+    sent_receiver.c.sender_key == bindparam("sender_key"),
+    sent_receiver.c.identity == bindparam("identity"),
+)
+_COLUMNS = [document.c[name] for name in DocumentRow._fields]
+_BY_ID = select(*_COLUMNS).where(document.c.id == bindparam("id"))
+_BY_DOCUMENT_ID = (
+    select(*_COLUMNS)
+    .where(
+        document.c.sender_key == bindparam("sender_key"),
+        document.c.document_id == bindparam("document_id"),
+        document.c.kind == "document",
+    )
+    .order_by(document.c.accepted_at)
+)
+_PAGE = (
+    select(*_COLUMNS)
+    .where(
+        document.c.kind == "document",
+        document.c.sender_key.in_(bindparam("sender_keys", expanding=True)),
+        or_(
+            document.c.accepted_at < bindparam("before_at"),
+            and_(
+                document.c.accepted_at == bindparam("before_at"),
+                document.c.id < bindparam("before_id"),
+            ),
+        ),
+    )
+    .order_by(document.c.accepted_at.desc(), document.c.id.desc())
+    .limit(bindparam("most"))
+)
+_INSERT_KEY = insert(document_key)
+_INSERT_SERVED = insert(sent_receiver)
+_INSERT_DOCUMENT = insert(document)
+_INSERT_TRANSFER = insert(transfers)
+_INSERT_RECIPIENT = insert(recipient)
+_INSERT_ANSWER = insert(idempotency)
+
+
+def answered(tx: Tx, account_id: str, key: str) -> Answered | None:
+    row = tx.execute(_ANSWERED, {"account_id": account_id, "key": key}).one_or_none()
+    return None if row is None else Answered._make(row)
+
+
+def keep_answer(
+    tx: Tx, *, account_id: str, key: str, answered: Answered, created_at: datetime
+) -> None:
+    """Raises Violation when the key was used before."""
+    tx.execute(
+        _INSERT_ANSWER,
+        {"account_id": account_id, "key": key, "created_at": created_at, **answered._asdict()},
+    )
+
+
+def identity_of(tx: Tx, sender_key: str, document_id: str) -> str | None:
+    """The identity first sent under this DocumentId as a new document (type 0), if any."""
+    value = tx.execute(
+        _IDENTITY_OF, {"sender_key": sender_key, "document_id": document_id}
+    ).scalar()
+    return None if value is None else str(value)
+
+
+def claim_document_id(tx: Tx, *, sender_key: str, document_id: str, identity: str) -> None:
+    """Bind a DocumentId to an identity for ever. Raises Violation when it is bound."""
+    tx.execute(
+        _INSERT_KEY,
+        {"sender_key": sender_key, "document_id": document_id, "identity": identity},
+    )
+
+
+def served(tx: Tx, sender_key: str, identity: str) -> list[Served]:
+    rows = tx.execute(_SERVED, {"sender_key": sender_key, "identity": identity}).all()
+    return [Served._make(row) for row in rows]
+
+
+def add(
+    tx: Tx,
+    new: NewDocument,
+    receiver_keys: Sequence[str],
+    transfer_rows: Sequence[Mapping[str, Any]],
+    recipient_rows: Sequence[Mapping[str, Any]],
+) -> None:
+    """One submission with everything it promises. Raises Violation when a receiver was served."""
+    tx.execute(
+        _INSERT_SERVED,
+        [
+            {
+                "sender_key": new.sender_key,
+                "identity": new.identity,
+                "receiver_key": key,
+                "document_ref": new.id,
+            }
+            for key in receiver_keys
+        ],
+    )
+    tx.execute(_INSERT_DOCUMENT, new._asdict())
+    tx.execute(_INSERT_TRANSFER, list(transfer_rows))
+    tx.execute(_INSERT_RECIPIENT, list(recipient_rows))
+
+
+def by_id(tx: Tx, document_ref: str) -> DocumentRow | None:
+    row = tx.execute(_BY_ID, {"id": document_ref}).one_or_none()
+    return None if row is None else DocumentRow._make(row)
+
+
+def by_document_id(tx: Tx, sender_key: str, document_id: str) -> list[DocumentRow]:
+    """Every submission of this document, oldest first (later ones served further receivers)."""
+    rows = tx.execute(_BY_DOCUMENT_ID, {"sender_key": sender_key, "document_id": document_id}).all()
+    return [DocumentRow._make(row) for row in rows]
+
+
+def page(
+    tx: Tx, *, sender_keys: Sequence[str], before_at: datetime, before_id: str, most: int
+) -> list[DocumentRow]:
+    """Newest first, strictly older than (before_at, before_id)."""
+    rows = tx.execute(
+        _PAGE,
+        {
+            "sender_keys": list(sender_keys),
+            "before_at": before_at,
+            "before_id": before_id,
+            "most": most,
+        },
+    ).all()
+    return [DocumentRow._make(row) for row in rows]

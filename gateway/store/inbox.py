@@ -1,0 +1,198 @@
+"""What waits for a unit's document-management system, and what it did with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, bindparam, func, or_, select, update
+
+from gateway.model.arrival import ItemKind, ItemState
+from gateway.store.session import Tx
+from gateway.store.statements import insert_or_ignore
+from gateway.store.tables import arrival, inbox_item
+
+i = inbox_item.c
+
+
+class NewItem(NamedTuple):
+    id: str
+    arrival_id: str
+    agency: str
+    agency_key: str
+    kind: str
+    identity: str
+    lane: int
+    axis: str
+    sender: str
+    document_id: str
+    status_code: str
+    about_document: str | None
+    content: Mapping[str, Any]
+    available_at: datetime
+
+
+class Item(NamedTuple):
+    id: str
+    arrival_id: str
+    agency: str
+    agency_key: str
+    kind: str
+    identity: str
+    state: str
+    lane: int
+    axis: str
+    sender: str
+    document_id: str
+    status_code: str
+    about_document: str | None
+    content: Mapping[str, Any]
+    available_at: datetime
+    fetched_at: datetime | None
+    entered_at: datetime | None
+    lease_token: str
+    lease_until: datetime | None
+    answer: str
+    raw_sha256: str
+    raw_size: int
+
+
+_COLUMNS = [
+    *[i[name] for name in Item._fields[:-2]],
+    arrival.c.raw_sha256,
+    arrival.c.raw_size,
+]
+_OPEN_STATES = (ItemState.WAITING.value, ItemState.LEASED.value)
+_INSERT = insert_or_ignore(inbox_item)
+_BY_ID = (
+    select(*_COLUMNS).join(arrival, arrival.c.id == i.arrival_id).where(i.id == bindparam("id"))
+)
+_WAITING = (
+    select(*_COLUMNS)
+    .join(arrival, arrival.c.id == i.arrival_id)
+    .where(
+        i.agency_key.in_(bindparam("agencies", expanding=True)),
+        i.kind.in_(bindparam("kinds", expanding=True)),
+        i.state.in_(_OPEN_STATES),
+        or_(i.lease_until.is_(None), i.lease_until <= bindparam("now")),
+        or_(
+            i.lane > bindparam("after_lane"),
+            and_(i.lane == bindparam("after_lane"), i.id > bindparam("after_id")),
+        ),
+    )
+    .order_by(i.lane, i.id)
+    .limit(bindparam("most"))
+)
+_LEASE = (
+    update(inbox_item)
+    .where(
+        i.id == bindparam("item_id"),
+        i.state.in_(_OPEN_STATES),
+        or_(i.lease_until.is_(None), i.lease_until <= bindparam("now")),
+    )
+    .values(
+        state=ItemState.LEASED.value, lease_token=bindparam("token"), lease_until=bindparam("until")
+    )
+)
+_FETCHED = (
+    update(inbox_item)
+    .where(i.id == bindparam("item_id"), i.fetched_at.is_(None))
+    .values(fetched_at=bindparam("at"))
+)
+_END = (
+    update(inbox_item)
+    .where(i.id == bindparam("item_id"), i.state.in_(bindparam("olds", expanding=True)))
+    .values(
+        state=bindparam("to_state"),
+        entered_at=func.coalesce(i.entered_at, bindparam("entered")),
+        lease_token="",
+        lease_until=None,
+        answer=bindparam("to_answer"),
+    )
+)
+_HOLDS = (
+    select(i.id)
+    .where(
+        i.agency_key == bindparam("agency"),
+        i.document_id == bindparam("document_id"),
+        i.kind == ItemKind.DOCUMENT.value,
+    )
+    .limit(1)
+)
+
+
+def add(tx: Tx, new: NewItem) -> bool:
+    """False: this agency has an item of the same identity, whatever road it came by."""
+    return (
+        tx.execute(_INSERT.on(tx), {**new._asdict(), "state": ItemState.WAITING.value}).count == 1
+    )
+
+
+def by_id(tx: Tx, item_id: str) -> Item | None:
+    row = tx.execute(_BY_ID, {"id": item_id}).one_or_none()
+    return None if row is None else Item._make(row)
+
+
+def waiting(
+    tx: Tx,
+    *,
+    agency_keys: Sequence[str],
+    kinds: Sequence[ItemKind],
+    after: tuple[int, str],
+    most: int,
+) -> list[Item]:
+    """Unleased items, urgent first, after the cursor (lane, id)."""
+    rows = tx.execute(
+        _WAITING,
+        {
+            "agencies": list(agency_keys),
+            "kinds": [k.value for k in kinds],
+            "now": tx.now(),
+            "after_lane": after[0],
+            "after_id": after[1],
+            "most": most,
+        },
+    ).all()
+    return [Item._make(row) for row in rows]
+
+
+def lease(tx: Tx, item_id: str, token: str, *, now: datetime, until: datetime) -> bool:
+    params = {"item_id": item_id, "token": token, "now": now, "until": until}
+    return tx.execute(_LEASE, params).count == 1
+
+
+def mark_fetched(tx: Tx, item_id: str, at: datetime) -> bool:
+    """True only the first time: then a record is due in the same commit."""
+    return tx.execute(_FETCHED, {"item_id": item_id, "at": at}).count == 1
+
+
+def end(
+    tx: Tx,
+    item_id: str,
+    *,
+    olds: Sequence[ItemState],
+    new: ItemState,
+    entered_at: datetime | None,
+    answer: str,
+) -> bool:
+    """Move to a later state and keep the answer that a repeated request gets again."""
+    return (
+        tx.execute(
+            _END,
+            {
+                "item_id": item_id,
+                "olds": [s.value for s in olds],
+                "to_state": new.value,
+                "entered": entered_at,
+                "to_answer": answer,
+            },
+        ).count
+        == 1
+    )
+
+
+def holds_document(tx: Tx, *, agency_key: str, document_id: str) -> bool:
+    """Whether this agency was ever given this document: then statuses about it make sense."""
+    params = {"agency": agency_key, "document_id": document_id}
+    return tx.execute(_HOLDS, params).first() is not None

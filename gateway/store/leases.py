@@ -1,0 +1,38 @@
+"""Named leases: one sealer and one stamper at a time, over any number of processes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, or_, update
+
+from gateway.store.session import Tx
+from gateway.store.statements import insert_or_ignore
+from gateway.store.tables import lease
+
+_MAKE = insert_or_ignore(lease)
+_TAKE = (
+    update(lease)
+    .where(
+        lease.c.name == bindparam("lease_name"),
+        or_(lease.c.until <= bindparam("now"), lease.c.owner == bindparam("who")),
+    )
+    .values(owner=bindparam("who"), fence=lease.c.fence + 1, until=bindparam("new_until"))
+    .returning(lease.c.fence)
+)
+_GIVE = delete(lease).where(
+    lease.c.name == bindparam("lease_name"), lease.c.owner == bindparam("who")
+)
+
+
+def take(tx: Tx, name: str, owner: str, *, now: datetime, until: datetime) -> int | None:
+    """The fence when the lease is ours (again); None while somebody else holds it."""
+    tx.execute(_MAKE.on(tx), {"name": name, "owner": owner, "fence": 0, "until": now})
+    value = tx.execute(
+        _TAKE, {"lease_name": name, "who": owner, "now": now, "new_until": until}
+    ).scalar()
+    return None if value is None else int(value)
+
+
+def give_back(tx: Tx, name: str, owner: str) -> None:
+    tx.execute(_GIVE, {"lease_name": name, "who": owner})

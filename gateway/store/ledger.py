@@ -1,0 +1,362 @@
+"""The rows of the ledger: records wait in `pending`, entries and nodes are only ever added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, func, insert, select, tuple_
+
+from gateway.model.record import Checkpoint, Stamp
+from gateway.store.session import Tx
+from gateway.store.tables import (
+    blob,
+    checkpoint,
+    entry,
+    node,
+    pending,
+    personal,
+    record,
+    stamp,
+)
+
+SEAL_CHANNEL = "seal"
+CHECKPOINT_CHANNEL = "stamp"
+
+
+class NewRecord(NamedTuple):
+    """A record as it goes in: `body` are its canonical bytes (ledger.records.record_bytes)."""
+
+    id: str
+    event: str
+    at: datetime
+    body: bytes
+    document_ref: str | None = None
+    arrival_id: str | None = None
+    personal: tuple[tuple[str, str], ...] = ()
+
+
+class RecordRow(NamedTuple):
+    """`seq` None: not sealed yet."""
+
+    id: str
+    event: str
+    at: datetime
+    body: bytes
+    seq: int | None
+
+
+class EntryRow(NamedTuple):
+    seq: int
+    record_id: str
+    leaf: bytes
+    body: bytes | None
+
+
+_INSERT_RECORD = insert(record)
+_INSERT_PENDING = insert(pending)
+_INSERT_PERSONAL = insert(personal)
+_BATCH = (
+    select(pending.c.record_id, record.c.body)
+    .join(record, record.c.id == pending.c.record_id)
+    .order_by(pending.c.at, pending.c.record_id)
+    .limit(bindparam("most"))
+)
+_SIZE = select(func.coalesce(func.max(entry.c.seq) + 1, 0)).where(
+    entry.c.epoch == bindparam("epoch")
+)
+_LEAVES = select(entry.c.seq, entry.c.leaf).where(
+    entry.c.epoch == bindparam("epoch"), entry.c.seq.in_(bindparam("seqs", expanding=True))
+)
+_NODES = select(node.c.level, node.c.idx, node.c.hash).where(
+    node.c.epoch == bindparam("epoch"),
+    tuple_(node.c.level, node.c.idx).in_(bindparam("coords", expanding=True)),
+)
+_INSERT_ENTRY = insert(entry)
+_INSERT_NODE = insert(node)
+_INSERT_CHECKPOINT = insert(checkpoint)
+_TAKEN = delete(pending).where(pending.c.record_id.in_(bindparam("ids", expanding=True)))
+_NEWEST = (
+    select(
+        checkpoint.c.epoch,
+        checkpoint.c.size,
+        checkpoint.c.root,
+        checkpoint.c.note,
+        checkpoint.c.at,
+    )
+    .order_by(checkpoint.c.epoch.desc(), checkpoint.c.size.desc())
+    .limit(1)
+)
+_CHECKPOINTS = (
+    select(
+        checkpoint.c.epoch,
+        checkpoint.c.size,
+        checkpoint.c.root,
+        checkpoint.c.note,
+        checkpoint.c.at,
+    )
+    .where(checkpoint.c.epoch == bindparam("epoch"), checkpoint.c.size > bindparam("after"))
+    .order_by(checkpoint.c.size)
+    .limit(bindparam("most"))
+)
+_STAMPED_SIZE = select(func.coalesce(func.max(stamp.c.size), 0)).where(
+    stamp.c.epoch == bindparam("epoch")
+)
+_INSERT_STAMP = insert(stamp)
+_STAMPS = (
+    select(
+        stamp.c.epoch,
+        stamp.c.size,
+        stamp.c.token,
+        stamp.c.authority,
+        stamp.c.gen_time,
+        stamp.c.policy,
+        stamp.c.serial,
+    )
+    .where(stamp.c.epoch == bindparam("epoch"), stamp.c.size > bindparam("after"))
+    .order_by(stamp.c.size)
+)
+_ENTRIES = (
+    select(entry.c.seq, entry.c.record_id, entry.c.leaf, record.c.body)
+    .outerjoin(record, record.c.id == entry.c.record_id)
+    .where(entry.c.epoch == bindparam("epoch"), entry.c.seq >= bindparam("start"))
+    .order_by(entry.c.seq)
+    .limit(bindparam("most"))
+)
+_STORED_NODES = (
+    select(node.c.level, node.c.idx, node.c.hash)
+    .where(
+        node.c.epoch == bindparam("epoch"),
+        tuple_(node.c.level, node.c.idx) > tuple_(bindparam("level"), bindparam("idx")),
+    )
+    .order_by(node.c.level, node.c.idx)
+    .limit(bindparam("most"))
+)
+_OF_DOCUMENT = (
+    select(record.c.id, record.c.event, record.c.at, record.c.body, entry.c.seq)
+    .outerjoin(entry, entry.c.record_id == record.c.id)
+    .where(record.c.document_ref == bindparam("ref"))
+    .order_by(record.c.at, record.c.id)
+)
+_OF_ARRIVAL = (
+    select(record.c.id, record.c.event, record.c.at, record.c.body, entry.c.seq)
+    .outerjoin(entry, entry.c.record_id == record.c.id)
+    .where(record.c.arrival_id == bindparam("ref"))
+    .order_by(record.c.at, record.c.id)
+)
+_OLDEST_PENDING = select(func.min(pending.c.at))
+_COUNT_PENDING = select(func.count()).select_from(pending)
+_NEITHER = (
+    select(record.c.id)
+    .outerjoin(entry, entry.c.record_id == record.c.id)
+    .outerjoin(pending, pending.c.record_id == record.c.id)
+    .where(entry.c.seq.is_(None), pending.c.record_id.is_(None))
+    .limit(1000)
+)
+_SEQ_OF_LEAF = select(entry.c.seq).where(entry.c.leaf == bindparam("leaf"))
+_PENDING_BODY = (
+    select(pending.c.record_id)
+    .join(record, record.c.id == pending.c.record_id)
+    .where(record.c.id == bindparam("id"))
+)
+_STAMP_COVERING = (
+    select(stamp.c.gen_time, stamp.c.authority)
+    .where(stamp.c.epoch == bindparam("epoch"), stamp.c.size > bindparam("seq"))
+    .order_by(stamp.c.size)
+    .limit(1)
+)
+_BLOBS = (
+    select(blob.c.sha256)
+    .where(blob.c.sha256 > bindparam("after"), blob.c.refs > 0)
+    .order_by(blob.c.sha256)
+    .limit(bindparam("most"))
+)
+_EPOCH = select(func.coalesce(func.max(entry.c.epoch), 1))
+
+
+def append(tx: Tx, records: Sequence[NewRecord]) -> None:
+    """Legal facts, in the commit that makes them true; the sealer is woken after it."""
+    now = tx.now()
+    tx.execute(
+        _INSERT_RECORD,
+        [
+            {
+                "id": r.id,
+                "event": r.event,
+                "at": r.at,
+                "body": r.body,
+                "document_ref": r.document_ref,
+                "arrival_id": r.arrival_id,
+            }
+            for r in records
+        ],
+    )
+    tx.execute(_INSERT_PENDING, [{"record_id": r.id, "at": now} for r in records])
+    values = [
+        {"record_id": r.id, "field": name, "value": value}
+        for r in records
+        for name, value in r.personal
+    ]
+    if values:
+        tx.execute(_INSERT_PERSONAL, values)
+    tx.notify(SEAL_CHANNEL)
+
+
+def epoch(tx: Tx) -> int:
+    return int(tx.execute(_EPOCH).scalar() or 1)
+
+
+def pending_batch(tx: Tx, most: int) -> list[tuple[str, bytes]]:
+    """(record id, canonical bytes), oldest first."""
+    return [(str(r[0]), bytes(r[1])) for r in tx.execute(_BATCH, {"most": most}).all()]
+
+
+def tree_size(tx: Tx, epoch: int) -> int:
+    return int(tx.execute(_SIZE, {"epoch": epoch}).scalar() or 0)
+
+
+def read_nodes(
+    tx: Tx, epoch: int, coords: Sequence[tuple[int, int]]
+) -> Mapping[tuple[int, int], bytes]:
+    """Hashes by (level, index); level 0 are the leaves of the entries."""
+    found: dict[tuple[int, int], bytes] = {}
+    leaves = [idx for level, idx in coords if level == 0]
+    inner = [(level, idx) for level, idx in coords if level > 0]
+    if leaves:
+        rows = tx.execute(_LEAVES, {"epoch": epoch, "seqs": leaves}).all()
+        found.update({(0, int(seq)): bytes(leaf) for seq, leaf in rows})
+    if inner:
+        rows = tx.execute(_NODES, {"epoch": epoch, "coords": inner}).all()
+        found.update({(int(level), int(idx)): bytes(h) for level, idx, h in rows})
+    return found
+
+
+def extend(
+    tx: Tx,
+    *,
+    entries: Sequence[tuple[int, str, bytes]],
+    nodes: Sequence[tuple[int, int, bytes]],
+    made: Checkpoint,
+) -> None:
+    """Entries (seq, record id, leaf), inner nodes and the checkpoint over them, in one commit."""
+    tx.execute(
+        _INSERT_ENTRY,
+        [
+            {"epoch": made.epoch, "seq": seq, "record_id": record_id, "leaf": leaf}
+            for seq, record_id, leaf in entries
+        ],
+    )
+    if nodes:
+        tx.execute(
+            _INSERT_NODE,
+            [
+                {"epoch": made.epoch, "level": level, "idx": idx, "hash": value}
+                for level, idx, value in nodes
+            ],
+        )
+    tx.execute(
+        _INSERT_CHECKPOINT,
+        {
+            "epoch": made.epoch,
+            "size": made.size,
+            "root": made.root,
+            "note": made.note,
+            "at": made.at,
+        },
+    )
+    tx.execute(_TAKEN, {"ids": [record_id for _, record_id, _ in entries]})
+    tx.notify(CHECKPOINT_CHANNEL)
+
+
+def newest_checkpoint(tx: Tx) -> Checkpoint | None:
+    row = tx.execute(_NEWEST).one_or_none()
+    return None if row is None else Checkpoint(*row)
+
+
+def checkpoints(tx: Tx, epoch: int, after: int, most: int = 1000) -> list[Checkpoint]:
+    rows = tx.execute(_CHECKPOINTS, {"epoch": epoch, "after": after, "most": most}).all()
+    return [Checkpoint(*row) for row in rows]
+
+
+def stamped_size(tx: Tx, epoch: int) -> int:
+    return int(tx.execute(_STAMPED_SIZE, {"epoch": epoch}).scalar() or 0)
+
+
+def keep_stamp(tx: Tx, stamp_id: str, made: Stamp, received_at: datetime) -> None:
+    tx.execute(
+        _INSERT_STAMP,
+        {
+            "id": stamp_id,
+            "epoch": made.epoch,
+            "size": made.size,
+            "authority": made.authority,
+            "token": made.token,
+            "gen_time": made.gen_time,
+            "policy": made.policy,
+            "serial": made.serial,
+            "received_at": received_at,
+        },
+    )
+
+
+def stamps(tx: Tx, epoch: int, after: int = -1) -> list[Stamp]:
+    rows = tx.execute(_STAMPS, {"epoch": epoch, "after": after}).all()
+    return [Stamp(*row) for row in rows]
+
+
+def entries_from(tx: Tx, epoch: int, start: int, most: int) -> list[EntryRow]:
+    """Entries with the bytes of their records (None: the record is gone)."""
+    rows = tx.execute(_ENTRIES, {"epoch": epoch, "start": start, "most": most}).all()
+    return [EntryRow._make(row) for row in rows]
+
+
+def nodes_after(
+    tx: Tx, epoch: int, level: int, idx: int, most: int
+) -> list[tuple[int, int, bytes]]:
+    params = {"epoch": epoch, "level": level, "idx": idx, "most": most}
+    rows = tx.execute(_STORED_NODES, params).all()
+    return [(int(r[0]), int(r[1]), bytes(r[2])) for r in rows]
+
+
+def of_document(tx: Tx, document_ref: str) -> list[RecordRow]:
+    rows = tx.execute(_OF_DOCUMENT, {"ref": document_ref}).all()
+    return [RecordRow._make(row) for row in rows]
+
+
+def of_arrival(tx: Tx, arrival_id: str) -> list[RecordRow]:
+    rows = tx.execute(_OF_ARRIVAL, {"ref": arrival_id}).all()
+    return [RecordRow._make(row) for row in rows]
+
+
+def oldest_pending(tx: Tx) -> datetime | None:
+    value = tx.execute(_OLDEST_PENDING).scalar()
+    return value if isinstance(value, datetime) else None
+
+
+def pending_count(tx: Tx) -> int:
+    return int(tx.execute(_COUNT_PENDING).scalar() or 0)
+
+
+def neither_pending_nor_sealed(tx: Tx) -> list[str]:
+    """Records that nobody will ever seal: `pending` was tampered with."""
+    return [str(v) for v in tx.scalars(_NEITHER)]
+
+
+def seq_of_leaf(tx: Tx, leaf: bytes) -> int | None:
+    value = tx.execute(_SEQ_OF_LEAF, {"leaf": leaf}).scalar()
+    return None if value is None else int(value)
+
+
+def is_pending(tx: Tx, record_id: str) -> bool:
+    return tx.execute(_PENDING_BODY, {"id": record_id}).one_or_none() is not None
+
+
+def stamp_covering(tx: Tx, epoch: int, seq: int) -> tuple[datetime, str] | None:
+    """(time, authority) of the first stamp over a checkpoint that contains this entry."""
+    row = tx.execute(_STAMP_COVERING, {"epoch": epoch, "seq": seq}).one_or_none()
+    return None if row is None else (row[0], str(row[1]))
+
+
+def blob_digests(tx: Tx, after: str, most: int) -> list[str]:
+    return [str(v) for v in tx.scalars(_BLOBS, {"after": after, "most": most})]

@@ -1,0 +1,314 @@
+"""PostgreSQL executor: eight threads over psycopg, one transaction a call (architecture 6).
+
+Comes in: store functions. Goes out: their values, after COMMIT. Fails: Violation, Unavailable (no
+connection, timeouts), Broken. A serialisation failure or a deadlock runs the function again, and
+so does a connection that was lost before COMMIT was sent; one lost during COMMIT does not, since
+nobody knows what became of it: Unavailable, and the idempotency key is the answer.
+
+Functions run at the same time here: they are written for READ COMMITTED, and races are decided by
+constraints and conditional updates. Reads see one snapshot (REPEATABLE READ, read only), as on
+SQLite. Never: owns a table, changes the schema.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import selectors
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+import psycopg
+from psycopg import IsolationLevel
+from sqlalchemy.dialects import registry
+
+from gateway import errors
+from gateway.store.crew import Crew, Job, OnFatal, end_process
+from gateway.store.plans import Plans
+from gateway.store.session import Listener, Tx, Violation
+from gateway.store.tx import Cursor, Driver, DriverTx
+from gateway.store.wake import Wakes
+
+T = TypeVar("T")
+THREADS = 8
+TRIES = 8
+_LISTEN = "LISTEN edoc_wake"
+_NOTIFY = "SELECT pg_notify('edoc_wake', told) FROM unnest(%s) AS told"
+_AGAIN = frozenset({"40001", "40P01"})
+_KINDS = {
+    "23505": "unique",
+    "23514": "check",
+    "23503": "foreign_key",
+    "23502": "not_null",
+    "23001": "append_only",  # restrict_violation: raised by the triggers of the first migration
+}
+# by SQLSTATE or its class: time will mend it
+_LATER = ("08", "53", "55P03", "57", "58", "25P03", "40")
+_MONTH = re.compile(r"(.+)_(?:y\d{4}m\d{2}|default)")
+
+
+def _mapped(exc: Exception) -> errors.GatewayError:
+    """The one table that turns the driver's exceptions into ours."""
+    if not isinstance(exc, psycopg.Error):
+        raise TypeError(type(exc).__name__)
+    state = exc.sqlstate or ""
+    said = exc.diag.message_primary or str(exc).partition("\n")[0]
+    kind = _KINDS.get(state)
+    if kind is not None:
+        table, constraint = exc.diag.table_name or "", exc.diag.constraint_name or ""
+        month = _MONTH.fullmatch(table)
+        if month is not None:  # a partition has its own name for the key of its table
+            table = month.group(1)
+            constraint = f"pk_{table}" if constraint.endswith("_pkey") else constraint
+        return Violation(kind, table, constraint, said)
+    # without a SQLSTATE the server said nothing: no connection, or not any more
+    if state.startswith(_LATER) or (
+        not state and isinstance(exc, psycopg.OperationalError | psycopg.InterfaceError)
+    ):
+        return errors.Unavailable(
+            errors.Text(f"Cơ sở dữ liệu chưa sẵn sàng: {said}", f"{state or 'connection'}: {said}"),
+            code="store.unavailable",
+        )
+    return errors.Broken(
+        errors.Text(f"Lỗi cơ sở dữ liệu: {said}", f"{state}: {said}"), code="store.failed"
+    )
+
+
+def _connect(url: str, *, statement_seconds: int) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        url,
+        application_name="edoc-gateway",
+        connect_timeout=5,
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+        options=(
+            f"-c statement_timeout={statement_seconds}s"
+            f" -c idle_in_transaction_session_timeout={2 * statement_seconds}s"
+            " -c timezone=UTC"
+        ),
+    )
+
+
+def _database_clock(cursor: Cursor) -> datetime:
+    cursor.execute("SELECT clock_timestamp()")
+    return cast("datetime", cursor.fetchall()[0][0]).astimezone(UTC)
+
+
+class _Server:
+    """Serves one thread with one connection, made when first needed and after every loss."""
+
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        driver: Driver,
+        clock: Callable[[Cursor], datetime],
+        wakes: Wakes,
+        name: str,
+    ) -> None:
+        self._connect = connect
+        self._driver = driver
+        self._clock = clock
+        self._wakes = wakes
+        self._name = name
+        self._conn: psycopg.Connection[Any] | None = None
+
+    def serve(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if not job.abandoned():
+                self._serve(job)
+
+    def close(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
+
+    def _serve(self, job: Job) -> None:
+        for tried in range(1, TRIES + 1):
+            again = self._try(job)
+            if not again:
+                return
+            if tried > 1:
+                time.sleep(0.002 * tried)  # in this thread only; the other one gets on meanwhile
+
+    def _try(self, job: Job) -> bool:
+        """One transaction. True: nothing of it was kept, and another try may do better."""
+        fresh = self._conn is None
+        try:
+            conn = self._opened()
+            conn.isolation_level = IsolationLevel.REPEATABLE_READ if job.reads else None
+            conn.read_only = job.reads or None
+        except psycopg.Error as exc:
+            self.close()
+            job.error = _mapped(exc)
+            return False
+        tx = DriverTx(conn.cursor(), self._driver, self._clock)
+        with job:
+            job.value = job.fn(tx)
+            tx.finish()
+            if tx.channels and not job.reads:
+                self._tell(conn, tx)
+        if job.error is None:
+            return self._committed(conn, job, tx)
+        state = getattr(tx.cause, "sqlstate", None)
+        lost = self._undo(conn)
+        return state in _AGAIN or (lost and not fresh)
+
+    def _committed(self, conn: psycopg.Connection[Any], job: Job, tx: DriverTx) -> bool:
+        try:
+            conn.commit()
+        except psycopg.Error as exc:
+            job.value, job.error = None, _mapped(exc)
+            self._undo(conn)
+            return exc.sqlstate in _AGAIN
+        self._wakes.notify(tx.channels)
+        return False
+
+    def _tell(self, conn: psycopg.Connection[Any], tx: DriverTx) -> None:
+        """Other processes; delivered by the server with the commit. Ours are woken directly."""
+        told = [f"{self._name}:{channel}" for channel in sorted(tx.channels)]
+        try:
+            conn.execute(_NOTIFY, [told])
+        except psycopg.Error as exc:
+            tx.cause = exc
+            raise _mapped(exc) from exc
+
+    def _undo(self, conn: psycopg.Connection[Any]) -> bool:
+        """Roll back; True when the connection is lost."""
+        try:
+            conn.rollback()
+        except psycopg.Error:
+            self.close()
+            return True
+        if conn.closed:
+            self.close()
+            return True
+        return False
+
+    def _opened(self) -> psycopg.Connection[Any]:
+        if self._conn is None:
+            self._conn = self._connect()
+        return self._conn
+
+
+class _Ear:
+    """One thread, one connection: hears what other processes committed."""
+
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        wakes: Wakes,
+        name: str,
+        on_fatal: OnFatal,
+    ) -> None:
+        self._connect = connect
+        self._wakes = wakes
+        self._own = f"{name}:"
+        self._on_fatal = on_fatal
+        self._stopping = threading.Event()
+        self._stop, self._stopped = socket.socketpair()
+        self._thread = threading.Thread(target=self._work, name="store-ear", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._stop.send(b"x")
+            self._thread.join()
+            self._stop.close()
+            self._stopped.close()
+
+    def _work(self) -> None:
+        finished = False
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._listen()
+                except psycopg.Error:
+                    # the slow poll of the workers covers the time without an ear
+                    self._stopping.wait(1.0)
+            finished = True
+        finally:
+            if not finished:
+                self._on_fatal(sys.exc_info()[1])
+
+    def _listen(self) -> None:
+        with self._connect() as conn, selectors.DefaultSelector() as ready:
+            conn.autocommit = True
+            conn.execute(_LISTEN)
+            self._wakes.notify_all()  # whatever was told while nobody heard
+            ready.register(conn.fileno(), selectors.EVENT_READ)
+            ready.register(self._stopped, selectors.EVENT_READ)
+            while not self._stopping.is_set():
+                ready.select(60)
+                told = [n.payload for n in conn.notifies(timeout=0)]
+                self._wakes.notify(
+                    {t.partition(":")[2] for t in told if not t.startswith(self._own)}
+                )
+
+
+class PostgresStore:
+    """`session.Store` on one PostgreSQL database, which must already have its schema."""
+
+    dialect = "postgresql"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], datetime] | None = None,
+        on_fatal: OnFatal = end_process,
+        threads: int = THREADS,
+        statement_seconds: int = 30,
+    ) -> None:
+        """`url`: `postgresql://user:password@host/database`. Connects with the first call.
+
+        `clock`: what `Tx.now` says instead of the server's clock.
+        """
+        self._connect = lambda: _connect(url, statement_seconds=statement_seconds)
+        # positional values: what both drivers take fastest
+        dialect = registry.load("postgresql.psycopg")(paramstyle="format")
+        driver = Driver("postgresql", Plans(dialect), psycopg.Error, _mapped)
+        self._wakes = Wakes()
+        self._on_fatal = on_fatal
+        self._name = secrets.token_hex(8)
+        self._gate = threading.Lock()
+        self._ear: _Ear | None = None
+        tell = _database_clock if clock is None else lambda _: clock()
+        servers = [
+            _Server(self._connect, driver, tell, self._wakes, self._name) for _ in range(threads)
+        ]
+        self._crew = Crew("pg", servers, batch=1, on_fatal=on_fatal)
+
+    async def write(self, fn: Callable[[Tx], T]) -> T:
+        return cast("T", await self._crew.run(fn))
+
+    async def read(self, fn: Callable[[Tx], T]) -> T:
+        return cast("T", await self._crew.run(fn, reads=True))
+
+    def write_sync(self, fn: Callable[[Tx], T]) -> T:
+        return cast("T", self._crew.run_sync(fn))
+
+    def read_sync(self, fn: Callable[[Tx], T]) -> T:
+        return cast("T", self._crew.run_sync(fn, reads=True))
+
+    def listener(self, channel: str) -> Listener:
+        with self._gate:
+            if self._ear is None:
+                self._ear = _Ear(self._connect, self._wakes, self._name, self._on_fatal)
+        return self._wakes.listener(channel)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.close_sync)
+
+    def close_sync(self) -> None:
+        self._crew.close()
+        with self._gate:
+            if self._ear is not None:
+                self._ear.close()

@@ -1,0 +1,399 @@
+"""Every table, once, for both databases (architecture 6).
+
+Tables flagged `append_only` refuse UPDATE, DELETE and TRUNCATE by trigger: they hold legal facts.
+CHECK constraints on states are made from the enums of `gateway.model`, never written by hand.
+`*_key` columns hold the canonical code of an agency, so that both written forms meet.
+Tables flagged `by_month` are partitioned by their first `Instant` column on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from gateway.model.arrival import ArrivalState, FetchState, ItemKind, ItemState
+from gateway.model.package import PackageKind
+from gateway.model.transfer import RecipientState, TransferState
+from gateway.store.types import Instant, Json
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, states: type[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{s.value}'" for s in states)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+class Role(StrEnum):
+    UNIT = "unit"  # a unit's document-management system; speaks for the agencies bound to it
+    OPS = "ops"  # sees and moves queues, never content
+    ADMIN = "admin"  # manages accounts
+    AUDITOR = "auditor"  # reads records and proofs
+
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("agencies", Json, nullable=False),
+    Column("key_hash", Text, nullable=False),  # SHA-256 hex of the secret half of the key
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    _one_of("role", Role),
+)
+
+# -- what was promised once: small tables whose keys decide, never partitioned -----------------
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("account_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("content", Text, nullable=False),  # digest of canonical metadata and file digests
+    Column("status", SmallInteger, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("location", Text, nullable=False, server_default=""),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("account_id", "key"),
+)
+
+document_key = Table(
+    "document_key",
+    metadata,
+    Column("sender_key", Text, nullable=False),
+    Column("document_id", Text, nullable=False),
+    Column("identity", Text, nullable=False),
+    PrimaryKeyConstraint("sender_key", "document_id"),
+)
+
+sent_receiver = Table(
+    "sent_receiver",
+    metadata,
+    Column("sender_key", Text, nullable=False),
+    Column("identity", Text, nullable=False),
+    Column("receiver_key", Text, nullable=False),
+    Column("document_ref", Text, nullable=False),
+    PrimaryKeyConstraint("sender_key", "identity", "receiver_key"),
+)
+
+# -- outbound ------------------------------------------------------------------------------------
+
+document = Table(
+    "document",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("sender_key", Text, nullable=False),
+    Column("document_id", Text, nullable=False),
+    Column("identity", Text, nullable=False),
+    Column("business_type", SmallInteger, nullable=False),
+    Column("header", Json, nullable=False),  # personal and free text lives here, erasable
+    Column("files", Json, nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+    Column("released_at", Instant, nullable=False),
+    Column("released_source", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("about_item", Text),  # statuses: the inbox item they report on
+    _one_of("kind", PackageKind),
+    Index(None, "sender_key", "document_id"),
+    Index(None, "sender_key", "accepted_at"),
+)
+
+transfer = Table(
+    "transfer",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("document_ref", Text, ForeignKey("document.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("axis", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("lane", SmallInteger, nullable=False),  # 0 hỏa tốc, 1 thượng khẩn, 2 khẩn, 3 thường
+    Column("due_at", Instant),
+    Column("doubt", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("package_sha256", Text, nullable=False),
+    Column("package_size", BigInteger, nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("lease_until", Instant),
+    Column("fence", Integer, nullable=False),
+    Column("last_code", Text, nullable=False, server_default=""),
+    Column("last_detail", Text, nullable=False, server_default=""),
+    Column("equal_answers", Integer, nullable=False),
+    Column("remote_ref", Text, nullable=False, server_default=""),
+    Column("hold_cause", Text, nullable=False, server_default=""),
+    Column("record_id", Text, nullable=False),
+    Column("replay_of", Text),
+    Column("reroute_of", Text),
+    Column("moved_at", Instant, nullable=False),
+    _one_of("kind", PackageKind),
+    _one_of("state", TransferState),
+    Index(None, "axis", "state", "lane", "due_at"),
+    Index(None, "document_ref"),
+    Index(None, "record_id"),
+)
+
+recipient = Table(
+    "recipient",
+    metadata,
+    Column("transfer_id", Text, ForeignKey("transfer.id"), nullable=False),
+    Column("agency_key", Text, nullable=False),
+    Column("agency", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("status_code", Text, nullable=False, server_default=""),
+    Column("on_axis_at", Instant),
+    Column("entered_at", Instant),
+    Column("entered_source", Text, nullable=False, server_default=""),
+    Column("moved_at", Instant, nullable=False),
+    PrimaryKeyConstraint("transfer_id", "agency_key"),
+    _one_of("state", RecipientState),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("started_at", Instant, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("transfer_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("ended_at", Instant),
+    Column("outcome", Text, nullable=False, server_default=""),
+    Column("code", Text, nullable=False, server_default=""),
+    Column("detail", Text, nullable=False, server_default=""),
+    PrimaryKeyConstraint("id", "started_at"),
+    Index(None, "transfer_id"),
+    info={"by_month": "started_at"},
+)
+
+status_event = Table(
+    "status_event",
+    metadata,
+    Column("received_at", Instant, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("document_ref", Text, nullable=False),
+    Column("agency_key", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("timestamp", Text, nullable=False),  # as the report says it, Vietnam time, no zone
+    Column("arrival_id", Text, nullable=False),
+    PrimaryKeyConstraint("id", "received_at"),
+    Index(None, "document_ref"),
+    info={"by_month": "received_at"},
+)
+
+# -- inbound -------------------------------------------------------------------------------------
+
+fetch = Table(
+    "fetch",
+    metadata,
+    Column("axis", Text, nullable=False),
+    Column("axis_doc_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("sender", Text, nullable=False, server_default=""),
+    Column("receiver", Text, nullable=False, server_default=""),
+    Column("listed_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("lease_until", Instant),
+    Column("fence", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("equal_failures", Integer, nullable=False),
+    Column("last_code", Text, nullable=False, server_default=""),
+    PrimaryKeyConstraint("axis", "axis_doc_id"),
+    _one_of("kind", PackageKind),
+    _one_of("state", FetchState),
+    Index(None, "axis", "state", "due_at"),
+)
+
+arrival = Table(
+    "arrival",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("axis", Text, nullable=False),
+    Column("axis_doc_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("raw_sha256", Text, nullable=False),
+    Column("raw_size", BigInteger, nullable=False),
+    Column("listed_from", Text, nullable=False),
+    Column("listed_to", Text, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("opens", Integer, nullable=False),
+    Column("lease_until", Instant),
+    Column("fence", Integer, nullable=False),
+    Column("sender", Text, nullable=False, server_default=""),
+    Column("document_id", Text, nullable=False, server_default=""),
+    Column("identity", Text, nullable=False, server_default=""),
+    Column("status_code", Text, nullable=False, server_default=""),
+    Column("verdict", Json, nullable=False),
+    Column("findings", Json, nullable=False),
+    Column("record_id", Text, nullable=False),
+    UniqueConstraint("axis", "axis_doc_id"),
+    _one_of("kind", PackageKind),
+    _one_of("state", ArrivalState),
+    Index(None, "state", "received_at"),
+)
+
+inbox_item = Table(
+    "inbox_item",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("arrival_id", Text, ForeignKey("arrival.id"), nullable=False),
+    Column("agency", Text, nullable=False),
+    Column("agency_key", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("identity", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("lane", SmallInteger, nullable=False),
+    Column("axis", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("document_id", Text, nullable=False),
+    Column("status_code", Text, nullable=False, server_default=""),
+    Column("about_document", Text),  # statuses: our document they report on
+    Column("content", Json, nullable=False),  # header or status, files, verdict, findings; erasable
+    Column("available_at", Instant, nullable=False),
+    Column("fetched_at", Instant),
+    Column("entered_at", Instant),
+    Column("lease_token", Text, nullable=False, server_default=""),
+    Column("lease_until", Instant),
+    Column("answer", Text, nullable=False, server_default=""),  # of confirm, given again
+    UniqueConstraint("agency_key", "identity"),
+    _one_of("kind", ItemKind),
+    _one_of("state", ItemState),
+    Index(None, "agency_key", "state", "lane", "id"),
+    Index(None, "agency_key", "document_id"),
+    Index(None, "arrival_id"),
+)
+
+# -- the ledger ----------------------------------------------------------------------------------
+
+record = Table(
+    "record",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("event", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # RFC 8785 bytes; the leaf is over these
+    Column("document_ref", Text),
+    Column("arrival_id", Text),
+    Index(None, "document_ref"),
+    Index(None, "arrival_id"),
+    info={"append_only": True},
+)
+
+personal = Table(
+    "personal",
+    metadata,
+    Column("record_id", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("record_id", "field"),
+)
+
+pending = Table(
+    "pending",
+    metadata,
+    Column("record_id", Text, primary_key=True),
+    Column("at", Instant, nullable=False),  # the database's clock
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    Column("epoch", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("epoch", "seq"),
+    UniqueConstraint("record_id"),
+    info={"append_only": True},
+)
+
+node = Table(
+    "node",
+    metadata,
+    Column("epoch", Integer, nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    Column("idx", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("epoch", "level", "idx"),
+    info={"append_only": True},
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("epoch", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    PrimaryKeyConstraint("epoch", "size"),
+    info={"append_only": True},
+)
+
+stamp = Table(
+    "stamp",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("authority", Text, nullable=False),
+    Column("token", LargeBinary, nullable=False),
+    Column("gen_time", Instant, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("serial", Text, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Index(None, "epoch", "size"),
+    info={"append_only": True},
+)
+
+# -- bytes and turns -------------------------------------------------------------------------------
+
+blob = Table(
+    "blob",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("refs", Integer, nullable=False),
+    Column("touched_at", Instant, nullable=False),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("until", Instant, nullable=False),
+)

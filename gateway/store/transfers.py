@@ -1,0 +1,549 @@
+"""Transfers in motion: claimed under a lease and a fencing token, ended only by its holder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+
+from gateway.model.transfer import CLAIMABLE, RecipientState, TransferState
+from gateway.store.session import Tx
+from gateway.store.tables import attempt, document, pending, recipient, status_event
+from gateway.store.tables import transfer as t
+
+
+class Claim(NamedTuple):
+    """One transfer taken for one attempt. `fence` must be shown by every commit that ends it."""
+
+    id: str
+    document_ref: str
+    kind: str
+    axis: str
+    sender: str
+    package_sha256: str
+    package_size: int
+    attempts: int
+    fence: int
+    doubt: bool
+    lane: int
+    accepted_at: datetime
+    expires_at: datetime
+    last_code: str
+    equal_answers: int
+
+
+class TransferRow(NamedTuple):
+    id: str
+    document_ref: str
+    kind: str
+    axis: str
+    state: str
+    lane: int
+    due_at: datetime | None
+    doubt: bool
+    attempts: int
+    package_sha256: str
+    package_size: int
+    last_code: str
+    last_detail: str
+    remote_ref: str
+    hold_cause: str
+    moved_at: datetime
+
+
+class RecipientRow(NamedTuple):
+    transfer_id: str
+    agency_key: str
+    agency: str
+    state: str
+    status_code: str
+    on_axis_at: datetime | None
+    entered_at: datetime | None
+    entered_source: str
+    moved_at: datetime
+
+
+class Ending(NamedTuple):
+    """How an attempt left the transfer (the result of `dispatch.next_step`)."""
+
+    state: TransferState
+    due_at: datetime | None
+    doubt: bool
+    code: str
+    detail: str
+    equal_answers: int
+    remote_ref: str = ""
+    hold_cause: str = ""
+
+
+_CLAIMABLE = [s.value for s in CLAIMABLE]
+_DUE = (
+    select(t.c.id)
+    .where(
+        t.c.axis == bindparam("on_axis"),
+        t.c.state.in_(_CLAIMABLE),
+        t.c.due_at <= bindparam("now"),
+        t.c.expires_at > bindparam("now"),
+    )
+    .order_by(t.c.lane, t.c.due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_CLAIM = (
+    update(t)
+    .where(t.c.id.in_(_DUE.scalar_subquery()), t.c.state.in_(_CLAIMABLE))
+    .values(
+        state=TransferState.SENDING.value,
+        attempts=t.c.attempts + 1,
+        fence=t.c.fence + 1,
+        lease_until=bindparam("until"),
+        moved_at=bindparam("now"),
+    )
+    .returning(*[t.c[name] for name in Claim._fields])
+)
+_INSERT_ATTEMPT = insert(attempt)
+_RENEW = (
+    update(t)
+    .where(
+        t.c.id == bindparam("transfer_id"),
+        t.c.fence == bindparam("held"),
+        t.c.state == TransferState.SENDING.value,
+        t.c.lease_until > bindparam("now"),
+    )
+    .values(lease_until=bindparam("until"))
+)
+_END = (
+    update(t)
+    .where(
+        t.c.id == bindparam("transfer_id"),
+        t.c.fence == bindparam("held"),
+        t.c.state == bindparam("from_state"),
+    )
+    .values(
+        state=bindparam("to_state"),
+        due_at=bindparam("to_due"),
+        doubt=bindparam("to_doubt"),
+        lease_until=None,
+        last_code=bindparam("to_code"),
+        last_detail=bindparam("to_detail"),
+        equal_answers=bindparam("to_equal"),
+        remote_ref=bindparam("to_ref"),
+        hold_cause=bindparam("to_cause"),
+        moved_at=bindparam("now"),
+    )
+)
+_END_ATTEMPT = (
+    update(attempt)
+    .where(attempt.c.transfer_id == bindparam("of"), attempt.c.fence == bindparam("held"))
+    .values(
+        ended_at=bindparam("now"),
+        outcome=bindparam("said"),
+        code=bindparam("to_code"),
+        detail=bindparam("to_detail"),
+    )
+)
+_ARRIVE = (
+    update(recipient)
+    .where(
+        recipient.c.transfer_id == bindparam("of"),
+        recipient.c.state == RecipientState.PENDING.value,
+    )
+    .values(
+        state=RecipientState.ON_AXIS.value,
+        on_axis_at=bindparam("seen"),
+        moved_at=bindparam("now"),
+    )
+)
+_STALE = (
+    select(t.c.id, t.c.document_ref, t.c.axis, t.c.fence, t.c.attempts, t.c.lease_until)
+    .where(t.c.state == TransferState.SENDING.value, t.c.lease_until <= bindparam("now"))
+    .limit(500)
+)
+_SENDING = select(
+    t.c.id, t.c.document_ref, t.c.axis, t.c.fence, t.c.attempts, t.c.lease_until
+).where(t.c.state == TransferState.SENDING.value)
+_PAST_LIFETIME = (
+    select(t.c.id, t.c.document_ref, t.c.axis, t.c.fence, t.c.state, t.c.doubt, t.c.expires_at)
+    .where(t.c.state.in_(_CLAIMABLE), t.c.expires_at <= bindparam("now"))
+    .limit(500)
+)
+_MOVE = (
+    update(t)
+    .where(
+        t.c.id == bindparam("transfer_id"),
+        t.c.state == bindparam("from_state"),
+        t.c.fence == bindparam("held"),
+    )
+    .values(
+        state=bindparam("to_state"),
+        due_at=bindparam("to_due"),
+        doubt=bindparam("to_doubt"),
+        hold_cause=bindparam("to_cause"),
+        fence=t.c.fence + 1,
+        lease_until=None,
+        moved_at=bindparam("now"),
+    )
+)
+_SETTLE = (
+    update(t)
+    .where(t.c.id == bindparam("transfer_id"), t.c.state == bindparam("from_state"))
+    .values(
+        state=TransferState.ON_AXIS.value,
+        due_at=None,
+        hold_cause="",
+        fence=t.c.fence + 1,
+        moved_at=bindparam("now"),
+    )
+)
+_SEAL = (
+    update(t)
+    .where(
+        t.c.record_id.in_(bindparam("records", expanding=True)),
+        t.c.state == TransferState.ACCEPTED.value,
+    )
+    .values(state=TransferState.SEALED.value, due_at=bindparam("now"), moved_at=bindparam("now"))
+)
+_ROW = [t.c[name] for name in TransferRow._fields]
+_OF_DOCUMENTS = (
+    select(*_ROW)
+    .where(t.c.document_ref.in_(bindparam("refs", expanding=True)))
+    .order_by(t.c.accepted_at, t.c.id)
+)
+_BY_ID = select(*_ROW).where(t.c.id == bindparam("id"))
+_R = [recipient.c[name] for name in RecipientRow._fields]
+_RECIPIENTS = (
+    select(*_R)
+    .where(recipient.c.transfer_id.in_(bindparam("ids", expanding=True)))
+    .order_by(recipient.c.transfer_id, recipient.c.agency_key)
+)
+_LOCKED_RECIPIENTS = _RECIPIENTS.with_for_update()
+_MOVE_RECIPIENT = (
+    update(recipient)
+    .where(
+        recipient.c.transfer_id == bindparam("of"),
+        recipient.c.agency_key == bindparam("who"),
+    )
+    .values(
+        state=bindparam("to_state"),
+        status_code=bindparam("to_code"),
+        on_axis_at=func.coalesce(recipient.c.on_axis_at, bindparam("seen")),
+        entered_at=bindparam("entered"),
+        entered_source=bindparam("entered_from"),
+        moved_at=bindparam("now"),
+    )
+)
+_INSERT_STATUS = insert(status_event)
+_STATUSES = (
+    select(status_event.c.agency_key, status_event.c.code, status_event.c.timestamp)
+    .where(status_event.c.document_ref == bindparam("ref"))
+    .order_by(status_event.c.timestamp, status_event.c.received_at)
+)
+_QUEUE = (
+    select(*_ROW, document.c.document_id)
+    .join(document, document.c.id == t.c.document_ref)
+    .where(
+        t.c.state.in_(bindparam("states", expanding=True)),
+        or_(
+            t.c.lane > bindparam("after_lane"),
+            and_(t.c.lane == bindparam("after_lane"), t.c.id > bindparam("after_id")),
+        ),
+    )
+    .order_by(t.c.lane, t.c.id)
+    .limit(bindparam("most"))
+)
+_ATTEMPTS = (
+    select(
+        attempt.c.number,
+        attempt.c.started_at,
+        attempt.c.ended_at,
+        attempt.c.outcome,
+        attempt.c.code,
+        attempt.c.detail,
+    )
+    .where(attempt.c.transfer_id == bindparam("of"))
+    .order_by(attempt.c.number)
+)
+_OLDEST_DUE = select(func.min(t.c.due_at)).where(
+    t.c.axis == bindparam("on_axis"), t.c.state.in_(_CLAIMABLE)
+)
+_COUNTS = select(t.c.axis, t.c.state, func.count()).group_by(t.c.axis, t.c.state)
+_NEXT_DUE = select(func.min(t.c.due_at)).where(
+    t.c.axis == bindparam("on_axis"),
+    t.c.state.in_(_CLAIMABLE),
+    t.c.expires_at > bindparam("now"),
+)
+_RELEASE = (
+    update(t)
+    .where(t.c.id == bindparam("transfer_id"), t.c.state == TransferState.HELD.value)
+    .values(
+        state=bindparam("to_state"),
+        due_at=bindparam("now"),
+        hold_cause="",
+        equal_answers=0,
+        expires_at=bindparam("until"),
+        moved_at=bindparam("now"),
+    )
+)
+_IS_PENDING = (
+    select(pending.c.record_id)
+    .join(t, t.c.record_id == pending.c.record_id)
+    .where(t.c.id == bindparam("transfer_id"))
+)
+
+
+def claim(
+    tx: Tx, *, axis: str, most: int, lease_until: datetime, now: datetime
+) -> list[tuple[Claim, tuple[str, ...]]]:
+    """Take up to `most` due transfers of one axis; each with its receivers' codes."""
+    rows = tx.execute(
+        _CLAIM, {"on_axis": axis, "most": most, "until": lease_until, "now": now}
+    ).all()
+    claims = sorted((Claim._make(row) for row in rows), key=lambda c: (c.lane, c.accepted_at))
+    if not claims:
+        return []
+    receivers: dict[str, list[str]] = {}
+    for r in recipients_of(tx, [c.id for c in claims]):
+        receivers.setdefault(r.transfer_id, []).append(r.agency)
+    return [(c, tuple(receivers.get(c.id, ()))) for c in claims]
+
+
+def start_attempts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows: id, transfer_id, number, fence, started_at."""
+    tx.execute(_INSERT_ATTEMPT, list(rows))
+
+
+def renew(tx: Tx, transfer_id: str, fence: int, *, now: datetime, until: datetime) -> bool:
+    """Prolong a lease that is still ours; False when it is lost."""
+    params = {"transfer_id": transfer_id, "held": fence, "now": now, "until": until}
+    return tx.execute(_RENEW, params).count == 1
+
+
+def end_attempt(
+    tx: Tx,
+    claim: Claim,
+    said: str,
+    ending: Ending,
+    *,
+    from_state: TransferState = TransferState.SENDING,
+    now: datetime,
+) -> bool:
+    """End the attempt that `claim` began. False: its lease was taken over, nothing moved."""
+    moved = tx.execute(
+        _END,
+        {
+            "transfer_id": claim.id,
+            "held": claim.fence,
+            "from_state": from_state.value,
+            "to_state": ending.state.value,
+            "to_due": ending.due_at,
+            "to_doubt": ending.doubt,
+            "to_code": ending.code,
+            "to_detail": ending.detail,
+            "to_equal": ending.equal_answers,
+            "to_ref": ending.remote_ref,
+            "to_cause": ending.hold_cause,
+            "now": now,
+        },
+    ).count
+    tx.execute(
+        _END_ATTEMPT,
+        {
+            "of": claim.id,
+            "held": claim.fence,
+            "now": now,
+            "said": said,
+            "to_code": ending.code,
+            "to_detail": ending.detail,
+        },
+    )
+    return moved == 1
+
+
+def arrive_on_axis(tx: Tx, transfer_id: str, *, seen: datetime, now: datetime) -> None:
+    tx.execute(_ARRIVE, {"of": transfer_id, "seen": seen, "now": now})
+
+
+class Stale(NamedTuple):
+    id: str
+    document_ref: str
+    axis: str
+    fence: int
+    attempts: int
+    lease_until: datetime
+
+
+def stale(tx: Tx, now: datetime) -> list[Stale]:
+    """Attempts whose lease ran out: their process is gone or hangs."""
+    return [Stale._make(row) for row in tx.execute(_STALE, {"now": now}).all()]
+
+
+def sending(tx: Tx) -> list[Stale]:
+    """Every attempt under way. Only the holder of the database lock may take them over at once."""
+    return [Stale._make(row) for row in tx.execute(_SENDING).all()]
+
+
+class Lapsed(NamedTuple):
+    id: str
+    document_ref: str
+    axis: str
+    fence: int
+    state: str
+    doubt: bool
+    expires_at: datetime
+
+
+def past_lifetime(tx: Tx, now: datetime) -> list[Lapsed]:
+    return [Lapsed._make(row) for row in tx.execute(_PAST_LIFETIME, {"now": now}).all()]
+
+
+def move(
+    tx: Tx,
+    transfer_id: str,
+    *,
+    fence: int,
+    old: TransferState,
+    new: TransferState,
+    doubt: bool,
+    now: datetime,
+    due_at: datetime | None = None,
+    hold_cause: str = "",
+) -> bool:
+    """One step outside an attempt (takeover, lifetime, settling). The fence moves on with it."""
+    return (
+        tx.execute(
+            _MOVE,
+            {
+                "transfer_id": transfer_id,
+                "held": fence,
+                "from_state": old.value,
+                "to_state": new.value,
+                "to_due": due_at,
+                "to_doubt": doubt,
+                "to_cause": hold_cause,
+                "now": now,
+            },
+        ).count
+        == 1
+    )
+
+
+def settle_on_axis(tx: Tx, transfer_id: str, *, old: TransferState, now: datetime) -> bool:
+    """A recipient's own word, or a late verdict, says that the package did get there."""
+    params = {"transfer_id": transfer_id, "from_state": old.value, "now": now}
+    return tx.execute(_SETTLE, params).count == 1
+
+
+def mark_sealed(tx: Tx, record_ids: Sequence[str], now: datetime) -> int:
+    if not record_ids:
+        return 0
+    return tx.execute(_SEAL, {"records": list(record_ids), "now": now}).count
+
+
+def of_documents(tx: Tx, refs: Sequence[str]) -> list[TransferRow]:
+    return [TransferRow._make(r) for r in tx.execute(_OF_DOCUMENTS, {"refs": list(refs)}).all()]
+
+
+def by_id(tx: Tx, transfer_id: str) -> TransferRow | None:
+    row = tx.execute(_BY_ID, {"id": transfer_id}).one_or_none()
+    return None if row is None else TransferRow._make(row)
+
+
+def recipients_of(
+    tx: Tx, transfer_ids: Sequence[str], *, lock: bool = False
+) -> list[RecipientRow]:
+    """`lock`: keep them still until the commit, because what is read decides what is written."""
+    asked = _LOCKED_RECIPIENTS if lock else _RECIPIENTS
+    rows = tx.execute(asked, {"ids": list(transfer_ids)}).all()
+    return [RecipientRow._make(row) for row in rows]
+
+
+def move_recipient(
+    tx: Tx,
+    old: RecipientRow,
+    *,
+    state: RecipientState,
+    code: str,
+    seen: datetime,
+    entered_at: datetime | None,
+    entered_source: str,
+    now: datetime,
+) -> None:
+    tx.execute(
+        _MOVE_RECIPIENT,
+        {
+            "of": old.transfer_id,
+            "who": old.agency_key,
+            "to_state": state.value,
+            "to_code": code,
+            "seen": seen,
+            "entered": entered_at,
+            "entered_from": entered_source,
+            "now": now,
+        },
+    )
+
+
+def keep_status(tx: Tx, row: Mapping[str, Any]) -> None:
+    """Row: id, received_at, document_ref, agency_key, code, timestamp, arrival_id."""
+    tx.execute(_INSERT_STATUS, row)
+
+
+def statuses(tx: Tx, document_ref: str) -> list[tuple[str, str, str]]:
+    """(agency_key, code, timestamp) in the order of their own timestamps, then of arrival."""
+    rows = tx.execute(_STATUSES, {"ref": document_ref}).all()
+    return [(str(r[0]), str(r[1]), str(r[2])) for r in rows]
+
+
+class Queued(NamedTuple):
+    transfer: TransferRow
+    document_id: str
+
+
+def queue(tx: Tx, *, states: Sequence[str], after: tuple[int, str], most: int) -> list[Queued]:
+    """Transfers in the given states, urgent lanes first, after the cursor (lane, id)."""
+    rows = tx.execute(
+        _QUEUE,
+        {"states": list(states), "after_lane": after[0], "after_id": after[1], "most": most},
+    ).all()
+    return [Queued(TransferRow._make(row[:-1]), row[-1]) for row in rows]
+
+
+class AttemptRow(NamedTuple):
+    number: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    code: str
+    detail: str
+
+
+def attempts_of(tx: Tx, transfer_id: str) -> list[AttemptRow]:
+    return [AttemptRow._make(r) for r in tx.execute(_ATTEMPTS, {"of": transfer_id}).all()]
+
+
+def oldest_due(tx: Tx, axis: str) -> datetime | None:
+    value = tx.execute(_OLDEST_DUE, {"on_axis": axis}).scalar()
+    return value if isinstance(value, datetime) else None
+
+
+def next_due(tx: Tx, axis: str, now: datetime) -> datetime | None:
+    value = tx.execute(_NEXT_DUE, {"on_axis": axis, "now": now}).scalar()
+    return value if isinstance(value, datetime) else None
+
+
+def counts(tx: Tx) -> list[tuple[str, str, int]]:
+    return [(str(r[0]), str(r[1]), int(r[2])) for r in tx.execute(_COUNTS).all()]
+
+
+def record_is_pending(tx: Tx, transfer_id: str) -> bool:
+    return tx.execute(_IS_PENDING, {"transfer_id": transfer_id}).one_or_none() is not None
+
+
+def release(
+    tx: Tx, transfer_id: str, *, to: TransferState, now: datetime, expires_at: datetime
+) -> bool:
+    """HELD -> ACCEPTED | SEALED with a fresh lifetime. False when it is not held."""
+    params = {"transfer_id": transfer_id, "to_state": to.value, "now": now, "until": expires_at}
+    return tx.execute(_RELEASE, params).count == 1

@@ -7,10 +7,10 @@ Never:  reads a file, a clock or the network; changes a field; repeats content i
 Next:   routing says where the document goes; packing writes it.
 
 A corrected regulation is a change in conf/rules/*.toml: close the old rule with `valid_to`, add
-the new one with `valid_from`. The checks themselves (what "required" means) are in `checks.py`.
+the new one with `valid_from`. The checks themselves (what "required" means) are in `kinds.py`.
 """
 
-from gateway.rules.judge import (
+from gateway.rules.checks import (
     LegalValue,
     check_package,
     check_secrecy,

@@ -1,6 +1,6 @@
 """The questions that corridors and doors ask the law.
 
-In:     a Submission, or a package's header, files and extras; the instant; a RuleSet.
+In:     a Submission and its instant, or a package's header, files and extras and the day.
 Out:    every finding at once; the legal value.
 Fails:  never: what is wrong with a document is a finding, not an exception.
 Never:  refuses an arrival for anything but secrecy: what came is kept and shown (architecture 3).
@@ -10,13 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from gateway.errors import Finding, Severity, Text
 from gateway.model.package import BusinessType, DocumentHeader, Extra, FileFact, normal_text
 from gateway.model.submission import Submission
-from gateway.rules.checks import Hit, Judged, Rule, Secrecy, ValueClass
+from gateway.rules.kinds import Hit, Judged, Rule, Secrecy, ValueClass
 from gateway.rules.ruleset import RuleSet, vietnam_day
+
+__all__ = [
+    "LegalValue",
+    "RuleSet",
+    "check_package",
+    "check_secrecy",
+    "check_submission",
+    "legal_value",
+]
 
 # The business types that this version can submit; not law, so not rule data.
 BUILT_TYPES = frozenset({BusinessType.NEW})
@@ -70,28 +79,28 @@ def check_package(
     header: DocumentHeader,
     files: Sequence[FileFact],
     extras: Sequence[Extra],
-    at: datetime,
+    day: date,
     rules: RuleSet,
     *,
-    arrived: bool = False,
+    arriving: bool = False,
 ) -> tuple[Finding, ...]:
-    """Everything wrong with a package: made by a unit system, or (`arrived`) come from an axis.
+    """Everything wrong with a package: made by a unit system, or (`arriving`) come from an axis.
 
-    From a unit system errors refuse; lengths and other habits that the regulation does not fix
-    are warnings. For an arrival every finding is at most a warning, secrecy excepted.
-    Paths name the metadata fields of contract 5, so both doors speak alike.
+    `day`: the day of judging in Vietnam (`vietnam_day`). From a unit system errors refuse; lengths
+    and other habits that the regulation does not fix are warnings. For an arrival every finding is
+    at most a warning, secrecy excepted. Paths name the metadata fields of contract 5, so both doors
+    speak alike.
     """
     judged = Judged(
         header=header,
         names=tuple(file.declared_name or file.name for file in files),
-        at=at,
-        day=vietnam_day(at),
+        day=day,
     )
-    in_force = rules.on(judged.day)
-    findings: list[Finding] = [] if arrived else list(_not_built(header))
+    in_force = rules.on(day)
+    findings: list[Finding] = [] if arriving else list(_not_built(header))
     for rule in in_force.rules:
         severity = rule.package or rule.severity
-        if arrived and severity is Severity.ERROR:
+        if arriving and severity is Severity.ERROR:
             severity = Severity.WARNING
         findings.extend(_apply(rule, judged, severity))
     findings.extend(_secrets(in_force, "", _could_be_marked(header, extras)))
@@ -99,8 +108,8 @@ def check_package(
 
 
 def check_secrecy(
+    day: date,
     rules: RuleSet,
-    at: datetime,
     *,
     secrecy: str = "",
     type_name: str = "",
@@ -114,16 +123,16 @@ def check_secrecy(
     """
     values = (("document_type.name", type_name), ("other.typer_notation", typer_notation))
     pairs = (*values, *((extra.path, extra.value) for extra in extras))
-    return tuple(_secrets(rules.on(vietnam_day(at)), secrecy, pairs))
+    return tuple(_secrets(rules.on(day), secrecy, pairs))
 
 
-def legal_value(at: datetime, rules: RuleSet) -> LegalValue:
+def legal_value(day: date, rules: RuleSet) -> LegalValue:
     """The class for the answer to a submission (contract 3).
 
     Signatures inside the files decide it in law (QĐ 28/2018 article 4); they are not examined
     yet, so the rule in force says what may be claimed without them.
     """
-    rule = rules.on(vietnam_day(at)).of(ValueClass)
+    rule = rules.on(day).of(ValueClass)
     if not rule:  # a day before the first rule: claim the least
         return LegalValue("information", provisional=True, article="", text=Text("", ""))
     text = Text(rule[0].vi, rule[0].en)

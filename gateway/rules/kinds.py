@@ -33,12 +33,15 @@ _NAME_FORBIDDEN = re.compile(r"[/\\\u0000-\u001f\u007f\u2028\u2029\u202a-\u202e\
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a rule may look at. `day` is the Vietnamese calendar day of the instant `at`."""
+    """What a rule may look at. `day`: the day of judging in Vietnam.
+
+    `at`, `released_at`: the instant of judging and the one stated by the unit; submissions only.
+    """
 
     header: DocumentHeader
     names: tuple[str, ...]
-    at: datetime
     day: date
+    at: datetime | None = None
     released_at: datetime | None = None
 
 
@@ -222,14 +225,14 @@ class ReleasedAhead(Rule, frozen=True, kw_only=True, tag_field="check", tag="rel
     to_seconds: float | None = None
 
     def hits(self, judged: Judged) -> Iterator[Hit]:
-        released = judged.released_at
-        if released is None:
+        released, at = judged.released_at, judged.at
+        if released is None or at is None:
             return
         if released.tzinfo is None:
             if self.to_seconds is None:
                 yield Hit("released_at")
             return
-        ahead = released - judged.at
+        ahead = released - at
         if ahead > timedelta(seconds=self.from_seconds) and (
             self.to_seconds is None or ahead <= timedelta(seconds=self.to_seconds)
         ):
@@ -278,7 +281,7 @@ class XmlCharacters(Rule, frozen=True, kw_only=True, tag_field="check", tag="xml
 
 
 class Secrecy(Rule, frozen=True, kw_only=True, tag_field="check", tag="secrecy"):
-    """The words that mark a state secret; asked by `judge.check_secrecy`, before any file byte."""
+    """The words that mark a state secret; asked by `checks.check_secrecy`, before any file byte."""
 
     marks: tuple[str, ...]
 

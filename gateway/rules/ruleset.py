@@ -16,8 +16,8 @@ from typing import TypeVar
 import msgspec
 
 from gateway.errors import Finding, Misconfigured, Severity, Text
-from gateway.rules.checks import AnyRule, FieldRule, Rule, Secrecy, ValueClass
 from gateway.rules.fields import FIELDS
+from gateway.rules.kinds import AnyRule, FieldRule, Rule, Secrecy, ValueClass
 
 # UTC+7 all year, without daylight saving (standards 6); QĐ 28/2018 article 14.4
 _VIETNAM = timezone(timedelta(hours=7))

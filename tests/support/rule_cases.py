@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tomllib
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from gateway.model.package import (
@@ -22,6 +22,7 @@ from gateway.rules import RuleSet, load_rules
 
 RULE_FOLDER = Path(__file__).parents[2] / "conf" / "rules"
 AT = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
+DAY = date(2026, 11, 20)
 
 
 def shipped_rules() -> RuleSet:

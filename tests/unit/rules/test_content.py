@@ -23,7 +23,7 @@ from gateway.model.package import (
     Signer,
 )
 from gateway.rules import check_package, check_secrecy, check_submission, legal_value
-from tests.support.rule_cases import AT, a_file, a_header, a_submission, shipped_rules
+from tests.support.rule_cases import AT, DAY, a_file, a_header, a_submission, shipped_rules
 
 RULES = shipped_rules()
 
@@ -41,10 +41,10 @@ def a_fact(name: str = "cong-van.pdf") -> FileFact:
 
 
 def packaged(
-    header: DocumentHeader, *extras: Extra, files: int = 1, arrived: bool = False
+    header: DocumentHeader, *extras: Extra, files: int = 1, arriving: bool = False
 ) -> list[tuple[str, str, str]]:
     facts = [a_fact(f"{n}.pdf") for n in range(files)]
-    return codes(check_package(header, facts, extras, AT, RULES, arrived=arrived))
+    return codes(check_package(header, facts, extras, DAY, RULES, arriving=arriving))
 
 
 def test_a_complete_submission_has_no_finding() -> None:
@@ -292,7 +292,7 @@ def test_an_empty_secrecy_field_is_fine() -> None:
 )
 def test_a_mark_is_found_as_a_whole_value_in_any_form(mark: str) -> None:
     extra = Extra("MessageHeader/SecurityLevel", mark)
-    found = check_secrecy(RULES, AT, type_name=mark, typer_notation=mark, extras=[extra])
+    found = check_secrecy(DAY, RULES, type_name=mark, typer_notation=mark, extras=[extra])
     assert codes(found) == [
         ("document_type.name", "secrecy.marked", "error"),
         ("other.typer_notation", "secrecy.marked", "error"),
@@ -302,7 +302,7 @@ def test_a_mark_is_found_as_a_whole_value_in_any_form(mark: str) -> None:
 
 @pytest.mark.parametrize("word", ["Bảo mật", "Mật độ", "Công văn mật", "Bí mật nhà nước", "Mat"])
 def test_a_word_inside_another_value_is_no_mark(word: str) -> None:
-    assert check_secrecy(RULES, AT, type_name=word, extras=[Extra("x", word)]) == ()
+    assert check_secrecy(DAY, RULES, type_name=word, extras=[Extra("x", word)]) == ()
 
 
 def test_a_document_about_secrets_may_pass() -> None:
@@ -315,7 +315,7 @@ def test_a_marked_type_name_is_refused_in_a_submission_too() -> None:
 
 
 def test_a_secrecy_finding_never_repeats_the_content() -> None:
-    (finding,) = check_secrecy(RULES, AT, secrecy="Kế hoạch A")
+    (finding,) = check_secrecy(DAY, RULES, secrecy="Kế hoạch A")
     assert "Kế hoạch" not in finding.text.vi + finding.text.en + finding.path
 
 
@@ -344,7 +344,7 @@ def test_a_business_act_in_a_ready_made_package_cannot_be_submitted_yet() -> Non
 
 def test_an_arrival_is_never_refused_by_content() -> None:
     empty = DocumentHeader(sender=Organ(), to=(), document_id="", business=Business(type=2))
-    findings = check_package(empty, [], [], AT, RULES, arrived=True)
+    findings = check_package(empty, [], [], DAY, RULES, arriving=True)
     assert len(findings) == 10
     assert errors_in(findings) == ()
     assert {f.code for f in findings} == {"content.missing", "content.no_file"}
@@ -352,18 +352,18 @@ def test_an_arrival_is_never_refused_by_content() -> None:
 
 def test_an_arrival_with_a_secrecy_mark_is_still_an_error() -> None:
     extra = Extra("MessageHeader/DoMat", "mật")
-    found = packaged(a_header(), extra, arrived=True)
+    found = packaged(a_header(), extra, arriving=True)
     assert found == [("MessageHeader/DoMat", "secrecy.marked", "error")]
 
 
 def test_declared_names_are_judged_in_packages() -> None:
     fact = replace(a_fact("x.pdf"), declared_name="../x.pdf")
-    found = check_package(a_header(), [fact], [], AT, RULES)
+    found = check_package(a_header(), [fact], [], DAY, RULES)
     assert codes(found) == [("files[0].name", "content.file_name", "warning")]
 
 
 def test_without_signatures_examined_the_legal_value_is_information_for_now() -> None:
-    value = legal_value(AT, RULES)
+    value = legal_value(DAY, RULES)
     assert value.as_json() == {"class": "information", "provisional": True}
     assert "Điều 4" in value.article
     assert value.text.vi
@@ -371,5 +371,5 @@ def test_without_signatures_examined_the_legal_value_is_information_for_now() ->
 
 def test_no_severity_of_an_arrival_is_raised() -> None:
     header = a_header(other=OtherInfo(priority=4))
-    assert packaged(header, arrived=True) == [("other.priority", "content.code_legacy", "warning")]
-    assert Severity.NOTE not in {f.severity for f in check_package(header, [], [], AT, RULES)}
+    assert packaged(header, arriving=True) == [("other.priority", "content.code_legacy", "warning")]
+    assert Severity.NOTE not in {f.severity for f in check_package(header, [], [], DAY, RULES)}

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.errors import Misconfigured
 from gateway.rules import RuleSet, check_submission, legal_value, load_rules, vietnam_day
-from gateway.rules.checks import Required
+from gateway.rules.kinds import Required
 from tests.support.rule_cases import a_header, a_submission, shipped_rules
 
 BASICS = """
@@ -81,7 +81,7 @@ def test_a_rule_that_ended_yesterday_has_no_effect_today() -> None:
 
 
 def test_a_day_before_all_rules_claims_the_least_value() -> None:
-    value = legal_value(datetime(2001, 1, 1, tzinfo=UTC), load())
+    value = legal_value(date(2001, 1, 1), load())
     assert value.as_json() == {"class": "information", "provisional": True}
 
 

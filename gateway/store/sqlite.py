@@ -207,6 +207,7 @@ class _Writer:
                 "journal_mode=WAL",
                 "synchronous=FULL",
                 "foreign_keys=ON",
+                "recursive_triggers=ON",
                 "trusted_schema=OFF",
                 "journal_size_limit=67108864",
             )

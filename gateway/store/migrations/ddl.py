@@ -1,0 +1,112 @@
+"""What migrations say that SQLAlchemy has no words for: triggers, partitions, grants.
+
+Used by migrations only. A change here changes history: tests/golden/store shows it.
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+MONTHS_AHEAD = 12
+
+
+def _on_sqlite() -> bool:
+    return op.get_context().dialect.name == "sqlite"
+
+
+def append_only(*tables: str) -> None:
+    """From now on `tables` refuse UPDATE and DELETE, on PostgreSQL TRUNCATE too.
+
+    On SQLite triggers say RAISE(ABORT): RAISE(ROLLBACK) would destroy the whole group commit.
+    """
+    if _on_sqlite():
+        for table in tables:
+            for verb in ("UPDATE", "DELETE"):
+                op.execute(
+                    f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}\n"
+                    f"BEGIN SELECT RAISE(ABORT, 'append_only: {table}'); END"
+                )
+        return
+    for table in tables:
+        # ALWAYS: a replication role switches ordinary triggers off
+        op.execute(
+            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table}"
+            " FOR EACH ROW EXECUTE FUNCTION edoc_append_only()"
+        )
+        op.execute(
+            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION edoc_append_only()"
+        )
+        for trigger in ("no_change", "no_truncate"):
+            op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_{trigger}")
+
+
+def functions() -> None:
+    """PostgreSQL: what the triggers call, and what makes the partitions of coming months.
+
+    The second runs with its owner's rights, because the application's role owns no table.
+    """
+    if _on_sqlite():
+        return
+    op.execute(
+        """
+        CREATE FUNCTION edoc_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          RAISE EXCEPTION 'append_only: %', TG_TABLE_NAME
+            USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+        END $$
+        """
+    )
+    op.execute(
+        """
+        CREATE FUNCTION edoc_ensure_months(since timestamptz, ahead integer) RETURNS integer
+        LANGUAGE plpgsql SECURITY DEFINER AS $$
+        DECLARE
+          parent record;
+          month timestamp;
+          part text;
+          made integer := 0;
+        BEGIN
+          PERFORM pg_advisory_xact_lock(hashtext('edoc_ensure_months'));
+          FOR parent IN
+            SELECT c.relname FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid
+            WHERE c.relnamespace = current_schema()::regnamespace ORDER BY c.relname
+          LOOP
+            FOR n IN 0..ahead LOOP
+              month := date_trunc('month', since AT TIME ZONE 'UTC') + make_interval(months => n);
+              part := parent.relname || to_char(month, '"_y"YYYY"m"MM');
+              CONTINUE WHEN to_regclass(quote_ident(part)) IS NOT NULL;
+              BEGIN
+                EXECUTE format(
+                  'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
+                  part, parent.relname,
+                  month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
+                made := made + 1;
+              EXCEPTION WHEN check_violation THEN
+                RAISE WARNING '% stays in the default partition: it already has rows there', part;
+              END;
+            END LOOP;
+          END LOOP;
+          RETURN made;
+        END $$
+        """
+    )
+    # a SECURITY DEFINER function must not find its names in a schema of its caller
+    op.execute(
+        """
+        DO $$ BEGIN
+          EXECUTE format('ALTER FUNCTION edoc_ensure_months(timestamptz, integer)'
+            ' SET search_path = %I, pg_temp', current_schema());
+        END $$
+        """
+    )
+    op.execute("REVOKE ALL ON FUNCTION edoc_ensure_months(timestamptz, integer) FROM PUBLIC")
+
+
+def by_month(*tables: str) -> None:
+    """Partitions for a table made with `postgresql_partition_by`: every other row, and a year."""
+    if _on_sqlite():
+        return
+    for table in tables:
+        op.execute(f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT")
+    op.execute(f"SELECT edoc_ensure_months(clock_timestamp(), {MONTHS_AHEAD:d})")

@@ -1,0 +1,347 @@
+CREATE TABLE account (
+	id TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	role TEXT NOT NULL, 
+	agencies TEXT NOT NULL, 
+	key_hash TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	revoked_at BIGINT, 
+	CONSTRAINT pk_account PRIMARY KEY (id), 
+	CONSTRAINT ck_account_role CHECK (role IN ('unit', 'ops', 'admin', 'auditor'))
+);
+
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+CREATE INDEX ix_arrival_state_received_at ON arrival (state, received_at);
+
+CREATE TABLE arrival (
+	id TEXT NOT NULL, 
+	axis TEXT NOT NULL, 
+	axis_doc_id TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	raw_sha256 TEXT NOT NULL, 
+	raw_size BIGINT NOT NULL, 
+	listed_from TEXT NOT NULL, 
+	listed_to TEXT NOT NULL, 
+	received_at BIGINT NOT NULL, 
+	opens INTEGER NOT NULL, 
+	lease_until BIGINT, 
+	fence INTEGER NOT NULL, 
+	sender TEXT DEFAULT '' NOT NULL, 
+	document_id TEXT DEFAULT '' NOT NULL, 
+	identity TEXT DEFAULT '' NOT NULL, 
+	status_code TEXT DEFAULT '' NOT NULL, 
+	verdict TEXT NOT NULL, 
+	findings TEXT NOT NULL, 
+	record_id TEXT NOT NULL, 
+	CONSTRAINT pk_arrival PRIMARY KEY (id), 
+	CONSTRAINT ck_arrival_kind CHECK (kind IN ('document', 'status')), 
+	CONSTRAINT ck_arrival_state CHECK (state IN ('RECEIVED', 'OPENED', 'DUPLICATE', 'ORPHAN', 'QUARANTINED', 'RETURNED')), 
+	CONSTRAINT uq_arrival_axis_axis_doc_id UNIQUE (axis, axis_doc_id)
+);
+
+CREATE INDEX ix_attempt_transfer_id ON attempt (transfer_id);
+
+CREATE TABLE attempt (
+	started_at BIGINT NOT NULL, 
+	id TEXT NOT NULL, 
+	transfer_id TEXT NOT NULL, 
+	number INTEGER NOT NULL, 
+	fence INTEGER NOT NULL, 
+	ended_at BIGINT, 
+	outcome TEXT DEFAULT '' NOT NULL, 
+	code TEXT DEFAULT '' NOT NULL, 
+	detail TEXT DEFAULT '' NOT NULL, 
+	CONSTRAINT pk_attempt PRIMARY KEY (id, started_at)
+);
+
+CREATE TABLE blob (
+	sha256 TEXT NOT NULL, 
+	size BIGINT NOT NULL, 
+	refs INTEGER NOT NULL, 
+	touched_at BIGINT NOT NULL, 
+	CONSTRAINT pk_blob PRIMARY KEY (sha256)
+);
+
+CREATE TABLE checkpoint (
+	epoch INTEGER NOT NULL, 
+	size BIGINT NOT NULL, 
+	root BLOB NOT NULL, 
+	note TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	CONSTRAINT pk_checkpoint PRIMARY KEY (epoch, size)
+);
+
+CREATE TRIGGER checkpoint_no_delete BEFORE DELETE ON checkpoint
+BEGIN SELECT RAISE(ABORT, 'append_only: checkpoint'); END;
+
+CREATE TRIGGER checkpoint_no_update BEFORE UPDATE ON checkpoint
+BEGIN SELECT RAISE(ABORT, 'append_only: checkpoint'); END;
+
+CREATE INDEX ix_document_sender_key_accepted_at ON document (sender_key, accepted_at);
+
+CREATE INDEX ix_document_sender_key_document_id ON document (sender_key, document_id);
+
+CREATE TABLE document (
+	id TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	account_id TEXT NOT NULL, 
+	sender TEXT NOT NULL, 
+	sender_key TEXT NOT NULL, 
+	document_id TEXT NOT NULL, 
+	identity TEXT NOT NULL, 
+	business_type SMALLINT NOT NULL, 
+	header TEXT NOT NULL, 
+	files TEXT NOT NULL, 
+	accepted_at BIGINT NOT NULL, 
+	released_at BIGINT NOT NULL, 
+	released_source TEXT NOT NULL, 
+	answer TEXT NOT NULL, 
+	record_id TEXT NOT NULL, 
+	about_item TEXT, 
+	CONSTRAINT pk_document PRIMARY KEY (id), 
+	CONSTRAINT ck_document_kind CHECK (kind IN ('document', 'status'))
+);
+
+CREATE TABLE document_key (
+	sender_key TEXT NOT NULL, 
+	document_id TEXT NOT NULL, 
+	identity TEXT NOT NULL, 
+	CONSTRAINT pk_document_key PRIMARY KEY (sender_key, document_id)
+);
+
+CREATE TABLE entry (
+	epoch INTEGER NOT NULL, 
+	seq BIGINT NOT NULL, 
+	record_id TEXT NOT NULL, 
+	leaf BLOB NOT NULL, 
+	CONSTRAINT pk_entry PRIMARY KEY (epoch, seq), 
+	CONSTRAINT uq_entry_record_id UNIQUE (record_id)
+);
+
+CREATE TRIGGER entry_no_delete BEFORE DELETE ON entry
+BEGIN SELECT RAISE(ABORT, 'append_only: entry'); END;
+
+CREATE TRIGGER entry_no_update BEFORE UPDATE ON entry
+BEGIN SELECT RAISE(ABORT, 'append_only: entry'); END;
+
+CREATE INDEX ix_fetch_axis_state_due_at ON fetch (axis, state, due_at);
+
+CREATE TABLE fetch (
+	axis TEXT NOT NULL, 
+	axis_doc_id TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	sender TEXT DEFAULT '' NOT NULL, 
+	receiver TEXT DEFAULT '' NOT NULL, 
+	listed_at BIGINT NOT NULL, 
+	due_at BIGINT NOT NULL, 
+	lease_until BIGINT, 
+	fence INTEGER NOT NULL, 
+	tries INTEGER NOT NULL, 
+	equal_failures INTEGER NOT NULL, 
+	last_code TEXT DEFAULT '' NOT NULL, 
+	CONSTRAINT pk_fetch PRIMARY KEY (axis, axis_doc_id), 
+	CONSTRAINT ck_fetch_kind CHECK (kind IN ('document', 'status')), 
+	CONSTRAINT ck_fetch_state CHECK (state IN ('DUE', 'FETCHED', 'HELD'))
+);
+
+CREATE TABLE idempotency (
+	account_id TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	content TEXT NOT NULL, 
+	status SMALLINT NOT NULL, 
+	answer TEXT NOT NULL, 
+	location TEXT DEFAULT '' NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	CONSTRAINT pk_idempotency PRIMARY KEY (account_id, "key")
+);
+
+CREATE INDEX ix_inbox_item_agency_key_document_id ON inbox_item (agency_key, document_id);
+
+CREATE INDEX ix_inbox_item_agency_key_state_lane_id ON inbox_item (agency_key, state, lane, id);
+
+CREATE INDEX ix_inbox_item_arrival_id ON inbox_item (arrival_id);
+
+CREATE TABLE inbox_item (
+	id TEXT NOT NULL, 
+	arrival_id TEXT NOT NULL, 
+	agency TEXT NOT NULL, 
+	agency_key TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	identity TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	lane SMALLINT NOT NULL, 
+	axis TEXT NOT NULL, 
+	sender TEXT NOT NULL, 
+	document_id TEXT NOT NULL, 
+	status_code TEXT DEFAULT '' NOT NULL, 
+	about_document TEXT, 
+	content TEXT NOT NULL, 
+	available_at BIGINT NOT NULL, 
+	fetched_at BIGINT, 
+	entered_at BIGINT, 
+	lease_token TEXT DEFAULT '' NOT NULL, 
+	lease_until BIGINT, 
+	answer TEXT DEFAULT '' NOT NULL, 
+	CONSTRAINT pk_inbox_item PRIMARY KEY (id), 
+	CONSTRAINT ck_inbox_item_kind CHECK (kind IN ('document', 'status', 'report')), 
+	CONSTRAINT ck_inbox_item_state CHECK (state IN ('WAITING', 'LEASED', 'ENTERED', 'REFUSED', 'RECALLED', 'SEEN')), 
+	CONSTRAINT fk_inbox_item_arrival_id FOREIGN KEY(arrival_id) REFERENCES arrival (id), 
+	CONSTRAINT uq_inbox_item_agency_key_identity UNIQUE (agency_key, identity)
+);
+
+CREATE TABLE lease (
+	name TEXT NOT NULL, 
+	owner TEXT NOT NULL, 
+	fence INTEGER NOT NULL, 
+	until BIGINT NOT NULL, 
+	CONSTRAINT pk_lease PRIMARY KEY (name)
+);
+
+CREATE TABLE node (
+	epoch INTEGER NOT NULL, 
+	level SMALLINT NOT NULL, 
+	idx BIGINT NOT NULL, 
+	hash BLOB NOT NULL, 
+	CONSTRAINT pk_node PRIMARY KEY (epoch, level, idx)
+);
+
+CREATE TRIGGER node_no_delete BEFORE DELETE ON node
+BEGIN SELECT RAISE(ABORT, 'append_only: node'); END;
+
+CREATE TRIGGER node_no_update BEFORE UPDATE ON node
+BEGIN SELECT RAISE(ABORT, 'append_only: node'); END;
+
+CREATE TABLE pending (
+	record_id TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	CONSTRAINT pk_pending PRIMARY KEY (record_id)
+);
+
+CREATE TABLE personal (
+	record_id TEXT NOT NULL, 
+	field TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	CONSTRAINT pk_personal PRIMARY KEY (record_id, field)
+);
+
+CREATE TABLE recipient (
+	transfer_id TEXT NOT NULL, 
+	agency_key TEXT NOT NULL, 
+	agency TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	status_code TEXT DEFAULT '' NOT NULL, 
+	on_axis_at BIGINT, 
+	entered_at BIGINT, 
+	entered_source TEXT DEFAULT '' NOT NULL, 
+	moved_at BIGINT NOT NULL, 
+	CONSTRAINT pk_recipient PRIMARY KEY (transfer_id, agency_key), 
+	CONSTRAINT ck_recipient_state CHECK (state IN ('PENDING', 'ON_AXIS', 'ARRIVED', 'REJECTED', 'ACCEPTED', 'ASSIGNED', 'PROCESSING', 'FINISHED', 'TAKE_BACK_AGREED', 'TAKE_BACK_REFUSED', 'NOT_DELIVERED', 'RECALLED', 'NO_ANSWER')), 
+	CONSTRAINT fk_recipient_transfer_id FOREIGN KEY(transfer_id) REFERENCES transfer (id)
+);
+
+CREATE INDEX ix_record_arrival_id ON record (arrival_id);
+
+CREATE INDEX ix_record_document_ref ON record (document_ref);
+
+CREATE TABLE record (
+	id TEXT NOT NULL, 
+	event TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	body BLOB NOT NULL, 
+	document_ref TEXT, 
+	arrival_id TEXT, 
+	CONSTRAINT pk_record PRIMARY KEY (id)
+);
+
+CREATE TRIGGER record_no_delete BEFORE DELETE ON record
+BEGIN SELECT RAISE(ABORT, 'append_only: record'); END;
+
+CREATE TRIGGER record_no_update BEFORE UPDATE ON record
+BEGIN SELECT RAISE(ABORT, 'append_only: record'); END;
+
+CREATE TABLE sent_receiver (
+	sender_key TEXT NOT NULL, 
+	identity TEXT NOT NULL, 
+	receiver_key TEXT NOT NULL, 
+	document_ref TEXT NOT NULL, 
+	CONSTRAINT pk_sent_receiver PRIMARY KEY (sender_key, identity, receiver_key)
+);
+
+CREATE INDEX ix_stamp_epoch_size ON stamp (epoch, size);
+
+CREATE TABLE stamp (
+	id TEXT NOT NULL, 
+	epoch INTEGER NOT NULL, 
+	size BIGINT NOT NULL, 
+	authority TEXT NOT NULL, 
+	token BLOB NOT NULL, 
+	gen_time BIGINT NOT NULL, 
+	policy TEXT NOT NULL, 
+	serial TEXT NOT NULL, 
+	received_at BIGINT NOT NULL, 
+	CONSTRAINT pk_stamp PRIMARY KEY (id)
+);
+
+CREATE TRIGGER stamp_no_delete BEFORE DELETE ON stamp
+BEGIN SELECT RAISE(ABORT, 'append_only: stamp'); END;
+
+CREATE TRIGGER stamp_no_update BEFORE UPDATE ON stamp
+BEGIN SELECT RAISE(ABORT, 'append_only: stamp'); END;
+
+CREATE INDEX ix_status_event_document_ref ON status_event (document_ref);
+
+CREATE TABLE status_event (
+	received_at BIGINT NOT NULL, 
+	id TEXT NOT NULL, 
+	document_ref TEXT NOT NULL, 
+	agency_key TEXT NOT NULL, 
+	code TEXT NOT NULL, 
+	timestamp TEXT NOT NULL, 
+	arrival_id TEXT NOT NULL, 
+	CONSTRAINT pk_status_event PRIMARY KEY (id, received_at)
+);
+
+CREATE INDEX ix_transfer_axis_state_lane_due_at ON transfer (axis, state, lane, due_at);
+
+CREATE INDEX ix_transfer_document_ref ON transfer (document_ref);
+
+CREATE INDEX ix_transfer_record_id ON transfer (record_id);
+
+CREATE TABLE transfer (
+	id TEXT NOT NULL, 
+	document_ref TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	axis TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	lane SMALLINT NOT NULL, 
+	due_at BIGINT, 
+	doubt BOOLEAN NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	sender TEXT NOT NULL, 
+	package_sha256 TEXT NOT NULL, 
+	package_size BIGINT NOT NULL, 
+	accepted_at BIGINT NOT NULL, 
+	expires_at BIGINT NOT NULL, 
+	lease_until BIGINT, 
+	fence INTEGER NOT NULL, 
+	last_code TEXT DEFAULT '' NOT NULL, 
+	last_detail TEXT DEFAULT '' NOT NULL, 
+	equal_answers INTEGER NOT NULL, 
+	remote_ref TEXT DEFAULT '' NOT NULL, 
+	hold_cause TEXT DEFAULT '' NOT NULL, 
+	record_id TEXT NOT NULL, 
+	replay_of TEXT, 
+	reroute_of TEXT, 
+	moved_at BIGINT NOT NULL, 
+	CONSTRAINT pk_transfer PRIMARY KEY (id), 
+	CONSTRAINT ck_transfer_kind CHECK (kind IN ('document', 'status')), 
+	CONSTRAINT ck_transfer_state CHECK (state IN ('ACCEPTED', 'SEALED', 'SENDING', 'ON_AXIS', 'DEFERRED', 'REFUSED', 'UNCERTAIN', 'HELD', 'EXPIRED', 'WITHDRAWN', 'REROUTED')), 
+	CONSTRAINT fk_transfer_document_ref FOREIGN KEY(document_ref) REFERENCES document (id)
+);
+

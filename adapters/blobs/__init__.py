@@ -1,0 +1,1 @@
+"""Where packages and raw arrivals lie: content-addressed, written once, never changed."""

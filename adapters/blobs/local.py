@@ -1,0 +1,251 @@
+"""Blobs as files of a local folder: `root/ab/cd/<sha256 hex>`, read-only.
+
+Comes in: bytes and their digest. Goes out: a file that is durable when `keep` returns: the bytes
+are synced before the name exists, and the folders that lead to the name are synced after it. So
+a name never stands for half a file, whenever the power fails. Fails: Unavailable (disk full, I/O),
+Broken (`blob.missing`, `blob.digest`). Never: computes a digest on the way in; the caller did,
+while the bytes streamed; `verify` does it again for the doctor and the auditor.
+
+All calls block. Concurrent syncs from several threads share the journal's commits by themselves.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from gateway import errors
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_MODE = 0o440
+_CHUNK = 1 << 18
+_LEFT_SECONDS = 86_400
+_NO_TMPFILE = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS})
+# no /proc, a filesystem without links, or a file that lost its last name
+_NO_LINK = frozenset({errno.ENOENT, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL})
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        what = f"{errno.errorcode.get(exc.errno or 0, '?')}: {exc.strerror}"
+        raise errors.Unavailable(
+            errors.Text(f"Không ghi hoặc đọc được kho tệp: {what}", f"blob store: {what}"),
+            code="blob.unavailable",
+        ) from exc
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class LocalBlobs:
+    """`ports.BlobStore` on one folder, which must lie on one file system. Thread-safe."""
+
+    def __init__(self, root: Path) -> None:
+        """Make the folder when it is not there. Raises Unavailable."""
+        self._root = root
+        self._spool = root / "spool"
+        self._reached: set[Path] = set()  # folders whose own names are durable
+        with _mapped():
+            root.mkdir(parents=True, exist_ok=True, mode=0o750)
+            self._spool.mkdir(exist_ok=True, mode=0o700)
+            _sync_folder(root.parent)
+            _sync_folder(root)
+            self._clear_spool()
+
+    def spool(self) -> BinaryIO:
+        """A private file without a name on the same disk: gone with the process."""
+        with _mapped():
+            return os.fdopen(self._unnamed(), "w+b")
+
+    def keep(self, spooled: BinaryIO, sha256: str) -> None:
+        """Make a spooled file durable under its digest; keeping it twice is harmless.
+
+        The file may still be read afterwards, never written.
+        """
+        path = self._path(sha256)
+        with _mapped():
+            spooled.flush()
+            if self._already_there(path):
+                return
+            fd = spooled.fileno()
+            os.fchmod(fd, _MODE)
+            os.fsync(fd)
+            self._give_name(path, fd)
+
+    def keep_bytes(self, data: bytes, sha256: str) -> None:
+        """`keep` for what already lies in memory."""
+        path = self._path(sha256)
+        with _mapped():
+            if self._already_there(path):
+                return
+            fd = self._unnamed()
+            try:
+                _write_all(fd, data)
+                os.fchmod(fd, _MODE)
+                os.fsync(fd)
+                self._give_name(path, fd)
+            finally:
+                os.close(fd)
+
+    def open(self, sha256: str) -> BinaryIO:
+        """The bytes, from their beginning. Raises Broken (`blob.missing`)."""
+        path = self._path(sha256)
+        with _mapped():
+            try:
+                return path.open("rb")
+            except FileNotFoundError:
+                raise errors.Broken(
+                    errors.Text(f"Mất tệp đã lưu {sha256}", f"a stored file is missing: {sha256}"),
+                    code="blob.missing",
+                ) from None
+
+    def delete(self, sha256: str) -> None:
+        """Remove a blob for good; removing one that is not there is harmless."""
+        path = self._path(sha256)
+        with _mapped():
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return
+            _sync_folder(path.parent)
+
+    def digests(self) -> list[tuple[str, float]]:
+        """Every stored digest with the age of its file in seconds (for the sweep)."""
+        now = time.time()
+        found: list[tuple[str, float]] = []
+        with _mapped():
+            for folder in self._root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]"):
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if _DIGEST.fullmatch(entry.name):
+                            with suppress(FileNotFoundError):  # removed under our eyes
+                                found.append((entry.name, now - entry.stat().st_mtime))
+        return found
+
+    def verify(self, sha256: str) -> bool:
+        """Hash the stored bytes again. Raises Broken (`blob.missing`)."""
+        digest = hashlib.sha256()
+        with self.open(sha256) as stored, _mapped():
+            while chunk := stored.read(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest() == sha256
+
+    def _clear_spool(self) -> None:
+        """Spool files have a name for moments only; old ones were left by a crash."""
+        for left in self._spool.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                    left.unlink()
+
+    def _path(self, sha256: str) -> Path:
+        if not _DIGEST.fullmatch(sha256):  # and so no digest can lead out of the folder
+            raise errors.Broken(
+                errors.Text(
+                    f"Không phải mã băm SHA-256: {sha256[:80]!r}",
+                    f"not a SHA-256 in lower-case hex: {sha256[:80]!r}",
+                ),
+                code="blob.digest",
+            )
+        return self._root / sha256[:2] / sha256[2:4] / sha256
+
+    def _already_there(self, path: Path) -> bool:
+        """True: there, and durable now. Its writer may have been killed before its last sync."""
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            os.utime(fd)  # young again: the sweep leaves young files alone that have no row yet
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        self._sync_way(path.parent)
+        return True
+
+    def _unnamed(self) -> int:
+        try:
+            return os.open(self._spool, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            if exc.errno not in _NO_TMPFILE:
+                raise
+        fd, name = self._named()
+        name.unlink(missing_ok=True)
+        return fd
+
+    def _named(self) -> tuple[int, Path]:
+        name = self._spool / secrets.token_hex(16)
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), name
+
+    def _give_name(self, path: Path, fd: int) -> None:
+        """Link an unnamed, synced file to its place; durable when this returns."""
+        folder = self._folder(path.parent)
+        try:
+            # only with a dir_fd does Python use linkat(), and only that follows the /proc link
+            os.link(f"/proc/self/fd/{fd}", path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except FileExistsError:
+            pass  # another thread kept the same bytes meanwhile
+        except OSError as exc:
+            if exc.errno not in _NO_LINK:
+                raise
+            self._copy_into_place(path, fd)
+        finally:
+            os.close(folder)
+        self._sync_way(path.parent)
+
+    def _copy_into_place(self, path: Path, fd: int) -> None:
+        """Where a file without a name cannot get one: a named copy, synced, then renamed."""
+        copy, name = self._named()
+        try:
+            offset = 0
+            while chunk := os.pread(fd, _CHUNK, offset):
+                _write_all(copy, chunk)
+                offset += len(chunk)
+            os.fchmod(copy, _MODE)
+            os.fsync(copy)
+            name.replace(path)
+        except OSError:
+            name.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(copy)
+
+    def _folder(self, folder: Path) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        try:
+            return os.open(folder, flags)
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            return os.open(folder, flags)
+
+    def _sync_way(self, folder: Path) -> None:
+        """Sync the folder, and what leads to it unless this process has done so before.
+
+        From below upwards: on a journal the first sync carries the others.
+        """
+        _sync_folder(folder)
+        if folder not in self._reached:
+            _sync_folder(folder.parent)
+            _sync_folder(self._root)
+            self._reached.add(folder)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left) :]

@@ -42,7 +42,9 @@ from gateway.packing import metadata, read
 from gateway.promise import VIETNAM, Order, local_time
 from gateway.rules import checks
 from gateway.safexml import Limits
-from gateway.store import Store, Tx, accounts, arrivals, documents, inbox, ledger, transfers
+from gateway.store import Store, Tx, accounts, arrivals, ledger, transfers
+from gateway.store import documents as document_rows
+from gateway.store import inbox as inbox_rows
 from gateway.store.accounts import Account
 from gateway.store.tables import Role
 from gateway.telemetry.events import Event
@@ -64,9 +66,7 @@ class Stored:
 
 
 class Desk:
-    def __init__(
-        self, *, outbound: Outbound, inbound: Inbound, limits: Limits
-    ) -> None:
+    def __init__(self, *, outbound: Outbound, inbound: Inbound, limits: Limits) -> None:
         self.outbound = outbound
         self.inbound = inbound
         self.limits = limits
@@ -78,7 +78,7 @@ class Desk:
     # -- who asks --------------------------------------------------------------------------------
 
     async def authenticate(self, presented: str) -> Account:
-        """`edoc_<account id>_<secret>`; a revoked key is refused from the commit that revokes it."""
+        """`edoc_<account id>_<secret>`; a revoked key is refused once its revoking is committed."""
         prefix, _, rest = presented.partition("_")
         account_id, _, secret = rest.partition("_")
         if prefix == KEY_PREFIX and account_id and secret:
@@ -137,7 +137,14 @@ class Desk:
     def judge_metadata(self, who: Account, raw: bytes, idempotency_key: str | None) -> Submission:
         """Everything that can be refused before a file byte is read: shape, secrecy, sender."""
         submission = metadata.parse_metadata(raw)
-        secret = checks.check_secrecy(submission, self.outbound.rules)
+        header = submission.header
+        secret = checks.check_secrecy(
+            self.outbound.today(),
+            self.outbound.rules,
+            secrecy=submission.secrecy,
+            type_name=header.document_type.name,
+            typer_notation=header.other.typer_notation,
+        )
         if errors_in(secret):
             raise Rejected(
                 Text(
@@ -160,15 +167,13 @@ class Desk:
 
     async def submit(
         self, who: Account, submission: Submission, idempotency_key: str | None, language: str
-    ) -> documents.Answered:
+    ) -> document_rows.Answered:
         """Metadata and files, all streamed in. The answer was committed when this returns."""
         content = canonical_json(
             {
                 "metadata": metadata.header_to_json(submission.header),
                 "secrecy": submission.secrecy,
-                "released_at": submission.released_at.isoformat()
-                if submission.released_at
-                else "",
+                "released_at": submission.released_at.isoformat() if submission.released_at else "",
                 "files": [[f.name, f.sha256] for f in submission.files],
             }
         )
@@ -186,7 +191,7 @@ class Desk:
         spool: BinaryIO,
         idempotency_key: str | None,
         language: str,
-    ) -> documents.Answered:
+    ) -> document_rows.Answered:
         """A package made by the unit system. Its bytes are kept as they came, or not at all."""
 
         def open_it() -> read.ReadPackage:
@@ -202,7 +207,7 @@ class Desk:
                 findings=package.findings,
             )
         self.require_sender(who, header.sender.organ_id)
-        day = self.outbound.scribe.now().astimezone(VIETNAM).date()
+        day = self.outbound.today()
         findings = (
             *package.findings,
             *checks.check_package(
@@ -241,8 +246,8 @@ class Desk:
         keys = self._keys(who)
         before_at, before_id = _document_cursor(cursor)
 
-        def look(tx: Tx) -> list[documents.DocumentRow]:
-            return documents.page(
+        def look(tx: Tx) -> list[document_rows.DocumentRow]:
+            return document_rows.page(
                 tx, sender_keys=keys, before_at=before_at, before_id=before_id, most=limit + 1
             )
 
@@ -289,18 +294,16 @@ class Desk:
 
         return await self.store.read(look)
 
-    def _mine(self, tx: Tx, who: Account, document_ref: str) -> documents.DocumentRow:
-        row = documents.by_id(tx, document_ref)
-        allowed = row is not None and (
-            who.role is Role.AUDITOR or self.speaks_for(who, row.sender)
-        )
+    def _mine(self, tx: Tx, who: Account, document_ref: str) -> document_rows.DocumentRow:
+        row = document_rows.by_id(tx, document_ref)
+        allowed = row is not None and (who.role is Role.AUDITOR or self.speaks_for(who, row.sender))
         if row is None or not allowed:
             raise Unknown(
                 Text("Không có văn bản này", "there is no such document"), code="document.unknown"
             )
         return row
 
-    def _document_json(self, tx: Tx, row: documents.DocumentRow) -> dict[str, Any]:
+    def _document_json(self, tx: Tx, row: document_rows.DocumentRow) -> dict[str, Any]:
         sent = transfers.of_documents(tx, [row.id])
         recipients = transfers.recipients_of(tx, [t.id for t in sent])
         history = transfers.statuses(tx, row.id)
@@ -380,8 +383,10 @@ class Desk:
         after = _item_cursor(cursor)
         listener = self.store.listener("inbox")
 
-        def look(tx: Tx) -> list[inbox.Item]:
-            return inbox.waiting(tx, agency_keys=keys, kinds=kinds, after=after, most=limit + 1)
+        def look(tx: Tx) -> list[inbox_rows.Item]:
+            return inbox_rows.waiting(
+                tx, agency_keys=keys, kinds=kinds, after=after, most=limit + 1
+            )
 
         loop = asyncio.get_running_loop()
         end = loop.time() + wait
@@ -394,8 +399,8 @@ class Desk:
         last = rows[-1] if more else None
         return [item_json(r) for r in rows], f"{last.lane}~{last.id}" if last else ""
 
-    async def item(self, who: Account, item_id: str) -> inbox.Item:
-        found = await self.store.read(lambda tx: inbox.by_id(tx, item_id))
+    async def item(self, who: Account, item_id: str) -> inbox_rows.Item:
+        found = await self.store.read(lambda tx: inbox_rows.by_id(tx, item_id))
         if found is None or not self.speaks_for(who, found.agency):
             raise not_there()
         return found
@@ -406,7 +411,7 @@ class Desk:
 
         def take(tx: Tx) -> datetime:
             now = tx.now()
-            if not inbox.lease(tx, item_id, token, now=now, until=now + LEASE):
+            if not inbox_rows.lease(tx, item_id, token, now=now, until=now + LEASE):
                 raise Conflict(
                     Text(
                         "Mục này đang được người khác giữ hoặc đã xong",
@@ -419,7 +424,7 @@ class Desk:
         until = await self.store.write(take)
         return {"id": item_id, "lease": token, "until": local_time(until)}
 
-    async def item_package(self, who: Account, item_id: str) -> tuple[inbox.Item, Stored]:
+    async def item_package(self, who: Account, item_id: str) -> tuple[inbox_rows.Item, Stored]:
         """The raw bytes that came. The door calls `fetched` before the last one leaves."""
         item = await self.item(who, item_id)
         source = await asyncio.to_thread(self.outbound.blobs.open, item.raw_sha256)
@@ -429,7 +434,7 @@ class Desk:
 
     async def item_attachment(
         self, who: Account, item_id: str, number: int
-    ) -> tuple[inbox.Item, Stored]:
+    ) -> tuple[inbox_rows.Item, Stored]:
         item = await self.item(who, item_id)
         fact, source = await self.inbound.attachment(item, number)
         return item, Stored(
@@ -440,7 +445,7 @@ class Desk:
             fact["actual_type"] or "application/octet-stream",
         )
 
-    async def fetched(self, who: Account, item: inbox.Item) -> None:
+    async def fetched(self, who: Account, item: inbox_rows.Item) -> None:
         if item.fetched_at is None:
             await self.inbound.mark_fetched(item, who.id)
 
@@ -569,7 +574,7 @@ class Desk:
                     Text("Không có lượt chuyển này", "there is no such transfer"),
                     code="transfer.unknown",
                 )
-            document = documents.by_id(tx, row.document_ref)
+            document = document_rows.by_id(tx, row.document_ref)
             recipients = transfers.recipients_of(tx, [transfer_id])
             named = document.document_id if document else ""
             return {
@@ -636,7 +641,7 @@ def _queued_json(
     }
 
 
-def item_json(item: inbox.Item) -> dict[str, Any]:
+def item_json(item: inbox_rows.Item) -> dict[str, Any]:
     """One inbox item as REST shows it; findings in both languages."""
     content: Mapping[str, Any] = item.content
     return {

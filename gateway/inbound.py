@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, BinaryIO
 
 from gateway.errors import (
@@ -32,7 +33,6 @@ from gateway.model.package import (
     DocumentHeader,
     FileFact,
     Organ,
-    PackageKind,
     SignatureVerdict,
     StatusReport,
     identity,
@@ -40,7 +40,7 @@ from gateway.model.package import (
 )
 from gateway.outbound import Outbound
 from gateway.packing import metadata, read
-from gateway.promise import VIETNAM, local_time, status_about
+from gateway.promise import local_time, status_about
 from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.scribe import Scribe
@@ -103,7 +103,7 @@ class Inbound:
                 "axis": incoming.axis,
                 "axis_doc_id": incoming.axis_doc_id,
                 "kind": incoming.kind.value,
-                "raw": incoming.sha256,
+                "raw_blob": incoming.sha256,
                 "size": incoming.size,
             },
             arrival_id=arrival_id,
@@ -145,7 +145,7 @@ class Inbound:
         for claim in claims:
             opened = await asyncio.to_thread(self._read, claim)
             at = self.scribe.now()
-            await self.store.write(lambda tx, c=claim, o=opened, t=at: self._enter(tx, c, o, t))
+            await self.store.write(partial(self._enter, claim=claim, opened=opened, at=at))
         return len(claims)
 
     def _read(self, claim: arrivals.OpenClaim) -> Opened:
@@ -168,7 +168,7 @@ class Inbound:
         if header is None:
             return Opened(ArrivalState.QUARANTINED, (*package.findings, _neither()))
         verdict = verify.verify(package.signature, header, package.files)
-        day = self.scribe.now().astimezone(VIETNAM).date()
+        day = self.outbound.today()
         lawful = checks.check_package(
             header, package.files, package.extras, day, self.outbound.rules, arriving=True
         )
@@ -222,7 +222,7 @@ class Inbound:
             {
                 "axis": claim.axis,
                 "axis_doc_id": claim.axis_doc_id,
-                "raw": claim.raw_sha256,
+                "raw_blob": claim.raw_sha256,
                 "state": state.value,
                 "kind": "status" if opened.report else "document" if opened.header else "unknown",
                 "from": sender.upper(),
@@ -254,7 +254,7 @@ class Inbound:
             return ArrivalState.QUARANTINED, (_not_ours(),), []
         content = {
             "header": metadata.header_to_json(header),
-            "files": [_file_json(f) for f in opened.files],
+            "files": _files_json(opened),
             "signature": _verdict_json(opened.verdict),
             "findings": _findings_json(opened.findings),
         }
@@ -383,7 +383,7 @@ class Inbound:
             Event.ITEM_FETCHED,
             at,
             {"arrival": item.arrival_id, "item": item.id, "account": account_id},
-            {"agency": item.agency.upper(), "raw": item.raw_sha256},
+            {"agency": item.agency.upper(), "raw_blob": item.raw_sha256},
             arrival_id=item.arrival_id,
         )
 
@@ -407,22 +407,21 @@ class Inbound:
                 ),
                 code="attachment.unreadable",
             )
-        opened = await asyncio.to_thread(self._open_or_extract, item, fact["sha256"])
+        opened = await asyncio.to_thread(self._open_or_extract, item, number, fact)
         await self.store.write(lambda tx: blob_rows.touch(tx, fact["sha256"], fact["size"]))
         return fact, opened
 
-    def _open_or_extract(self, item: inbox.Item, sha256: str) -> BinaryIO:
+    def _open_or_extract(self, item: inbox.Item, number: int, fact: Mapping[str, Any]) -> BinaryIO:
         blobs = self.outbound.blobs
         try:
-            return blobs.open(sha256)
+            return blobs.open(fact["sha256"])
         except Broken as missing:
             if missing.code != "blob.missing":
                 raise
-        sink = _Extraction(self.outbound)
-        with blobs.open(item.raw_sha256) as source:
-            package = read.read_package(source, limits=self.limits, sink=sink)
-        sink.keep([f.sha256 for f in package.files])
-        return blobs.open(sha256)
+        with blobs.open(item.raw_sha256) as source, blobs.spool() as spool:
+            read.extract_file(source, number, spool, unwrap=fact["unwrapped"], limits=self.limits)
+            blobs.keep(spool, fact["sha256"])
+        return blobs.open(fact["sha256"])
 
     # -- confirm ---------------------------------------------------------------------------------
 
@@ -446,7 +445,7 @@ class Inbound:
                 "from": item.sender.upper(),
                 "document_id": item.document_id,
                 "identity": item.identity,
-                "raw": item.raw_sha256,
+                "raw_blob": item.raw_sha256,
             },
             document_ref=item.about_document,
             arrival_id=item.arrival_id,
@@ -547,25 +546,6 @@ class Inbound:
         )
 
 
-class _Extraction:
-    """A sink that puts every inner file of one package into the blob store, as a cache."""
-
-    def __init__(self, outbound: Outbound) -> None:
-        self._blobs = outbound.blobs
-        self._open: list[tuple[int, BinaryIO]] = []
-
-    def open(self, index: int, name: str) -> BinaryIO:  # noqa: ARG002 - digests name the blobs
-        spool = self._blobs.spool()
-        self._open.append((index, spool))
-        return spool
-
-    def keep(self, digests: Sequence[str]) -> None:
-        for index, spool in self._open:
-            if digests[index]:
-                self._blobs.keep(spool, digests[index])
-            spool.close()
-
-
 def _findings_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [
         {
@@ -593,16 +573,23 @@ def _verdict_json(verdict: SignatureVerdict | None) -> dict[str, Any]:
     }
 
 
-def _file_json(fact: FileFact) -> dict[str, Any]:
-    return {
-        "name": fact.name,
-        "size": fact.size,
-        "sha256": fact.sha256,
-        "declared_type": fact.declared_type,
-        "actual_type": fact.actual_type,
-        "unwrapped": fact.unwrapped,
-        "failed": fact.failed,
-    }
+def _files_json(opened: Opened) -> list[dict[str, Any]]:
+    """What is served: the carried bytes where a verified reference covers them, else the inner."""
+    if opened.verdict is None:
+        return []
+    chosen = verify.inner_choice(opened.verdict, opened.files)
+    return [
+        {
+            "name": fact.name,
+            "size": fact.size if digest == fact.sha256 else fact.carried_size,
+            "sha256": digest,
+            "declared_type": fact.declared_type,
+            "actual_type": fact.actual_type,
+            "unwrapped": fact.unwrapped and digest == fact.sha256,
+            "failed": fact.failed,
+        }
+        for fact, digest in zip(opened.files, chosen, strict=True)
+    ]
 
 
 def _status_json(report: StatusReport) -> dict[str, Any]:

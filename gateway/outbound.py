@@ -14,7 +14,7 @@ import io
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from gateway.dispatch import schedule
@@ -102,14 +102,17 @@ class Outbound:
         """The canonical code: both written forms, and any padding, meet here."""
         return self.directory.key_of(code)
 
+    def today(self) -> date:
+        """The day in Vietnam, which chooses the rules in force."""
+        return self.scribe.now().astimezone(VIETNAM).date()
+
     # -- accept: a submission ------------------------------------------------------------------
 
     def check(self, submission: Submission) -> CheckedSubmission:
         """Every rule and every route at once. Raises Rejected with all findings."""
         at = self.scribe.now()
-        day = at.astimezone(VIETNAM).date()
         findings = checks.check_submission(submission, at, self.rules)
-        plan = self.routing.plan([o.organ_id for o in submission.header.to], day)
+        plan = self.routing.plan([o.organ_id for o in submission.header.to], self.today())
         every = (*findings, *plan.findings)
         if errors_in(every):
             raise Rejected(not_acceptable(), code="submission.invalid", findings=every)
@@ -164,8 +167,8 @@ class Outbound:
         if repeated is not None:
             return repeated
         at = self.scribe.now()
-        day = at.astimezone(VIETNAM).date()
-        whole = self.routing.whole_package_axis([o.organ_id for o in header.to], day)
+        receivers = [o.organ_id for o in header.to]
+        whole = self.routing.whole_package_axis(receivers, self.today())
         every = (*findings, *whole.findings)
         if errors_in(every) or len(whole.routes) != 1:
             raise Rejected(not_acceptable(), code=first_code(every), findings=every)
@@ -205,7 +208,12 @@ class Outbound:
         return found
 
     def _pack(
-        self, header: DocumentHeader, route: AxisRoute, submission: Submission, at: datetime, seed: str
+        self,
+        header: DocumentHeader,
+        route: AxisRoute,
+        submission: Submission,
+        at: datetime,
+        seed: str,
     ) -> Packed:
         """packing -> signing -> packing: one package for one axis, made durable by digest."""
         transfer_id = self.scribe.entropy.new_id()
@@ -289,7 +297,7 @@ class Outbound:
                 released_source=Source.STATED if released_at else Source.ASSUMED,
                 lane=self.lane_of(header.other.priority),
                 findings=(*findings, *sent_before(header, had, self.key_of)),
-                legal_value=checks.legal_value(self.rules),
+                legal_value=checks.legal_value(self.today(), self.rules).as_json(),
             )
             try:
                 return await self._commit(order, promise, bind=bound is None)
@@ -328,7 +336,7 @@ class Outbound:
                     {
                         "transfer": p.transfer_id,
                         "axis": p.route.axis,
-                        "package": p.package.sha256,
+                        "package_blob": p.package.sha256,
                         "size": p.package.size,
                         "to": [c.upper() for c in p.route.receivers],
                     }
@@ -503,7 +511,7 @@ class Outbound:
                 "identity": promise.identity,
                 "transfer": packed.transfer_id,
                 "axis": packed.route.axis,
-                "package": packed.package.sha256,
+                "package_blob": packed.package.sha256,
             },
             document_ref=promise.document_ref,
         )

@@ -97,10 +97,9 @@ def vietnam_time(at: datetime) -> str:
 def from_vietnam_time(text: str) -> datetime | None:
     """An instant from a report, read as +07:00; None when it cannot be read."""
     try:
-        naive = datetime.strptime(text.strip().replace("-", "/"), "%Y/%m/%d %H:%M:%S")
+        return datetime.strptime(text.strip().replace("-", "/") + " +0700", "%Y/%m/%d %H:%M:%S %z")
     except ValueError:
         return None
-    return naive.replace(tzinfo=VIETNAM)
 
 
 def document_id_for(header: DocumentHeader) -> str:
@@ -169,12 +168,8 @@ def sent_before(
     )
 
 
-def already_sent(
-    header: DocumentHeader, had: set[str], key_of: Callable[[str], str]
-) -> Rejected:
-    findings = tuple(
-        replace(f, severity=Severity.ERROR) for f in sent_before(header, had, key_of)
-    )
+def already_sent(header: DocumentHeader, had: set[str], key_of: Callable[[str], str]) -> Rejected:
+    findings = tuple(replace(f, severity=Severity.ERROR) for f in sent_before(header, had, key_of))
     return Rejected(
         Text(
             "Gói tin có sẵn không được tách: một số nơi nhận đã có văn bản này",

@@ -9,20 +9,17 @@ Never:  lets a checkpoint leave before its commit; rewrites an entry; stamps any
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from cryptography import x509
-
 from gateway.errors import GatewayError, Text, Unavailable
 from gateway.ledger import checkpoint, merkle, records, stamp
+from gateway.model.record import Checkpoint, Stamp
 from gateway.ports import StampReply, TimestampAuthority
-from gateway.model.record import Stamp
 from gateway.scribe import Scribe
-from gateway.store import Store, Tx, ledger, leases, transfers
+from gateway.store import Store, Tx, leases, ledger, transfers
 
 SEALER = "sealer"
 
@@ -69,7 +66,7 @@ class Sealing:
                     (size + n, record_id, leaf)
                     for n, ((record_id, _), leaf) in enumerate(zip(batch, leaves, strict=True))
                 ],
-                nodes=[tuple(node) for node in grown.nodes],
+                nodes=[(n.level, n.idx, n.hash) for n in grown.nodes],
                 made=made,
             )
             if transfers.mark_sealed(tx, [record_id for record_id, _ in batch], now):
@@ -98,7 +95,7 @@ class Stamping:
     async def stamp(self) -> Stamp | None:
         """One stamp over the newest checkpoint; None when every entry is stamped already."""
 
-        def look(tx: Tx) -> checkpoint.Checkpoint | None:
+        def look(tx: Tx) -> Checkpoint | None:
             newest = ledger.newest_checkpoint(tx)
             if newest is None or ledger.stamped_size(tx, newest.epoch) >= newest.size:
                 return None

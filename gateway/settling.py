@@ -38,7 +38,7 @@ class Settling:
         self.key_of = key_of
         self.outlets = outlets
 
-    # -- timers --------------------------------------------------------------------------------------
+    # -- timers ---------------------------------------------------------------------------------
 
     def take_over(self, tx: Tx, gone: Sequence[transfers.Stale], at: datetime) -> int:
         """Attempts without an end: UNCERTAIN, and not again before their deadline plus grace."""
@@ -47,9 +47,7 @@ class Settling:
         for row in gone:
             policy = self.policy_of(row.axis)
             grace = timedelta(seconds=policy.grace_seconds)
-            step = schedule.taken_over(
-                deadline_at=row.lease_until - grace, now=now, policy=policy
-            )
+            step = schedule.taken_over(deadline_at=row.lease_until - grace, now=now, policy=policy)
             if transfers.move(
                 tx,
                 row.id,
@@ -62,7 +60,9 @@ class Settling:
                 now=now,
             ):
                 taken += 1
-                self._note(tx, Event.ATTEMPT_TAKEN_OVER, row.id, row.document_ref, step, row.axis, at)
+                self._note(
+                    tx, Event.ATTEMPT_TAKEN_OVER, row.id, row.document_ref, step, row.axis, at
+                )
         return taken
 
     def lapse(self, tx: Tx, at: datetime) -> int:
@@ -118,7 +118,7 @@ class Settling:
         )
         ledger.append(tx, [made])
 
-    # -- settle --------------------------------------------------------------------------------------
+    # -- settle ---------------------------------------------------------------------------------
 
     def find(self, tx: Tx, *, reporter_key: str, report: StatusReport) -> About | None:
         """Our transfer and the recipient that reports; None when none of ours has it."""

@@ -50,11 +50,12 @@ def touch(tx: Tx, digest: str, size: int) -> None:
 
 def drop_unused(tx: Tx, before: datetime) -> list[str]:
     """Rows nobody refers to and nobody touched since: their files may go after this commit."""
-    dropped = []
-    for digest in tx.scalars(_UNUSED, {"before": before}):
-        if tx.execute(_DROP, {"digest": digest, "before": before}).count == 1:
-            dropped.append(str(digest))
-    return dropped
+    unused = tx.scalars(_UNUSED, {"before": before})
+    return [
+        str(digest)
+        for digest in unused
+        if tx.execute(_DROP, {"digest": digest, "before": before}).count == 1
+    ]
 
 
 def known(tx: Tx, digests: Sequence[str]) -> set[str]:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import bindparam, delete, func, insert, or_, select, tuple_
 
-from gateway.model.record import Checkpoint, Stamp
+from gateway.model.record import Checkpoint, Entry, Stamp
 from gateway.store.session import Tx
 from gateway.store.tables import (
-    blob,
     checkpoint,
     entry,
     node,
@@ -124,15 +123,6 @@ _ENTRIES = (
     .order_by(entry.c.seq)
     .limit(bindparam("most"))
 )
-_STORED_NODES = (
-    select(node.c.level, node.c.idx, node.c.hash)
-    .where(
-        node.c.epoch == bindparam("epoch"),
-        tuple_(node.c.level, node.c.idx) > tuple_(bindparam("level"), bindparam("idx")),
-    )
-    .order_by(node.c.level, node.c.idx)
-    .limit(bindparam("most"))
-)
 _OF_DOCUMENT = (
     select(record.c.id, record.c.event, record.c.at, record.c.body, entry.c.seq)
     .outerjoin(entry, entry.c.record_id == record.c.id)
@@ -147,17 +137,30 @@ _OF_ARRIVAL = (
 )
 _OLDEST_PENDING = select(func.min(pending.c.at))
 _COUNT_PENDING = select(func.count()).select_from(pending)
-_NEITHER = (
-    select(record.c.id)
+_UNSEALED = (
+    select(record.c.id, record.c.body, pending.c.record_id)
     .outerjoin(entry, entry.c.record_id == record.c.id)
     .outerjoin(pending, pending.c.record_id == record.c.id)
-    .where(entry.c.seq.is_(None), pending.c.record_id.is_(None))
+    .where(entry.c.seq.is_(None), record.c.id > bindparam("after"))
+    .order_by(record.c.id)
+    .limit(bindparam("most"))
+)
+_ODD_PENDING = (
+    select(pending.c.record_id, record.c.body, entry.c.seq)
+    .outerjoin(record, record.c.id == pending.c.record_id)
+    .outerjoin(entry, entry.c.record_id == pending.c.record_id)
+    .where(or_(record.c.id.is_(None), entry.c.seq.is_not(None)))
     .limit(1000)
 )
-_SEQ_OF_LEAF = select(entry.c.seq).where(entry.c.leaf == bindparam("leaf"))
-_PENDING_BODY = (
-    select(pending.c.record_id)
-    .join(record, record.c.id == pending.c.record_id)
+_RECORD_COUNT = select(func.count()).select_from(record)
+_NODE_COUNT = select(func.count()).where(node.c.epoch == bindparam("epoch"))
+_EPOCHS = select(checkpoint.c.epoch).distinct().order_by(checkpoint.c.epoch)
+_ENTRY_OF = select(entry.c.epoch, entry.c.seq, entry.c.record_id, entry.c.leaf).where(
+    entry.c.record_id == bindparam("id")
+)
+_WAITING_BODY = (
+    select(record.c.body)
+    .join(pending, pending.c.record_id == record.c.id)
     .where(record.c.id == bindparam("id"))
 )
 _STAMP_COVERING = (
@@ -165,12 +168,6 @@ _STAMP_COVERING = (
     .where(stamp.c.epoch == bindparam("epoch"), stamp.c.size > bindparam("seq"))
     .order_by(stamp.c.size)
     .limit(1)
-)
-_BLOBS = (
-    select(blob.c.sha256)
-    .where(blob.c.sha256 > bindparam("after"), blob.c.refs > 0)
-    .order_by(blob.c.sha256)
-    .limit(bindparam("most"))
 )
 _EPOCH = select(func.coalesce(func.max(entry.c.epoch), 1))
 
@@ -311,14 +308,6 @@ def entries_from(tx: Tx, epoch: int, start: int, most: int) -> list[EntryRow]:
     return [EntryRow._make(row) for row in rows]
 
 
-def nodes_after(
-    tx: Tx, epoch: int, level: int, idx: int, most: int
-) -> list[tuple[int, int, bytes]]:
-    params = {"epoch": epoch, "level": level, "idx": idx, "most": most}
-    rows = tx.execute(_STORED_NODES, params).all()
-    return [(int(r[0]), int(r[1]), bytes(r[2])) for r in rows]
-
-
 def of_document(tx: Tx, document_ref: str) -> list[RecordRow]:
     rows = tx.execute(_OF_DOCUMENT, {"ref": document_ref}).all()
     return [RecordRow._make(row) for row in rows]
@@ -338,25 +327,58 @@ def pending_count(tx: Tx) -> int:
     return int(tx.execute(_COUNT_PENDING).scalar() or 0)
 
 
-def neither_pending_nor_sealed(tx: Tx) -> list[str]:
-    """Records that nobody will ever seal: `pending` was tampered with."""
-    return [str(v) for v in tx.scalars(_NEITHER)]
+class Unsealed(NamedTuple):
+    """A record without an entry, or an odd row of `pending` (its record gone, or sealed)."""
+
+    record_id: str
+    body: bytes | None
+    pending: bool
+    sealed: bool
 
 
-def seq_of_leaf(tx: Tx, leaf: bytes) -> int | None:
-    value = tx.execute(_SEQ_OF_LEAF, {"leaf": leaf}).scalar()
-    return None if value is None else int(value)
+def unsealed(tx: Tx, after: str, most: int) -> list[Unsealed]:
+    """Records without an entry, by id; those not in `pending` were tampered with."""
+    rows = tx.execute(_UNSEALED, {"after": after, "most": most}).all()
+    return [Unsealed(str(r[0]), bytes(r[1]), pending=r[2] is not None, sealed=False) for r in rows]
 
 
-def is_pending(tx: Tx, record_id: str) -> bool:
-    return tx.execute(_PENDING_BODY, {"id": record_id}).one_or_none() is not None
+def odd_pending(tx: Tx) -> list[Unsealed]:
+    rows = tx.execute(_ODD_PENDING).all()
+    return [
+        Unsealed(
+            str(r[0]),
+            None if r[1] is None else bytes(r[1]),
+            pending=True,
+            sealed=r[2] is not None,
+        )
+        for r in rows
+    ]
+
+
+def record_count(tx: Tx) -> int:
+    return int(tx.execute(_RECORD_COUNT).scalar() or 0)
+
+
+def node_count(tx: Tx, epoch: int) -> int:
+    return int(tx.execute(_NODE_COUNT, {"epoch": epoch}).scalar() or 0)
+
+
+def epochs(tx: Tx) -> list[int]:
+    return [int(v) for v in tx.scalars(_EPOCHS)]
+
+
+def entry_of(tx: Tx, record_id: str) -> Entry | None:
+    row = tx.execute(_ENTRY_OF, {"id": record_id}).one_or_none()
+    return None if row is None else Entry(int(row[0]), int(row[1]), str(row[2]), bytes(row[3]))
+
+
+def waiting_body(tx: Tx, record_id: str) -> bytes | None:
+    """The bytes of a record that waits for the sealer."""
+    value = tx.execute(_WAITING_BODY, {"id": record_id}).scalar()
+    return None if value is None else bytes(value)
 
 
 def stamp_covering(tx: Tx, epoch: int, seq: int) -> tuple[datetime, str] | None:
     """(time, authority) of the first stamp over a checkpoint that contains this entry."""
     row = tx.execute(_STAMP_COVERING, {"epoch": epoch, "seq": seq}).one_or_none()
     return None if row is None else (row[0], str(row[1]))
-
-
-def blob_digests(tx: Tx, after: str, most: int) -> list[str]:
-    return [str(v) for v in tx.scalars(_BLOBS, {"after": after, "most": most})]

@@ -450,9 +450,7 @@ def by_id(tx: Tx, transfer_id: str) -> TransferRow | None:
     return None if row is None else TransferRow._make(row)
 
 
-def recipients_of(
-    tx: Tx, transfer_ids: Sequence[str], *, lock: bool = False
-) -> list[RecipientRow]:
+def recipients_of(tx: Tx, transfer_ids: Sequence[str], *, lock: bool = False) -> list[RecipientRow]:
     """`lock`: keep them still until the commit, because what is read decides what is written."""
     asked = _LOCKED_RECIPIENTS if lock else _RECIPIENTS
     rows = tx.execute(asked, {"ids": list(transfer_ids)}).all()

@@ -1,0 +1,137 @@
+"""`ledger verify`: the whole ledger of this gateway, streamed from the store and the blob store.
+
+In:     the store, the blobs, the ledger's public key, the anchors of timestamp authorities.
+Out:    a LedgerReport; or, for a receipt, whether what was promised is still there.
+Never:  writes; holds more than a batch in memory; trusts a row (ledger/verify.py recomputes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway.errors import Broken
+from gateway.ledger import checkpoint, merkle, receipt, verify
+from gateway.model.record import Checkpoint, Entry
+from gateway.ports import BlobStore
+from gateway.store import Store, Tx, ledger
+
+BATCH = 2000
+CHUNK = 1024 * 1024
+
+
+def verify_books(
+    store: Store,
+    blobs: BlobStore,
+    *,
+    origin: str,
+    public_key: ec.EllipticCurvePublicKey,
+    anchors: Sequence[x509.Certificate],
+    progress: Callable[[int], None] = lambda _: None,
+) -> verify.LedgerReport:
+    """Check every record, entry, node, checkpoint, stamp and blob. `progress`: entries so far.
+
+    What is sealed while this runs may be missed; it is never mistaken for damage, because the
+    newest checkpoint is read first and bounds what is looked at.
+    """
+    rows = verify.LedgerRows(
+        origin=origin,
+        epochs=_epochs(store, progress),
+        unsealed=_unsealed(store),
+        record_count=store.read_sync(ledger.record_count),
+    )
+    return verify.verify_ledger(rows, [public_key], anchors, partial(_blob_sha256, blobs))
+
+
+def look_for(
+    store: Store,
+    receipt_bytes: bytes,
+    *,
+    origin: str,
+    public_key: ec.EllipticCurvePublicKey,
+) -> tuple[receipt.ReceiptVerdict, receipt.Receipt]:
+    """Found in the tree, promised but missing, or not yet sealed. Untrusted: not our receipt."""
+    promised = receipt.verify_receipt(receipt_bytes, [public_key])
+
+    def look(tx: Tx) -> receipt.ReceiptVerdict:
+        entry = ledger.entry_of(tx, promised.record.id)
+        newest = ledger.newest_checkpoint(tx)
+        proof: tuple[bytes, ...] = ()
+        if entry is not None and newest is not None and entry.epoch == newest.epoch:
+            checkpoint.parse_checkpoint(newest.note, origin, public_key, newest.at)
+            read = partial(ledger.read_nodes, tx, entry.epoch)
+            proof = merkle.inclusion_proof(entry.seq, newest.size, read)
+        return receipt.find_receipt(
+            promised,
+            entry=entry,
+            checkpoint=newest,
+            proof=proof,
+            waiting=ledger.waiting_body(tx, promised.record.id),
+        )
+
+    return store.read_sync(look), promised
+
+
+def _epochs(store: Store, progress: Callable[[int], None]) -> Iterator[verify.EpochRows]:
+    for epoch in store.read_sync(ledger.epochs):
+        yield verify.EpochRows(
+            epoch=epoch,
+            entries=_entries(store, epoch, progress),
+            read_nodes=partial(_nodes, store, epoch),
+            node_count=store.read_sync(partial(ledger.node_count, epoch=epoch)),
+            checkpoints=_checkpoints(store, epoch),
+            stamps=store.read_sync(partial(ledger.stamps, epoch=epoch)),
+        )
+
+
+def _nodes(
+    store: Store, epoch: int, coordinates: Sequence[merkle.Coordinate]
+) -> dict[merkle.Coordinate, bytes]:
+    return dict(store.read_sync(lambda tx: ledger.read_nodes(tx, epoch, coordinates)))
+
+
+def _entries(
+    store: Store, epoch: int, progress: Callable[[int], None]
+) -> Iterator[verify.SealedRow]:
+    start = 0
+    while rows := store.read_sync(
+        partial(ledger.entries_from, epoch=epoch, start=start, most=BATCH)
+    ):
+        for row in rows:
+            entry = Entry(epoch, int(row.seq), row.record_id, bytes(row.leaf))
+            yield verify.SealedRow(entry, None if row.body is None else bytes(row.body))
+        start = int(rows[-1].seq) + 1
+        progress(start)
+
+
+def _checkpoints(store: Store, epoch: int) -> Iterator[Checkpoint]:
+    after = -1
+    while found := store.read_sync(partial(ledger.checkpoints, epoch=epoch, after=after)):
+        yield from found
+        after = found[-1].size
+
+
+def _unsealed(store: Store) -> Iterator[verify.UnsealedRow]:
+    after = ""
+    while rows := store.read_sync(partial(ledger.unsealed, after=after, most=BATCH)):
+        for row in rows:
+            yield verify.UnsealedRow(row.record_id, row.body, pending=row.pending)
+        after = rows[-1].record_id
+    for row in store.read_sync(ledger.odd_pending):
+        yield verify.UnsealedRow(row.record_id, row.body, pending=True, sealed=row.sealed)
+
+
+def _blob_sha256(blobs: BlobStore, sha256: str) -> str | None:
+    try:
+        source = blobs.open(sha256)
+    except Broken:
+        return None
+    digest = hashlib.sha256()
+    with source:
+        while chunk := source.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,199 @@
+"""The corridor to the door of `inbound`: what an axis lists -> durable bytes -> acknowledged.
+
+In:     one axis' lists of waiting documents and statuses.
+Out:    complete packages handed to `Intake.receive`; *then* the axis is told "have it".
+Fails:  never for what a remote does: a failed fetch is a record and a later try; after equal
+        failures it is HELD for a person.
+Never:  acknowledges what is not committed; answers `fail`; reads a broken list as an empty one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import BinaryIO
+
+from gateway.dispatch import fetching, schedule
+from gateway.model.arrival import FetchState, Incoming
+from gateway.model.outcome import Outcome, outcome_word
+from gateway.model.package import PackageKind
+from gateway.ports import Axis, BlobStore, Intake, WaitingItem
+from gateway.scribe import Scribe
+from gateway.store import Store, Tx, arrivals, ledger
+from gateway.telemetry.events import Event
+
+HASHED_AT_ONCE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """`failure`: the list could not be read; then nothing else happened for that kind."""
+
+    listed: int = 0
+    fetched: int = 0
+    failed: int = 0
+    failure: Outcome | None = None
+
+
+class Collecting:
+    """One axis. `at_once`: how many packages are fetched side by side."""
+
+    def __init__(
+        self,
+        *,
+        axis: Axis,
+        store: Store,
+        blobs: BlobStore,
+        scribe: Scribe,
+        intake: Intake,
+        policy: schedule.Policy,
+        hold_after: int,
+        at_once: int = 4,
+    ) -> None:
+        self.axis = axis
+        self.store = store
+        self.blobs = blobs
+        self.scribe = scribe
+        self.intake = intake
+        self.policy = policy
+        self.hold_after = hold_after
+        self.at_once = at_once
+        self._seconds = policy.attempt_deadline_seconds
+
+    async def collect(self, kind: PackageKind) -> Collected:
+        """List one kind, fetch what is due, acknowledge what we hold."""
+        listing = await self.axis.list_waiting(kind, self._seconds)
+        if listing.failure is not None:
+            return Collected(failure=listing.failure)
+        held = await self._sort(listing.items)
+        for doc_id in held:
+            # taken before, but the axis did not hear it: a crash or a lost answer
+            await self.axis.acknowledge(doc_id, self._seconds)
+        fetched = failed = 0
+        while claims := await self._claim():
+            done = await asyncio.gather(*(self._fetch(due) for due in claims))
+            fetched += sum(done)
+            failed += len(done) - sum(done)
+        return Collected(len(listing.items), fetched, failed)
+
+    async def _sort(self, items: Sequence[WaitingItem]) -> set[str]:
+        """Known ids (to acknowledge again) apart from new ones (to fetch)."""
+        if not items:
+            return set()
+
+        def sort(tx: Tx) -> set[str]:
+            held = arrivals.held_already(tx, self.axis.name, [i.axis_doc_id for i in items])
+            now = tx.now()
+            arrivals.list_for_fetch(
+                tx,
+                [
+                    {
+                        "axis": self.axis.name,
+                        "axis_doc_id": item.axis_doc_id,
+                        "kind": item.kind.value,
+                        "sender": item.sender,
+                        "receiver": item.receiver,
+                        "listed_at": now,
+                        "due_at": now,
+                    }
+                    for item in items
+                    if item.axis_doc_id not in held
+                ],
+            )
+            return held
+
+        return await self.store.write(sort)
+
+    async def _claim(self) -> list[arrivals.DueFetch]:
+        lease = timedelta(seconds=self._seconds + self.policy.grace_seconds)
+
+        def take(tx: Tx) -> list[arrivals.DueFetch]:
+            now = tx.now()
+            return arrivals.claim_fetches(
+                tx, axis=self.axis.name, most=self.at_once, now=now, until=now + lease
+            )
+
+        return await self.store.write(take)
+
+    async def _fetch(self, due: arrivals.DueFetch) -> bool:
+        """True: durable, recorded, acknowledged (or to be acknowledged at the next list)."""
+        item = WaitingItem(due.axis_doc_id, PackageKind(due.kind), due.sender, due.receiver)
+        spool = await asyncio.to_thread(self.blobs.spool)
+        try:
+            got = await self.axis.fetch(item, spool, self._seconds)
+            if got.failure is not None:
+                await self._failed(due, got.failure, self.scribe.now())
+                return False
+            sha256, size = await asyncio.to_thread(_digest, spool)
+            await asyncio.to_thread(self.blobs.keep, spool, sha256)
+        finally:
+            await asyncio.to_thread(spool.close)
+        await self.intake.receive(
+            Incoming(
+                axis=due.axis,
+                axis_doc_id=due.axis_doc_id,
+                kind=item.kind,
+                sha256=sha256,
+                size=size,
+                listed_from=due.sender,
+                listed_to=due.receiver,
+            )
+        )
+        if not self.axis.capabilities.acknowledge_reports_arrival:
+            await self.axis.acknowledge(due.axis_doc_id, self._seconds)
+        return True
+
+    async def _failed(self, due: arrivals.DueFetch, failure: Outcome, at: datetime) -> None:
+        fraction = self.scribe.entropy.fraction()
+        equal = due.equal_failures + 1 if failure.code == due.last_code else 1
+
+        def commit(tx: Tx) -> None:
+            now = tx.now()
+            step = fetching.next_fetch(
+                code=failure.code,
+                recent_codes=[due.last_code] * due.equal_failures,
+                attempts=due.tries,
+                now=now,
+                fraction=fraction,
+                policy=self.policy,
+                hold_after=self.hold_after,
+            )
+            if not arrivals.fetch_failed(
+                tx,
+                due,
+                state=step.state,
+                due_at=step.due_at or now,
+                code=failure.code,
+                equal=equal,
+            ):
+                return
+            held = step.state is FetchState.HELD
+            made = self.scribe.record(
+                Event.FETCH_HELD if held else Event.FETCH_FAILED,
+                at,
+                {},
+                {
+                    "axis": due.axis,
+                    "axis_doc_id": due.axis_doc_id,
+                    "try": due.tries,
+                    "outcome": outcome_word(failure),
+                    "code": failure.code,
+                    "state": step.state.value,
+                },
+            )
+            ledger.append(tx, [made])
+
+        await self.store.write(commit)
+
+
+def _digest(spool: BinaryIO) -> tuple[str, int]:
+    spool.seek(0)
+    digest = hashlib.sha256()
+    size = 0
+    while chunk := spool.read(HASHED_AT_ONCE):
+        digest.update(chunk)
+        size += len(chunk)
+    return digest.hexdigest(), size

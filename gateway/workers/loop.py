@@ -1,0 +1,94 @@
+"""The loop every worker turns in, and the only place where any exception is caught.
+
+A turn returns True when there may be more to do at once. A turn that raises Unavailable or
+anything foreign backs off and goes on; Broken stops the worker and with it the process, because
+a ledger that does not add up must not be retried into looking normal (architecture 9).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from gateway.errors import Broken, GatewayError
+from gateway.store import Listener
+from gateway.telemetry.logs import get_logger
+from gateway.telemetry.metrics import Metrics
+
+Turn = Callable[[], Awaitable[bool]]
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+
+
+@dataclass(slots=True)
+class Worker:
+    """`idle`: seconds between looks when nothing wakes it; `pause`: after a busy turn."""
+
+    name: str
+    turn: Turn
+    idle: float
+    listener: Listener | None = None
+    pause: float = 0.0
+    failures: int = field(default=0, init=False)
+
+
+async def run(worker: Worker, metrics: Metrics, stopping: asyncio.Event) -> None:
+    """Turn until `stopping`. Raises only Broken."""
+    log = get_logger(worker=worker.name)
+    while not stopping.is_set():
+        started = time.monotonic()
+        try:
+            more = await worker.turn()
+            worker.failures = 0
+        except Broken as broken:
+            log.critical("worker.broken", code=broken.code, detail=broken.text.en)
+            raise
+        except GatewayError as problem:
+            more = False
+            await _back_off(worker, stopping)
+            log.warning("worker.unavailable", code=problem.code, failures=worker.failures)
+        except Exception:
+            more = False
+            log.exception("worker.surprised", failures=worker.failures)
+            await _back_off(worker, stopping)
+        metrics.worker_turned(worker.name, time.monotonic() - started)
+        if stopping.is_set():
+            break
+        if more:
+            if worker.pause:
+                await _sleep(worker.pause, stopping)
+            continue
+        if worker.listener is not None:
+            await _wait(worker.listener, worker.idle, stopping)
+            if worker.pause:
+                await _sleep(worker.pause, stopping)
+        else:
+            await _sleep(worker.idle, stopping)
+
+
+async def _back_off(worker: Worker, stopping: asyncio.Event) -> None:
+    worker.failures += 1
+    await _sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (worker.failures - 1)), stopping)
+
+
+async def _sleep(seconds: float, stopping: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return
+
+
+async def _wait(listener: Listener, seconds: float, stopping: asyncio.Event) -> None:
+    """Until notified, or `seconds` went by, or the process stops."""
+    woken = asyncio.ensure_future(listener.wait(seconds))
+    stopped = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({woken, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (woken, stopped):
+            task.cancel()
+        await asyncio.gather(woken, stopped, return_exceptions=True)

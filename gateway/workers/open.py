@@ -1,0 +1,16 @@
+"""open: raw bytes become inbox items and settled statuses, or go to quarantine."""
+
+from __future__ import annotations
+
+from gateway.inbound import Inbound
+from gateway.store import Store
+from gateway.workers.loop import Worker
+
+AT_ONCE = 8
+
+
+def worker(inbound: Inbound, store: Store, *, idle: float) -> Worker:
+    async def turn() -> bool:
+        return await inbound.open_next(AT_ONCE) > 0
+
+    return Worker("open", turn, idle=idle, listener=store.listener("open"))

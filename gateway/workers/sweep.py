@@ -1,0 +1,63 @@
+"""sweep: everything that happens because time passed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from functools import partial
+
+from gateway.ports import BlobStore
+from gateway.settling import Settling
+from gateway.store import Store, Tx, blobs, transfers
+from gateway.workers.loop import Worker
+
+UNUSED_FOR = timedelta(hours=24)
+
+
+class Sweep:
+    def __init__(self, *, store: Store, settling: Settling, files: BlobStore) -> None:
+        self.store = store
+        self.settling = settling
+        self.files = files
+        self._turns = 0
+
+    async def turn(self) -> bool:
+        at = self.settling.scribe.now()
+
+        def timers(tx: Tx) -> int:
+            gone = transfers.stale(tx, tx.now())
+            return self.settling.take_over(tx, gone, at) + self.settling.lapse(tx, at)
+
+        moved = await self.store.write(timers)
+        if self._turns % 600 == 0:
+            await self.unused_blobs()
+        self._turns += 1
+        return moved > 0
+
+    async def unused_blobs(self) -> int:
+        """Rows nobody refers to, and files without a row, both untouched for a day."""
+
+        def drop(tx: Tx) -> list[str]:
+            return blobs.drop_unused(tx, tx.now() - UNUSED_FOR)
+
+        dropped = await self.store.write(drop)
+        for digest in dropped:
+            await asyncio.to_thread(self.files.delete, digest)
+        aged = [
+            digest
+            for digest, age in await asyncio.to_thread(self.files.digests)
+            if age > UNUSED_FOR.total_seconds()
+        ]
+        orphans = 0
+        for start in range(0, len(aged), 500):
+            batch = aged[start : start + 500]
+            known = await self.store.read(partial(blobs.known, digests=batch))
+            for digest in batch:
+                if digest not in known:
+                    await asyncio.to_thread(self.files.delete, digest)
+                    orphans += 1
+        return len(dropped) + orphans
+
+
+def worker(sweep: Sweep, *, interval: float) -> Worker:
+    return Worker("sweep", sweep.turn, idle=interval)

@@ -64,6 +64,9 @@ class LocalBlobs:
         with _mapped():
             root.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._spool.mkdir(exist_ok=True, mode=0o700)
+            # all at once, so that a new blob has to sync two folders at most, and later one
+            for number in range(256):
+                (root / f"{number:02x}").mkdir(exist_ok=True, mode=0o750)
             _sync_folder(root.parent)
             _sync_folder(root)
             self._clear_spool()
@@ -230,18 +233,14 @@ class LocalBlobs:
         try:
             return os.open(folder, flags)
         except FileNotFoundError:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            folder.mkdir(exist_ok=True, mode=0o750)
             return os.open(folder, flags)
 
     def _sync_way(self, folder: Path) -> None:
-        """Sync the folder, and what leads to it unless this process has done so before.
-
-        From below upwards: on a journal the first sync carries the others.
-        """
+        """Sync the folder, and the one above unless this process has done so before."""
         _sync_folder(folder)
         if folder not in self._reached:
             _sync_folder(folder.parent)
-            _sync_folder(self._root)
             self._reached.add(folder)
 
 

@@ -153,7 +153,7 @@ def test_every_name_is_durable_before_keep_returns(tmp_path, monkeypatch):
     monkeypatch.setattr(local.os, "fsync", synced)
     monkeypatch.setattr(local.os, "link", linked)
     blobs.keep_bytes(PDF, DIGEST)
-    assert seen == ["bytes", "name", DIGEST[2:4], DIGEST[:2], "blobs"]
+    assert seen == ["bytes", "name", DIGEST[2:4], DIGEST[:2]]
     seen.clear()
     blobs.keep_bytes(PDF, DIGEST)
     assert seen == [DIGEST, DIGEST[2:4]]

@@ -1,0 +1,218 @@
+"""The figures of one process, in Prometheus text.
+
+In:     calls of doors and workers: what happened, how long it took, how much waits.
+Out:    `expose()`: the text that `/metrics` serves.
+Fails:  never.
+Never:  takes a label from a document or a request: axes, workers, outcomes, routes of our own API.
+
+Few, and each says what to do when it rises. One object a process, made by the wiring: no globals,
+so that two gateways in one test do not share figures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_SHORT = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_LONG = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
+
+
+class Metrics:
+    """`monotonic` gives seconds; tests put a clock of their own there."""
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self._monotonic = monotonic
+        self._turned: dict[str, float] = {}
+        self._attempts: dict[tuple[str, str], Counter] = {}
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+        self._accepted = self._counter(
+            "edoc_accepted",
+            "Submissions and statuses promised. If this falls to nothing in office hours, ask "
+            "whether unit systems can reach the gateway.",
+            "kind",
+        )
+        self._refused = self._counter(
+            "edoc_refused",
+            "Requests refused, by error code. If this rises, a unit system changed or a key is "
+            "being tried.",
+            "code",
+        )
+        self._accept_seconds = Histogram(
+            "edoc_accept_seconds",
+            "From the last byte of a submission to the commit of its promise. If this rises, the "
+            "disk is slow or the writer is crowded.",
+            buckets=_SHORT,
+            registry=self.registry,
+        )
+        self._attempt_count = self._counter(
+            "edoc_attempts",
+            "Attempts by axis and outcome. If `deferred` or `uncertain` rises, the axis is in "
+            "trouble; if `refused` rises, ask what its operator changed.",
+            "axis",
+            "outcome",
+        )
+        self._attempt_seconds = Histogram(
+            "edoc_attempt_seconds",
+            "Duration of one attempt. If this rises, the axis or the line to it is slow.",
+            ("axis",),
+            buckets=_LONG,
+            registry=self.registry,
+        )
+        self._delivery_seconds = Histogram(
+            "edoc_delivery_seconds",
+            "From the promise to the axis. If this rises while attempts are quick, more hands for "
+            "the axis are needed (axis.max_connections).",
+            ("axis",),
+            buckets=(*_LONG, 900.0, 3600.0),
+            registry=self.registry,
+        )
+        self._sealed = self._counter(
+            "edoc_records_sealed", "Ledger records that got their entry. If this stops, see `seal`."
+        )
+        self._oldest_unsealed = self._gauge(
+            "edoc_oldest_unsealed_seconds",
+            "Age of the oldest record without an entry. If this rises above a few seconds, the "
+            "worker `seal` stands still; at seal.max_delay accepting answers 503.",
+        )
+        self._last_stamp = self._gauge(
+            "edoc_last_stamp_timestamp_seconds",
+            "Time in the newest timestamp token (Unix). If time() minus this rises while records "
+            "are sealed, the authority does not answer.",
+        )
+        self._oldest_due = self._gauge(
+            "edoc_oldest_due_seconds",
+            "How long the oldest due transfer of an axis has been waiting. If this rises, the "
+            "axis is slower than the documents come, or `deliver` stands still.",
+            "axis",
+        )
+        self._backlog = self._gauge(
+            "edoc_backlog",
+            "Transfers not yet on the axis, by axis. If this rises for long, compare "
+            "edoc_attempts: no attempts = worker, deferred attempts = axis.",
+            "axis",
+        )
+        self._held = self._gauge(
+            "edoc_held", "Transfers and fetches that wait for a person. If this is not 0: decide."
+        )
+        self._quarantined = self._gauge(
+            "edoc_quarantined", "Arrivals that could not be opened. If this rises: read findings."
+        )
+        self._waiting_items = self._gauge(
+            "edoc_inbox_waiting",
+            "Inbox items not yet confirmed. If this rises, a unit's system does not fetch.",
+        )
+        self._fetched = self._counter(
+            "edoc_fetched",
+            "Packages fetched from an axis, by result. If `failed` rises, downloads are cut.",
+            "axis",
+            "result",
+        )
+        self._since_turn = self._gauge(
+            "edoc_worker_idle_seconds",
+            "Seconds since a worker finished a turn. If this rises above its interval, the worker "
+            "hangs or is gone.",
+            "worker",
+        )
+        self._turn_seconds = Histogram(
+            "edoc_worker_turn_seconds",
+            "Duration of a worker's turn. If this rises, the store or the other side is slow.",
+            ("worker",),
+            buckets=_LONG,
+            registry=self.registry,
+        )
+        self._request_seconds = Histogram(
+            "edoc_request_seconds",
+            "HTTP requests by route and status class. If this rises, look at the store first.",
+            ("route", "status"),
+            buckets=_SHORT,
+            registry=self.registry,
+        )
+
+    def accepted(self, kind: str, seconds: float | None = None) -> None:
+        """A promise was committed; `kind`: document | status."""
+        self._accepted.labels(kind).inc()
+        if seconds is not None:
+            self._accept_seconds.observe(seconds)
+
+    def refused(self, code: str) -> None:
+        self._refused.labels(code).inc()
+
+    def attempted(self, axis: str, outcome: str, seconds: float | None = None) -> None:
+        """An attempt ended; `outcome`: delivered | deferred | refused | uncertain."""
+        child = self._attempts.get((axis, outcome))
+        if child is None:
+            child = self._attempts[axis, outcome] = self._attempt_count.labels(axis, outcome)
+        child.inc()
+        if seconds is not None:
+            self._attempt_seconds.labels(axis).observe(seconds)
+
+    def delivered(self, axis: str, seconds: float) -> None:
+        """A transfer is on the axis, so long after its promise."""
+        self._delivery_seconds.labels(axis).observe(max(seconds, 0.0))
+
+    def sealed(self, records: int) -> None:
+        self._sealed.inc(records)
+
+    def stamped(self, gen_time: datetime) -> None:
+        self._last_stamp.set(gen_time.timestamp())
+
+    def collected(self, axis: str, fetched: int, failed: int) -> None:
+        self._fetched.labels(axis, "fetched").inc(fetched)
+        self._fetched.labels(axis, "failed").inc(failed)
+
+    def worker_turned(self, worker: str, seconds: float) -> None:
+        """A turn ended now; the age counts up by itself until the next one."""
+        if worker not in self._turned:
+            self._since_turn.labels(worker).set_function(
+                lambda: self._monotonic() - self._turned[worker]
+            )
+        self._turned[worker] = self._monotonic()
+        self._turn_seconds.labels(worker).observe(seconds)
+
+    def requested(self, route: str, status: int, seconds: float) -> None:
+        """`route`: the pattern (`/v1/documents/{id}`), never the path that was asked for."""
+        self._request_seconds.labels(route, f"{status // 100}xx").observe(seconds)
+
+    def waits(
+        self,
+        *,
+        oldest_unsealed_seconds: float | None = None,
+        held: int | None = None,
+        quarantined: int | None = None,
+        inbox: int | None = None,
+    ) -> None:
+        """What stands still at this moment; None leaves a figure as it was."""
+        for gauge, value in (
+            (self._oldest_unsealed, oldest_unsealed_seconds),
+            (self._held, held),
+            (self._quarantined, quarantined),
+            (self._waiting_items, inbox),
+        ):
+            if value is not None:
+                gauge.set(value)
+
+    def axis_waits(self, axis: str, *, backlog: int, oldest_due_seconds: float) -> None:
+        """`oldest_due_seconds`: 0 when nothing is due."""
+        self._backlog.labels(axis).set(backlog)
+        self._oldest_due.labels(axis).set(max(oldest_due_seconds, 0.0))
+
+    def expose(self) -> bytes:
+        """Prometheus text format, UTF-8; its content type is CONTENT_TYPE."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)

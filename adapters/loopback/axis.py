@@ -1,0 +1,86 @@
+"""The axis between agencies of this gateway: the port Axis onto the port Intake.
+
+In: a parcel whose bytes already lie in our blob store. Out: Delivered once `Intake.receive` has
+made the arrival durable, Uncertain when that did not end in time (the same bytes again find the
+same arrival). Nothing is collected, so listing and fetching have nothing to say. An `Unavailable`
+store is Deferred; our own faults are raised. Source: architecture 4, issue text on loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from gateway.errors import Unavailable
+from gateway.model.arrival import Incoming
+from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncertain
+from gateway.model.package import PackageKind
+from gateway.ports import (
+    AxisCapabilities,
+    Fetched,
+    Intake,
+    Listing,
+    Parcel,
+    SentItem,
+    WaitingItem,
+)
+
+NAME = "loopback"
+
+
+class LoopbackAxis:
+    """`intake` is what the wiring implements with `inbound.receive`."""
+
+    def __init__(self, intake: Intake) -> None:
+        self.name = NAME
+        self.capabilities = AxisCapabilities(collects=False)
+        self._intake = intake
+
+    async def submit(self, parcel: Parcel, deadline_seconds: float) -> Outcome:
+        """The transfer's id is the axis' docId: a repeat gives the first arrival again."""
+        incoming = Incoming(
+            axis=self.name,
+            axis_doc_id=parcel.transfer_id,
+            kind=parcel.kind,
+            sha256=parcel.sha256,
+            size=parcel.size,
+            listed_from=parcel.sender,
+            listed_to=",".join(parcel.receivers),
+        )
+        begun = False
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                if not await parcel.still_mine():
+                    return Deferred("lease.lost", "the attempt's lease went to another worker")
+                begun = True
+                return Delivered(await self._intake.receive(incoming))
+        except TimeoutError:
+            if begun:
+                return Uncertain("intake.silence", "the arrival was not confirmed in time")
+            return Deferred("send.timeout")
+        except Unavailable as error:
+            return Deferred(error.code, error.text.en)
+
+    async def list_waiting(self, kind: PackageKind, deadline_seconds: float) -> Listing:
+        """Nothing ever waits: `capabilities.collects` is False."""
+        del kind, deadline_seconds
+        return Listing()
+
+    async def fetch(self, item: WaitingItem, sink: BinaryIO, deadline_seconds: float) -> Fetched:
+        """There is nothing to fetch: the bytes never left our own store."""
+        del item, sink, deadline_seconds
+        return Fetched(failure=Refused("loopback.nothing_to_fetch"))
+
+    async def acknowledge(self, axis_doc_id: str, deadline_seconds: float) -> Outcome:
+        """Nobody else needs to be told."""
+        del deadline_seconds
+        return Delivered(axis_doc_id)
+
+    async def follow_up(self, remote_ref: str, deadline_seconds: float) -> Sequence[SentItem]:
+        """Our own inbox knows; an axis has nothing to add."""
+        del remote_ref, deadline_seconds
+        return ()
+
+    async def close(self) -> None:
+        """Holds nothing."""

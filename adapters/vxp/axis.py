@@ -1,0 +1,499 @@
+"""The national document axis, we being its client: the port Axis over HTTP.
+
+In: parcels to send, items to fetch. Out: outcomes, lists, packages in a sink. A remote's fault
+never raises: refused connections, silence, resets, garbage, half answers are outcomes within the
+deadline. What raises is ours: a damaged blob (`Broken`), a full disk (`Unavailable`),
+cancellation. Never follows a redirect, never repeats sendEdoc by itself, never logs, never puts
+a secret into an outcome. Source: vxp-protocol 2 to 6, architecture 4 "Doubt".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, TypeVar
+
+import aiohttp
+import tenacity
+from yarl import URL
+
+from adapters.vxp import wire
+from adapters.vxp.cargo import Cargo
+from adapters.vxp.items import DirectoryEntry, directory_entry, sent_item, usable_id, waiting_item
+from adapters.vxp.outcomes import REMOTE_FAULTS, Judge
+from adapters.vxp.scan import AnswerScanner, Base64Stream, NotAnAnswer
+from adapters.vxp.settings import VxpSettings
+from adapters.vxp.spool import Spool
+from adapters.vxp.wire import Operation
+from gateway.errors import Misconfigured, Text
+from gateway.model.outcome import Deferred, Outcome
+from gateway.model.package import PackageKind
+from gateway.ports import (
+    AxisCapabilities,
+    Clock,
+    Fetched,
+    Listing,
+    Parcel,
+    SentItem,
+    WaitingItem,
+)
+
+__all__ = ["Count", "DirectoryEntry", "VxpAxis", "VxpSettings"]
+
+_SMALL_REPLY = 1024 * 1024
+_OK = frozenset({200, 201})
+_NO_SUCH_OPERATION = frozenset({404, 405, 501})
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many packages wait; `failure`: why that could not be learnt (then 0)."""
+
+    waiting: int = 0
+    failure: Outcome | None = None
+
+
+class VxpAxis:
+    """One account on one VXP axis. One per process; safe for many concurrent calls."""
+
+    def __init__(self, settings: VxpSettings, clock: Clock) -> None:
+        """Raises Misconfigured only through `settings`; opens no connection."""
+        self.name = settings.name
+        self.capabilities = AxisCapabilities(
+            follows_up=True, acknowledge_reports_arrival=False, repeat=settings.repeat
+        )
+        self._settings = settings
+        self._clock = clock
+        self._judge = Judge(
+            frozenset(settings.retry_codes), frozenset(settings.never_codes), settings.secret
+        )
+        base = settings.endpoint.rstrip("/")
+        self._urls = {operation: URL(f"{base}/{operation}") for operation in Operation}
+        self._tls = _tls_context(settings) if base.startswith("https") else None
+        self._session_made: aiohttp.ClientSession | None = None
+        self._downloads = True  # until the axis turns out to have no downloadEdoc
+
+    def __repr__(self) -> str:
+        return f"VxpAxis({self.name!r})"
+
+    async def close(self) -> None:
+        if self._session_made is not None:
+            session, self._session_made = self._session_made, None
+            await session.close()
+
+    # --- sending ---------------------------------------------------------------------------
+
+    async def submit(self, parcel: Parcel, deadline_seconds: float) -> Outcome:
+        """sendEdoc, once. Raises Broken `blob.damaged` when the stored bytes are not `sha256`."""
+        sha256 = parcel.sha256
+        unpadded = self._settings.hash_form == "unpadded"
+        headers = self._headers(
+            Operation.SEND,
+            {
+                "servicetype": self._settings.service_type,
+                "messagetype": wire.MESSAGE_TYPE[parcel.kind],
+                "hash-file": wire.unpadded_hex(sha256) if unpadded else sha256,
+                "from": parcel.sender,
+            },
+        )
+        cargo = Cargo(parcel)
+        reply = _Reply()
+        failure: BaseException | None = None
+        try:
+            async with (
+                asyncio.timeout(deadline_seconds),
+                self._session().post(
+                    self._urls[Operation.SEND],
+                    data=cargo,
+                    headers=headers,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                reply.status = response.status
+                reply.body = await _read(response, _SMALL_REPLY)
+            cargo.settled = True
+        except REMOTE_FAULTS as error:
+            failure = error
+        finally:
+            await cargo.stop()
+        if cargo.fault is not None:
+            raise cargo.fault
+        if cargo.lease_lost:
+            return Deferred("lease.lost", "the attempt's lease went to another worker")
+        if reply.status:
+            return self._judge.submitted(reply.status, reply.body, handed_over=cargo.handed_over)
+        return self._judge.failed(failure or TimeoutError(), handed_over=cargo.handed_over)
+
+    async def follow_up(self, remote_ref: str, deadline_seconds: float) -> Sequence[SentItem]:
+        """getSentEdocList: one line per recipient; () when the axis cannot say."""
+        if not wire.header_safe(remote_ref):
+            return ()
+        items: list[SentItem] = []
+
+        def take(item: object) -> None:
+            if isinstance(item, dict):
+                items.append(sent_item(item, remote_ref))
+
+        parameters = {
+            "servicetype": self._settings.service_type,
+            "messagetype": wire.MESSAGE_TYPE[PackageKind.DOCUMENT],
+            "docId": remote_ref,
+        }
+        failure = await self._read_list(Operation.SENT_LIST, parameters, take, deadline_seconds)
+        return () if failure else tuple(items)
+
+    # --- receiving -------------------------------------------------------------------------
+
+    async def list_waiting(self, kind: PackageKind, deadline_seconds: float) -> Listing:
+        """getReceivedEdocList. A list that is not read whole is a failure.
+
+        Lines without a usable docId are left out while others are there; when nothing else is
+        left they are a failure with alarm, so that they cannot stay unseen.
+        """
+        items: dict[str, WaitingItem] = {}
+        unusable = 0
+
+        def take(item: object) -> None:
+            nonlocal unusable
+            line = waiting_item(item, kind)
+            if line is None:
+                unusable += 1
+            else:
+                items.setdefault(line.axis_doc_id, line)
+
+        parameters = {
+            "servicetype": self._settings.service_type,
+            "messagetype": wire.MESSAGE_TYPE[kind],
+        }
+        failure = await self._read_list(Operation.RECEIVED_LIST, parameters, take, deadline_seconds)
+        if failure is None and unusable and not items:
+            failure = Deferred("list.unusable_ids", f"{unusable} lines without docId", alarm=True)
+        return Listing(failure=failure) if failure else Listing(tuple(items.values()))
+
+    async def fetch(self, item: WaitingItem, sink: BinaryIO, deadline_seconds: float) -> Fetched:
+        """downloadEdoc, else getEdoc, into `sink`. Raises Unavailable when the sink cannot write.
+
+        Success means: the transport said whole, base64 well-formed, the root element closed.
+        """
+        if not usable_id(item.axis_doc_id):
+            return Fetched(failure=Deferred("item.bad_id", alarm=True))
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                return await self._fetch(item.axis_doc_id, sink)
+        except REMOTE_FAULTS as error:
+            return Fetched(failure=self._judge.unanswered(error))
+
+    async def _fetch(self, doc_id: str, sink: BinaryIO) -> Fetched:
+        first: _Download | None = None
+        if self._downloads:
+            first = await self._download(doc_id, sink)
+            if not first.try_other_way:
+                return first.fetched
+        fetched = await self._get(doc_id, sink)
+        if first is None or fetched.failure is None:
+            # remembered only once the other way has worked: a 404 may mean the document
+            self._downloads = self._downloads and not (first and first.unsupported)
+            return fetched
+        return first.fetched if first.fetched.failure else fetched
+
+    async def _download(self, doc_id: str, sink: BinaryIO) -> _Download:
+        """downloadEdoc: the bare bytes; it has no way to say what is wrong (4.3)."""
+
+        async def consume(response: aiohttp.ClientResponse) -> _Download:
+            spool = Spool(sink, self._settings.max_package_bytes)
+            if response.status not in _OK:
+                failure = self._judge.unread(response.status, await _read(response, _SMALL_REPLY))
+                missing = response.status in _NO_SUCH_OPERATION
+                return _Download(Fetched(failure=failure), missing, missing)
+            async for piece in response.content.iter_any():
+                if not spool.write(piece):
+                    return _Download(spool.result())
+            problem = spool.shape.problem()
+            if not problem:
+                return _Download(spool.result())
+            failure = Deferred(problem)
+            if (answer := wire.parse_answer(spool.shape.head)) is not None and not answer.ok:
+                failure = self._judge.unread(response.status, spool.shape.head)
+            empty = problem == "package.empty"
+            other = empty or problem == "package.not_edxml"
+            return _Download(Fetched(failure=failure), other, empty)
+
+        return await self._ask(Operation.DOWNLOAD, _by_id(doc_id), consume)
+
+    async def _get(self, doc_id: str, sink: BinaryIO) -> Fetched:
+        """getEdoc: base64 inside JSON, decoded while it arrives."""
+
+        async def consume(response: aiohttp.ClientResponse) -> Fetched:
+            if response.status not in _OK:
+                body = await _read(response, _SMALL_REPLY)
+                return Fetched(failure=self._judge.unread(response.status, body))
+            spool = Spool(sink, self._settings.max_package_bytes)
+            decoder = Base64Stream(spool.take)
+            scanner = AnswerScanner(on_text=decoder.feed)
+            try:
+                async for piece in response.content.iter_any():
+                    scanner.feed(piece)
+                    if spool.too_large:
+                        return spool.result()
+                scanner.close()
+                answer = scanner.answer()
+                if not answer.ok:
+                    outcome = self._judge.verdict(answer)
+                    return Fetched(failure=Deferred(outcome.code, outcome.detail))
+                if not scanner.streamed:
+                    return Fetched(failure=Deferred("answer.no_data"))
+                decoder.close()
+            except NotAnAnswer as error:
+                return Fetched(failure=Deferred(error.code))
+            problem = spool.shape.problem()
+            return Fetched(failure=Deferred(problem)) if problem else spool.result()
+
+        return await self._ask(Operation.GET, _by_id(doc_id), consume)
+
+    async def acknowledge(self, axis_doc_id: str, deadline_seconds: float) -> Outcome:
+        """updateStatus done. Repeating is harmless, so doubt needs no settling."""
+        if not usable_id(axis_doc_id):
+            return Deferred("item.bad_id", alarm=True)
+        reply = _Reply()
+
+        async def consume(response: aiohttp.ClientResponse) -> None:
+            reply.status = response.status
+            reply.body = await _read(response, _SMALL_REPLY)
+
+        parameters = {"docId": axis_doc_id, "status": wire.DONE}
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                await self._ask(Operation.UPDATE_STATUS, parameters, consume)
+        except REMOTE_FAULTS as error:
+            if not reply.status:
+                return self._judge.failed(error, handed_over=True)
+        outcome = self._judge.submitted(reply.status, reply.body, handed_over=True)
+        # no id is expected here: its absence is no mark
+        return type(outcome)("", "ok") if outcome.code == "ok.no_ref" else outcome
+
+    async def count_waiting(self, kind: PackageKind, deadline_seconds: float) -> Count:
+        """countReceiveEdoc or countReceiveStatus: cheap to poll."""
+        document = kind is PackageKind.DOCUMENT
+        operation = Operation.COUNT_DOCUMENTS if document else Operation.COUNT_STATUSES
+
+        async def consume(response: aiohttp.ClientResponse) -> Count:
+            body = await _read(response, _SMALL_REPLY)
+            if response.status not in _OK or body is None:
+                return Count(failure=self._judge.unread(response.status, body))
+            scanner = AnswerScanner()
+            try:
+                scanner.feed(body)
+                scanner.close()
+                number = wire.text_of(scanner.fields.get("count"))
+                if not scanner.answer().ok or not number.isdecimal():
+                    return Count(failure=self._judge.unread(response.status, body))
+            except NotAnAnswer as error:
+                return Count(failure=Deferred(error.code))
+            return Count(int(number[:9]))
+
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                return await self._ask(operation, {}, consume)
+        except REMOTE_FAULTS as error:
+            return Count(failure=self._judge.unanswered(error))
+
+    async def read_directory(
+        self, take: Callable[[DirectoryEntry], None], deadline_seconds: float
+    ) -> Outcome | None:
+        """The axis' agencies, one call of `take` each (about 111 000; memory does not grow).
+
+        getAgenciesListQD20, else the older getAgenciesList. None: the list was read whole;
+        after a failure what `take` got is incomplete.
+        """
+        started = False
+
+        def line(other: str) -> Callable[[object], None]:
+            def take_item(item: object) -> None:
+                nonlocal started
+                started = True
+                if entry := directory_entry(item, other):
+                    take(entry)
+
+            return take_item
+
+        newer = (Operation.AGENCIES_QD20, {"level": "1"}, line("code102"), deadline_seconds)
+        failure = await self._read_list(*newer)
+        if failure is None or started:
+            return failure
+        return await self._read_list(Operation.AGENCIES, {}, line("oldCode"), deadline_seconds)
+
+    # --- the ground ------------------------------------------------------------------------
+
+    async def _read_list(
+        self,
+        operation: Operation,
+        parameters: Mapping[str, str],
+        take: Callable[[object], None],
+        deadline_seconds: float,
+    ) -> Outcome | None:
+        """Streams `data` of one list answer into `take`; None when it was read whole."""
+
+        async def consume(response: aiohttp.ClientResponse) -> Outcome | None:
+            if response.status not in _OK:
+                body = await _read(response, _SMALL_REPLY)
+                return self._judge.unread(response.status, body)
+            scanner = AnswerScanner(on_item=take)
+            size = 0
+            try:
+                async for piece in response.content.iter_any():
+                    size += len(piece)
+                    if size > self._settings.max_reply_bytes:
+                        return Deferred("answer.too_large", alarm=True)
+                    scanner.feed(piece)
+                scanner.close()
+                answer = scanner.answer()
+            except NotAnAnswer as error:
+                return Deferred(error.code)
+            if not answer.ok:
+                outcome = self._judge.verdict(answer)
+                return Deferred(outcome.code, outcome.detail)
+            # "data":null is how some servers write an empty list; no data at all is no list
+            if not scanner.streamed and scanner.fields.get("data", "absent") is not None:
+                return Deferred("answer.no_data")
+            return None
+
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                headers = {"Accept-Encoding": "gzip, deflate"}
+                return await self._ask(operation, parameters, consume, headers)
+        except REMOTE_FAULTS as error:
+            return self._judge.unanswered(error)
+
+    async def _ask(
+        self,
+        operation: Operation,
+        parameters: Mapping[str, str],
+        consume: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+        extra: Mapping[str, str] | None = None,
+    ) -> T:
+        """One harmless question, repeated when the connection is reset before an answer began."""
+        method = "GET" if operation is Operation.DOWNLOAD else "POST"
+        body = b"{}" if operation in _WITH_BODY else None
+        retrying = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(self._settings.inner_tries),
+            wait=tenacity.wait_random(0, self._settings.inner_wait),
+            retry=tenacity.retry_if_exception(_reset_before_answer),
+            reraise=True,
+        )
+
+        async def once() -> T:
+            headers = self._headers(operation, parameters)
+            if extra:
+                headers.update(extra)
+            async with self._session().request(
+                method,
+                self._urls[operation],
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+            ) as response:
+                return await consume(response)
+
+        result: T = await retrying(once)
+        return result
+
+    def _headers(self, operation: Operation, parameters: Mapping[str, str]) -> dict[str, str]:
+        return wire.request_headers(
+            operation,
+            parameters,
+            system_id=self._settings.system_id,
+            secret=self._settings.secret,
+            now=self._clock.now(),
+            user_agent=self._settings.user_agent,
+        )
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._session_made is None:
+            self._session_made = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._settings.max_connections,
+                    keepalive_timeout=self._settings.keepalive,
+                    ssl=self._tls if self._tls is not None else True,
+                ),
+                # the deadline of each call bounds everything else
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=self._settings.connect_timeout
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("Accept-Encoding",),
+                trust_env=False,
+            )
+        return self._session_made
+
+
+_WITH_BODY = frozenset(
+    {
+        Operation.GET,
+        Operation.UPDATE_STATUS,
+        Operation.COUNT_DOCUMENTS,
+        Operation.COUNT_STATUSES,
+    }
+)
+
+
+def _tls_context(settings: VxpSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
+    except (ssl.SSLError, OSError) as error:
+        raise Misconfigured(
+            Text(
+                f"Trục {settings.name!r}, khóa ca_file: không đọc được chứng thư",
+                f"axis {settings.name!r}, key ca_file: no certificates can be read from it",
+            ),
+            code="conf.axis_invalid",
+        ) from error
+    if not settings.verify_tls:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _reset_before_answer(error: BaseException) -> bool:
+    refused = isinstance(error, aiohttp.ClientConnectorError)
+    reset = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
+    return reset and not refused
+
+
+def _by_id(doc_id: str) -> dict[str, str]:
+    return {"docId": doc_id, "filePath": wire.FILE_PATH}
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The whole small body; None when it is longer than `limit` or does not end well."""
+    body = bytearray()
+    try:
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > limit:
+                return None
+    except TimeoutError:
+        raise
+    except REMOTE_FAULTS:
+        return None
+    return bytes(body)
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What is known of an answer when the deadline strikes in the middle of it."""
+
+    status: int = 0
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Download:
+    """`try_other_way`: what came was no package; `unsupported`: there may be no downloadEdoc."""
+
+    fetched: Fetched
+    try_other_way: bool = False
+    unsupported: bool = False

@@ -1,0 +1,135 @@
+"""A parcel as a request body that knows how much of it was handed to the connection.
+
+In: a `Parcel`. Out: bytes on an aiohttp connection. Keeps the last chunk back until size and
+digest of the whole are right and the lease is still ours, so that nothing but the recorded bytes
+can ever be complete at the axis. What our own side raises is kept in `fault`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from types import TracebackType
+
+from aiohttp import Payload
+from aiohttp.abc import AbstractStreamWriter
+
+from adapters.vxp import wire
+from gateway.errors import Broken, Text
+from gateway.ports import Parcel
+
+
+class _Stopped(Exception):
+    """Ends the writing task before its last chunk."""
+
+
+class Cargo(Payload):
+    """A parcel as a request body, which knows how much of it was handed to the connection.
+
+    The last chunk is kept back until size and digest of the whole are right and the lease is
+    still ours; `handed_over` is set the moment before it goes.
+    """
+
+    def __init__(self, parcel: Parcel) -> None:
+        super().__init__(parcel, content_type=wire.FILE_TYPE)
+        self._size = parcel.size
+        self._parcel = parcel
+        self._sent = 0
+        self._task: asyncio.Task[object] | None = None
+        self._transport: asyncio.BaseTransport | None = None
+        self.handed_over = False
+        self.settled = False  # set by the caller: an answer was read to its end
+        self.lease_lost = False
+        self.fault: BaseException | None = None
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise TypeError(f"a package is bytes, not text ({encoding}, {errors})")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await self.write_with_length(writer, None)
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        del content_length  # always the parcel's size
+        self._task = asyncio.current_task()
+        self._transport = getattr(writer, "transport", None)
+        digest = hashlib.sha256()
+        source = self._parcel.chunks()
+        try:
+            kept = b""
+            while (chunk := await self._next(source)) is not None:
+                if kept:
+                    await self._hand(writer, kept)
+                digest.update(chunk)
+                kept = chunk or kept
+            await self._before_last(kept, digest.hexdigest())
+            if self._transport is not None and self._transport.is_closing():
+                raise ConnectionResetError("closed before the last chunk")
+            self.handed_over = True
+            await writer.write(kept)
+        finally:
+            if aclose := getattr(source, "aclose", None):
+                await aclose()
+            self._task = None
+
+    async def _next(self, source: AsyncIterator[bytes]) -> bytes | None:
+        with _Ours(self):
+            return await anext(source, None)
+
+    async def _hand(self, writer: AbstractStreamWriter, chunk: bytes) -> None:
+        self._sent += len(chunk)
+        if self._sent >= self._parcel.size:
+            with _Ours(self):
+                raise self._damaged()
+        await writer.write(chunk)
+
+    async def _before_last(self, last: bytes, sha256: str) -> None:
+        with _Ours(self):
+            if self._sent + len(last) != self._parcel.size or sha256 != self._parcel.sha256:
+                raise self._damaged()
+            if await self._parcel.still_mine():
+                return
+        self.lease_lost = True
+        raise _Stopped
+
+    def _damaged(self) -> Broken:
+        return Broken(
+            Text(
+                f"Gói tin lưu trữ của {self._parcel.transfer_id} không còn nguyên vẹn",
+                f"the stored package of {self._parcel.transfer_id} is not what was recorded",
+            ),
+            code="blob.damaged",
+        )
+
+    async def stop(self) -> None:
+        """Ends the attempt: after this, nothing of an unsettled one is still on its way.
+
+        Bytes in the connection's buffer would otherwise be flushed after the deadline, when the
+        lease is no longer ours.
+        """
+        if not self.settled and isinstance(self._transport, asyncio.WriteTransport):
+            self._transport.abort()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+
+class _Ours:
+    """Marks an exception as our own side's, so that it is never taken for the remote's fault."""
+
+    def __init__(self, cargo: Cargo) -> None:
+        self._cargo = cargo
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None and not isinstance(error, asyncio.CancelledError):
+            self._cargo.fault = error

@@ -1,0 +1,72 @@
+"""Lines of the axis' lists as values of the ports. Pure; missing and null fields are ""."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from adapters.vxp import wire
+from gateway.model.package import PackageKind
+from gateway.ports import SentItem, WaitingItem
+
+_LONGEST_ID = 255
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEntry:
+    """One line of the axis' agency list: `code` as listed, `other` = its other written form."""
+
+    code: str
+    name: str
+    other: str = ""
+    mail: str = ""
+
+
+_UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+
+
+def _text(item: Mapping[str, object], name: str) -> str:
+    """A field fit for any database: neither NUL nor half a character, at most 64 Ki."""
+    return _UNSTORABLE.sub(" ", wire.text_of(item.get(name))).strip()[:65536]
+
+
+def usable_id(text: str) -> bool:
+    return len(text) <= _LONGEST_ID and wire.header_safe(text)
+
+
+def waiting_item(item: object, kind: PackageKind) -> WaitingItem | None:
+    """A line of the list; None without an id that could be asked for."""
+    if not isinstance(item, dict):
+        return None
+    doc_id = wire.text_of(item.get("docId"))
+    if not usable_id(doc_id):
+        return None
+    said = wire.kind_of(_text(item, "messageType"))
+    return WaitingItem(
+        doc_id,
+        said or kind,
+        _text(item, "from"),
+        _text(item, "to"),
+        _text(item, "status"),
+    )
+
+
+def directory_entry(item: object, other: str) -> DirectoryEntry | None:
+    """A line of an agency list; `other`: the field with the second written form of the code."""
+    if not isinstance(item, dict) or not (code := _text(item, "code")):
+        return None
+    return DirectoryEntry(code, _text(item, "name"), _text(item, other), _text(item, "mail"))
+
+
+def sent_item(item: Mapping[str, object], remote_ref: str) -> SentItem:
+    """A line of getSentEdocList: what became of one recipient's copy."""
+    words = (_text(item, "sendStatusDesc"), _text(item, "receiveStatusDesc"))
+    return SentItem(
+        receiver=_text(item, "toCode"),
+        remote_ref=_text(item, "senderDocId") or remote_ref,
+        receiver_ref=_text(item, "receiverDocId"),
+        send_status=_text(item, "sendStatus"),
+        receive_status=_text(item, "receiveStatus"),
+        detail="; ".join(word for word in words if word)[:300],
+    )

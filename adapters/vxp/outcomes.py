@@ -1,0 +1,146 @@
+"""What an answer, or its absence, means for an attempt: the table of architecture 4, "Doubt".
+
+In: HTTP status, body, exception, and whether the last byte of the package had been handed to the
+connection. Out: an Outcome with a stable code and the remote's words, shortened and without
+secrets. Pure; raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from adapters.vxp import wire
+from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncertain
+
+# Everything a remote or the network can make aiohttp raise; TimeoutError is an OSError.
+REMOTE_FAULTS = (aiohttp.ClientError, HttpProcessingError, OSError)
+
+_LONGEST = 300
+_DIGEST = re.compile(r"[0-9A-Fa-f]{48,}")
+_SIGN_HEADER = re.compile(r'\{\s*\\?"XroadVnpt-[^}]*\}?', re.IGNORECASE)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_NOT_IN_CODE = re.compile(r"[^A-Za-z0-9_.-]")
+_LONGEST_REF = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Knows one profile's ErrorCode lists and what must not be repeated in a detail."""
+
+    retry_codes: frozenset[str] = frozenset()
+    never_codes: frozenset[str] = frozenset()
+    secret: str = field(default="", repr=False)
+
+    def submitted(self, status: int, body: bytes | None, *, handed_over: bool) -> Outcome:
+        """The outcome of sendEdoc or updateStatus. `body` None: not read whole."""
+        answer = wire.parse_answer(body) if body is not None else None
+        if answer is not None and answer.ok:
+            return self._success(status, answer, handed_over=handed_over)
+        if answer is not None and status != 202:
+            return self.verdict(answer, alarm=status in {401, 403})
+        if not handed_over:
+            return Deferred(f"http.{status}", alarm=status in {401, 403})
+        detail = self.clean((body or b"")[:2000].decode("utf-8", "replace"))
+        if 300 <= status < 500:
+            return Deferred(f"http.{status}", detail, alarm=status in {401, 403})
+        if status in {200, 201}:
+            return Uncertain("answer.unreadable" if body is not None else "answer.cut", detail)
+        return Uncertain(f"http.{status}", detail)
+
+    def _success(self, status: int, answer: wire.Answer, *, handed_over: bool) -> Outcome:
+        if status not in {200, 201, 202}:
+            return Uncertain("answer.contradictory", f"HTTP {status}, ErrorCode 0")
+        if not handed_over:
+            return Uncertain("answer.early", "success before the last byte was sent")
+        ref = answer.doc_id
+        if not ref or len(ref) > _LONGEST_REF or not wire.header_safe(ref):
+            return Delivered("", "ok.no_ref", self.clean(ref))
+        return Delivered(ref, "ok")
+
+    def verdict(self, answer: wire.Answer, *, alarm: bool = False) -> Outcome:
+        """An ErrorCode that is not 0.
+
+        Never list: Refused. Retry list: Deferred. Neither: Deferred and `unlisted`, which the
+        corridor holds after three equal ones (architecture 4). Code: `vxp.` and theirs.
+        """
+        code = f"vxp.{_NOT_IN_CODE.sub('_', answer.code)[:40]}"
+        detail = self.clean(answer.description)
+        if answer.code in self.never_codes:
+            return Refused(code, detail)
+        return Deferred(code, detail, alarm=alarm, unlisted=answer.code not in self.retry_codes)
+
+    def unread(self, status: int, body: bytes | None) -> Deferred:
+        """Why a question (list, fetch, count) got no usable answer: always worth another try."""
+        answer = wire.parse_answer(body) if body is not None else None
+        alarm = status in {401, 403}
+        if answer is not None and not answer.ok:
+            outcome = self.verdict(answer)
+            return Deferred(outcome.code, outcome.detail, alarm=alarm)
+        detail = self.clean((body or b"")[:2000].decode("utf-8", "replace"))
+        if status in {200, 201}:
+            return Deferred("answer.unreadable", detail)
+        return Deferred(f"http.{status}", detail, alarm=alarm)
+
+    def failed(self, error: BaseException, *, handed_over: bool) -> Outcome:
+        """No answer at all. Doubt begins with the last byte handed to the connection."""
+        connect = _connect_code(error)
+        detail = self.clean(f"{type(error).__name__}: {error}")
+        if connect:
+            return Deferred(connect, detail, alarm=connect == "connect.certificate")
+        if not handed_over:
+            late = isinstance(error, TimeoutError)
+            return Deferred("send.timeout" if late else "send.interrupted", detail)
+        return Uncertain(_answer_code(error), detail)
+
+    def unanswered(self, error: BaseException) -> Deferred:
+        """`failed` for a question: there is nothing to doubt about."""
+        code = _connect_code(error) or _answer_code(error)
+        detail = self.clean(f"{type(error).__name__}: {error}")
+        return Deferred(code, detail, alarm=code == "connect.certificate")
+
+    def clean(self, text: str) -> str:
+        """A remote's words fit for a log: no secret, no digest, no controls, 300 characters."""
+        if self.secret:
+            text = text.replace(self.secret, "***")
+        text = _SIGN_HEADER.sub("[sign-header]", text)
+        text = _DIGEST.sub("[hex]", text)
+        return _CONTROLS.sub(" ", text).strip()[:_LONGEST]
+
+
+def _connect_code(error: BaseException) -> str:
+    """A code when there never was a usable connection, else ""."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return "connect.certificate"
+        case aiohttp.ClientConnectorSSLError():
+            return "connect.tls"
+        case aiohttp.ClientConnectorDNSError():
+            return "connect.dns"
+        case aiohttp.ClientConnectorError():
+            cause = error.os_error
+            if isinstance(cause, ConnectionRefusedError):
+                return "connect.refused"
+            return "connect.tls" if isinstance(cause, ssl.SSLError) else "connect.failed"
+        case aiohttp.ConnectionTimeoutError():
+            return "connect.timeout"
+        case aiohttp.ServerFingerprintMismatch():
+            return "connect.certificate"
+        case _:
+            return ""
+
+
+def _answer_code(error: BaseException) -> str:
+    match error:
+        case TimeoutError():
+            return "answer.silence"
+        case aiohttp.ClientResponseError() | HttpProcessingError():
+            return "answer.garbled"
+        case aiohttp.ClientPayloadError():
+            return "answer.cut"
+        case _:
+            return "answer.reset"

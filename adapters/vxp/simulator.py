@@ -1,0 +1,541 @@
+"""A stand-in for the national axis: a faithful VXP server with faults on demand.
+
+In: the calls of any VXP client. Out: the answers vxp-protocol 4.3 asks of a server, packages
+delivered to every `To` inside, rebuilt as the axis does (edxml-format 9.3). Header signatures are
+checked over the received bytes. What goes wrong is scripted (`faults`); what happened can be
+looked at (`received`, `deliveries`, `acknowledged`). For sandboxes and tests: loopback only by
+default, no limits of a public service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+from aiohttp import web
+
+from adapters.vxp import wire
+from adapters.vxp.faults import Fault, Faults, Gate, faults_from, read_fault_file
+from adapters.vxp.simulator_depot import (
+    BAD_ACCOUNT,
+    OTHER,
+    Depot,
+    Refusal,
+    SimulatorSettings,
+    received_item,
+    sent_item,
+)
+from adapters.vxp.simulator_directory import Directory, agency_key
+from adapters.vxp.simulator_store import (
+    DONE,
+    STATUSES,
+    Entry,
+    ReceivedPackage,
+    SimulatorStore,
+)
+from adapters.vxp.wire import Operation
+from gateway.errors import Rejected
+from gateway.model.package import PackageKind
+from gateway.ports import Clock
+
+__all__ = ["SAMPLE_SYSTEMS", "Gate", "Simulator", "SimulatorSettings", "run", "start"]
+
+_HEADER_LIMIT = 64 * 1024
+_IDLE_SECONDS = 15  # SDK clients leave connections open (vxp-protocol 6)
+_BLOCK = 192 * 1024  # a multiple of 3
+_PAGE = b"<html><head><title>502</title></head><body>Bad gateway</body></html>"
+
+
+class _SystemClock:
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(time.time(), UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    request: web.Request
+    received: wire.Received
+    system_id: str
+    fault: Fault | None
+
+
+class _Dropped(Exception):
+    """The connection is to die without an answer."""
+
+
+class Simulator:
+    """One running axis. Made by `start`; everything public may be used from its event loop."""
+
+    def __init__(self, settings: SimulatorSettings, clock: Clock) -> None:
+        self.settings = settings
+        self.faults = Faults()
+        self.requests: Counter[str] = Counter()  # by operation, failed ones too
+        self._store = SimulatorStore(settings.folder)
+        self._directory = Directory(settings.systems, self._store)
+        self._depot = Depot(settings, self._store, self._directory, clock)
+        self._gates: list[Gate] = []
+        self._moved = asyncio.Condition()
+        self._stopping = asyncio.Event()
+        self._site: web.TCPSite | None = None
+        self._port = settings.port
+        self._watcher: asyncio.Task[None] | None = None
+        app = web.Application(client_max_size=settings.max_package_bytes)
+        app.router.add_get("/_simulator/state", self._show_state)
+        app.router.add_route("*", "/_simulator/faults", self._change_faults)
+        app.router.add_route("*", "/{prefix:(?:.*/)?}{operation}", self._serve)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=_IDLE_SECONDS,
+            shutdown_timeout=1.0,
+            max_line_size=_HEADER_LIMIT,
+            max_field_size=_HEADER_LIMIT,
+        )
+        self._answers: Mapping[Operation, Callable[[_Call], dict[str, object]]] = {
+            Operation.RECEIVED_LIST: self._received_list,
+            Operation.SENT_LIST: self._sent_list,
+            Operation.UPDATE_STATUS: self._update_status,
+            Operation.COUNT_DOCUMENTS: lambda call: self._count(call, PackageKind.DOCUMENT),
+            Operation.COUNT_STATUSES: lambda call: self._count(call, PackageKind.STATUS),
+            Operation.AGENCIES: lambda _: {"data": self._directory.agencies()},
+            Operation.AGENCIES_QD20: lambda _: {"data": self._directory.agencies_qd20()},
+            Operation.UNITS: lambda _: {"data": self._directory.units()},
+            Operation.DELETE_AGENCY: self._delete_agency,
+        }
+
+    # --- for tests and sandboxes -------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """The endpoint a client is configured with."""
+        return f"http://{self.settings.host}:{self._port}/vxp"
+
+    def received(self) -> tuple[ReceivedPackage, ...]:
+        """Every package taken, in order; a deduplicated repeat is not a new one."""
+        return self._store.packages()
+
+    def deliveries(self, agency: str) -> tuple[Entry, ...]:
+        """The copies made for the system of this agency that name it as a receiver."""
+        key = agency_key(agency)
+        return tuple(
+            entry
+            for entry in self._store.entries()
+            if key in {agency_key(code) for code in entry.receivers}
+        )
+
+    def acknowledged(self) -> tuple[str, ...]:
+        """docIds marked done by their receivers."""
+        return tuple(entry.doc_id for entry in self._store.entries() if entry.status == DONE)
+
+    def sent_bytes(self, doc_id: str) -> bytes:
+        """A package as its sender gave it, by the sender's DocId."""
+        return self._depot.sent_file(doc_id).read_bytes()
+
+    def delivered_bytes(self, entry: Entry) -> bytes:
+        """A package as its receiver gets it."""
+        return self._depot.outgoing_file(entry.package).read_bytes()
+
+    async def deposit(self, data: bytes, *, system_id: str, sender: str) -> str:
+        """Puts a package on the axis as if `system_id` had sent it; the sender's DocId."""
+        return await self._depot.deposit(data, system_id, sender)
+
+    def hold(self, operation: str = "*") -> Gate:
+        """From now on requests of this operation wait at the returned gate."""
+        gate = Gate(operation)
+        self._gates.append(gate)
+        return gate
+
+    async def until(self, holds: Callable[[Simulator], bool]) -> None:
+        """Returns as soon as `holds` is true; asked again after every request."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: holds(self))
+
+    async def refuse_connections(self) -> None:
+        """Closes the listener and every open connection: the next connect is refused."""
+        if self._site is not None:
+            site, self._site = self._site, None
+            await site.stop()
+        server = self._runner.server
+        for connection in server.connections if server is not None else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+        for _ in range(3):  # sockets are closed in later rounds of the loop; peers see it then
+            await asyncio.sleep(0)
+
+    async def accept_connections(self) -> None:
+        """Listens again, on the same port."""
+        if self._site is None:
+            self._site = web.TCPSite(
+                self._runner, self.settings.host, self._port, reuse_address=True
+            )
+            await self._site.start()
+
+    async def open(self) -> None:
+        """Called by `start`."""
+        await self._runner.setup()
+        await self.accept_connections()
+        address = self._runner.addresses[0]
+        self._port = int(address[1])
+        if self.settings.faults_file is not None:
+            self._load_faults(self.settings.faults_file)
+            self._watcher = asyncio.create_task(self._watch(self.settings.faults_file))
+
+    async def close(self) -> None:
+        self._stopping.set()
+        for gate in self._gates:
+            gate.release()
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait({self._watcher})
+        await self.refuse_connections()
+        await self._runner.cleanup()
+        self._store.close()
+
+    # --- requests ----------------------------------------------------------------------------
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["operation"]
+        self.requests[name] += 1
+        try:
+            for gate in self._gates:
+                await gate.pass_through(name)
+            return await self._answer(request, name)
+        except _Dropped:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        finally:
+            async with self._moved:
+                self._moved.notify_all()
+
+    async def _answer(self, request: web.Request, name: str) -> web.StreamResponse:
+        fault = await self._meet_faults(name)
+        if fault is not None and not fault.carried_out:
+            return await self._fail(fault)
+        try:
+            response = await self._carry_out(request, name, fault)
+        except Refusal as refusal:
+            response = _json(wire.render_answer(refusal.code, str(refusal)))
+        except Rejected as refused:
+            code = BAD_ACCOUNT if refused.code == "vxp.signature" else OTHER
+            response = _json(wire.render_answer(code, refused.text.en))
+        if fault is not None and fault.kind not in {"cut", "truncated"}:
+            return await self._fail(fault)
+        if fault is not None and not response.prepared and isinstance(response, web.Response):
+            return await self._damaged_json(request, response, fault)
+        return response
+
+    async def _meet_faults(self, name: str) -> Fault | None:
+        worst: Fault | None = None
+        for fault in self.faults.take(name):
+            if fault.kind == "latency":
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), fault.seconds)
+            else:
+                worst = fault
+        return worst
+
+    async def _fail(self, fault: Fault) -> web.Response:
+        match fault.kind:
+            case "http":
+                moved = {"Location": "/elsewhere"} if 300 <= fault.status < 400 else None
+                body = b"" if fault.status < 300 else b"<html>refused by a proxy</html>"
+                return web.Response(
+                    status=fault.status, body=body, content_type="text/html", headers=moved
+                )
+            case "error":
+                return _json(wire.render_answer(fault.code, "Lỗi mô phỏng / simulated error"))
+            case "garbage":
+                return _json(b'{"status":"OK","ErrorCode":"0",,"Err')
+            case "html":
+                return web.Response(body=_PAGE, content_type="text/html")
+            case "hang" | "hang_after":
+                await self._stopping.wait()
+        raise _Dropped
+
+    async def _damaged_json(
+        self, request: web.Request, response: web.Response, fault: Fault
+    ) -> web.StreamResponse:
+        """A small answer cut in the middle: by the transport, or within a good one."""
+        body = response.body if isinstance(response.body, bytes) else b""
+        half = body[: len(body) // 2]
+        if fault.kind == "cut":
+            return _json(half)
+        cut = web.StreamResponse(headers={"Content-Type": "application/json"})
+        cut.content_length = len(body)
+        await cut.prepare(request)
+        await cut.write(half)
+        raise _Dropped
+
+    async def _carry_out(
+        self, request: web.Request, name: str, fault: Fault | None
+    ) -> web.StreamResponse:
+        try:
+            operation = Operation(name)
+        except ValueError:
+            return web.Response(status=404, text="no such operation")
+        if operation is Operation.DOWNLOAD and not self.settings.download:
+            return web.Response(status=404, text="no such operation")
+        received = wire.received(request.raw_headers)
+        system_id = received.get("systemid")
+        account = self.settings.systems.get(system_id)
+        if account is None:
+            raise Refusal(BAD_ACCOUNT, "unknown system")
+        wire.check_request(received, operation, account[0])
+        call = _Call(request, received, system_id, fault)
+        if operation is Operation.SEND:
+            return _json(wire.render_answer(doc_id=await self._send(call)))
+        if operation is Operation.GET:
+            return await self._get(call)
+        if operation is Operation.DOWNLOAD:
+            return await self._download(call)
+        if operation is Operation.REGISTER_AGENCY:
+            if not self._directory.register(call.system_id, await request.read()):
+                raise Refusal(OTHER, "no JSON, no code, or the code of another system")
+            return _json(wire.render_answer())
+        response = _json(wire.render_answer(extra=self._answers[operation](call)))
+        response.enable_compression()  # only what the client asks for, never on sendEdoc (4.3)
+        return response
+
+    # --- sendEdoc ----------------------------------------------------------------------------
+
+    async def _send(self, call: _Call) -> str:
+        message_type = wire.kind_of(call.received.get("messagetype"))
+        if message_type is None or call.received.get("servicetype").lower() != "edoc":
+            raise Refusal(OTHER, "messagetype or servicetype is wrong")
+        return await self._depot.receive(
+            call.request.content,
+            claimed_hash=call.received.get("hash-file"),
+            system_id=call.system_id,
+            sender=call.received.get("from"),
+            message_type=message_type,
+        )
+
+    # --- receiving ---------------------------------------------------------------------------
+
+    def _received_list(self, call: _Call) -> dict[str, object]:
+        kind = self._kind(call)
+        entries = self._store.waiting(call.system_id, kind, failed_too=self.settings.relist_failed)
+        return {"data": [received_item(entry) for entry in entries]}
+
+    def _sent_list(self, call: _Call) -> dict[str, object]:
+        package = self._store.package(call.received.get("docId"))
+        if package is None or package.system_id != call.system_id:
+            raise Refusal(OTHER, "unknown DocId")
+        lines: list[dict[str, str]] = []
+        entries = self._store.entries_of(package.doc_id)
+        for code in package.receivers:
+            entry = next((entry for entry in entries if code in entry.receivers), None)
+            lines.append(sent_item(package, code, entry))
+        return {"data": lines}
+
+    async def _get(self, call: _Call) -> web.StreamResponse:
+        """The package as base64 in JSON, written while it is read."""
+        entry = self._entry(call)
+        path = self._depot.outgoing_file(entry.package)
+        size = path.stat().st_size
+        head, tail = wire.render_answer(extra={"data": "\n"}).split(b"\\n")
+        encoded = (size + 2) // 3 * 4
+        cut = call.fault is not None and call.fault.kind == "cut"
+        # a cut that leaves a broken group of four, inside JSON that closes
+        kept = max(encoded // 3 * 2, 2) | 1 if cut else encoded
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        response.content_length = len(head) + kept + len(tail)
+        await response.prepare(call.request)
+        await response.write(head)
+        left = kept
+        with path.open("rb") as source:
+            while left and (block := source.read(_BLOCK)):
+                text = base64.b64encode(block)[:left]
+                left -= len(text)
+                await response.write(text)
+                self._cut_transport(call, kept - left, encoded)
+        await response.write(tail)
+        await response.write_eof()
+        return response
+
+    async def _download(self, call: _Call) -> web.StreamResponse:
+        """The bare bytes; an empty body is the only way to say no (4.3)."""
+        entry = self._store.entry(call.received.get("docId"), call.system_id)
+        if entry is None:
+            return web.Response(content_type=wire.FILE_TYPE)
+        path = self._depot.outgoing_file(entry.package)
+        size = path.stat().st_size
+        cut = call.fault is not None and call.fault.kind == "cut"
+        kept = size * 2 // 3 if cut else size
+        response = web.StreamResponse(headers={"Content-Type": wire.FILE_TYPE})
+        response.content_length = kept
+        await response.prepare(call.request)
+        left = kept
+        with path.open("rb") as source:
+            while left and (block := source.read(min(left, _BLOCK))):
+                left -= len(block)
+                half = block[: len(block) // 2] if self._truncating(call) else block
+                await response.write(half)
+                self._cut_transport(call, kept - left, size)
+        await response.write_eof()
+        return response
+
+    @staticmethod
+    def _truncating(call: _Call) -> bool:
+        return call.fault is not None and call.fault.kind == "truncated"
+
+    def _cut_transport(self, call: _Call, written: int, size: int) -> None:
+        if self._truncating(call) and written * 2 >= size:
+            raise _Dropped
+
+    def _update_status(self, call: _Call) -> dict[str, object]:
+        entry = self._entry(call)
+        status = call.received.get("status").lower()
+        if status not in STATUSES:
+            raise Refusal(OTHER, "unknown status")
+        description = call.received.get("description")
+        self._store.set_status(entry.doc_id, status, description, self._depot.now_text())
+        return {}
+
+    def _delete_agency(self, call: _Call) -> dict[str, object]:
+        if not self._directory.delete(call.system_id, call.received.get("AgencyCode")):
+            raise Refusal(OTHER, "no such agency of this system")
+        return {}
+
+    def _count(self, call: _Call, kind: PackageKind) -> dict[str, object]:
+        failed_too = self.settings.relist_failed
+        return {"count": len(self._store.waiting(call.system_id, kind, failed_too=failed_too))}
+
+    def _entry(self, call: _Call) -> Entry:
+        entry = self._store.entry(call.received.get("docId"), call.system_id)
+        if entry is None:
+            raise Refusal(OTHER, "unknown docId")
+        return entry
+
+    @staticmethod
+    def _kind(call: _Call) -> PackageKind:
+        kind = wire.kind_of(call.received.get("messagetype"))
+        if kind is None:
+            raise Refusal(OTHER, "messagetype is wrong")
+        return kind
+
+    # --- control -----------------------------------------------------------------------------
+
+    async def _show_state(self, _: web.Request) -> web.Response:
+        """What happened, for processes that cannot call `received` and `deliveries`."""
+        state: dict[str, object] = {
+            "received": [
+                {
+                    "doc_id": p.doc_id,
+                    "from": p.sender,
+                    "to": p.receivers,
+                    "document_id": p.document_id,
+                    "kind": p.kind.value,
+                    "sha256": p.sha256,
+                }
+                for p in self.received()
+            ],
+            "entries": [
+                {
+                    "doc_id": e.doc_id,
+                    "package": e.package,
+                    "system": e.system_id,
+                    "to": e.receivers,
+                    "status": e.status,
+                    "kind": e.kind.value,
+                }
+                for e in self._store.entries()
+            ],
+            "requests": dict(self.requests),
+        }
+        return web.json_response(state)
+
+    async def _change_faults(self, request: web.Request) -> web.Response:
+        """POST a JSON list replaces the plan, DELETE clears it."""
+        try:
+            self.faults.replace(
+                () if request.method == "DELETE" else faults_from(await request.json())
+            )
+        except (ValueError, TypeError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return web.json_response({"faults": len(self.faults.plan)})
+
+    def _load_faults(self, path: Path) -> None:
+        self.faults.replace(read_fault_file(path).faults)
+
+    async def _watch(self, path: Path) -> None:
+        """Follows the fault file, and closes or opens the listener as its plan says."""
+        seen = _modified(path)
+        while True:
+            if self.faults.refusing:
+                await self.refuse_connections()
+            else:
+                await self.accept_connections()
+            await asyncio.sleep(0.2)
+            with contextlib.suppress(FileNotFoundError):
+                if (changed := _modified(path)) != seen:
+                    seen = changed
+                    self._load_faults(path)
+
+
+def _modified(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type=wire.JSON_TYPE, charset="utf-8")
+
+
+async def start(settings: SimulatorSettings, clock: Clock | None = None) -> Simulator:
+    """A listening simulator; `port` 0 takes a free one, see `url`. Close it with `close`."""
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    simulator = Simulator(settings, clock or _SystemClock())
+    await simulator.open()
+    return simulator
+
+
+SAMPLE_SYSTEMS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "sandbox.h14": ("sandbox-secret-h14", ("000.00.19.H14", "000.00.00.H14")),
+        "sandbox.g22": ("sandbox-secret-g22", ("000.00.00.G22",)),
+    }
+)
+
+
+def run(
+    port: int,
+    faults: Path | None = None,
+    *,
+    folder: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serves until interrupted: `edoc-gateway simulate vxp --port N --faults FILE`.
+
+    Accounts are those of the fault file, else the sample ones; both are said aloud. Without
+    `folder` everything is forgotten at the end. Raises Misconfigured for a bad fault file.
+    """
+    with contextlib.ExitStack() as stack:
+        kept = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vxp-axis-")))
+        scripted = read_fault_file(faults).systems if faults else {}
+        settings = SimulatorSettings(
+            scripted or SAMPLE_SYSTEMS, kept, port=port, faults_file=faults
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_serve_forever(settings, say))
+
+
+async def _serve_forever(settings: SimulatorSettings, say: Callable[[str], None]) -> None:
+    simulator = await start(settings)
+    try:
+        say(f"endpoint {simulator.url}")
+        for system_id, (secret, codes) in settings.systems.items():
+            say(f"system {system_id} secret {secret} agencies {' '.join(codes)}")
+        await asyncio.Event().wait()
+    finally:
+        await simulator.close()

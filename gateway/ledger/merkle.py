@@ -1,0 +1,268 @@
+"""The Merkle tree of RFC 9162 over entries, kept as its complete subtrees only.
+
+In: leaf hashes, sizes, and a function that reads stored nodes. Out: new nodes, roots, proofs,
+verdicts. A node has a coordinate (level, index): it covers the entries from `index * 2**level` up
+to, not including, `(index + 1) * 2**level`, and exists once that range is complete; it is never
+rewritten. Level 0 is the leaf hash itself: it lives in the row of its entry and is never returned
+as a new node, but may be asked for by a read. A tree of n entries has n - popcount(n) stored nodes.
+The first entry has seq 0.
+
+Every function reads at most once, and at most about 2 log2(n) nodes: one query. Fails with Broken
+(`ledger.node_missing`, `ledger.root_mismatch`) when the store contradicts itself. It never writes,
+and never hashes a record: that is `records.leaf_hash`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from gateway.errors import Broken, Text
+
+Coordinate = tuple[int, int]
+ReadNodes = Callable[[Sequence[Coordinate]], Mapping[Coordinate, bytes]]
+EMPTY_ROOT = hashlib.sha256().digest()  # RFC 9162 2.1.1: MTH({}) = HASH()
+
+
+class Node(NamedTuple):
+    """A complete subtree of 2**level entries."""
+
+    level: int
+    idx: int
+    hash: bytes
+
+
+class Appended(NamedTuple):
+    """What to store after an append: `nodes` (level >= 1, all new), and the tree it makes."""
+
+    nodes: tuple[Node, ...]
+    size: int
+    root: bytes
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """RFC 9162 2.1.1: SHA-256(0x01 || left || right)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def peaks(size: int) -> tuple[Coordinate, ...]:
+    """The complete subtrees that make up a tree of `size` entries, from the left (largest)."""
+    return tuple(
+        (level, (size >> level) - 1)
+        for level in range(size.bit_length() - 1, -1, -1)
+        if size >> level & 1
+    )
+
+
+def append(
+    leaves: Sequence[bytes],
+    size: int,
+    read_nodes: ReadNodes,
+    expected_root: bytes | None = None,
+) -> Appended:
+    """Add leaf hashes to a tree of `size` entries. One read, of at most log2(size) + 1 nodes.
+
+    With `expected_root` (the root of the last checkpoint) the tree is verified before it is
+    extended: Broken (`ledger.root_mismatch`) when the stored nodes do not give that root.
+    """
+    old = peaks(size)
+    edge = _read(read_nodes, old)
+    if expected_root is not None and _fold([edge[c] for c in old]) != expected_root:
+        raise Broken(
+            Text(
+                f"Gốc của cây {size} mục không khớp với điểm kiểm soát đã ký",
+                f"the root of the tree of {size} entries is not the one in its signed checkpoint",
+            ),
+            code="ledger.root_mismatch",
+        )
+    # Level by level: `row` holds the nodes that are new at this level, the first at `start`.
+    new: list[Node] = []
+    right_edge: list[bytes] = []  # the peaks of the new tree, smallest first
+    total = size + len(leaves)
+    start, row, level = size, list(leaves), 0
+    while total >> level:
+        if start & 1:  # the left sibling of the first new node is a peak of the old tree
+            start -= 1
+            row.insert(0, edge[level, start])
+        if total >> level & 1:
+            right_edge.append(row[-1])
+        row = [node_hash(row[i], row[i + 1]) for i in range(0, len(row) - 1, 2)]
+        start, level = start >> 1, level + 1
+        new.extend(Node(level, start + i, digest) for i, digest in enumerate(row))
+    return Appended(tuple(new), total, _fold(right_edge[::-1]))
+
+
+def root(size: int, read_nodes: ReadNodes) -> bytes:
+    """MTH(D[size]) (RFC 9162 2.1.1) from stored nodes; of an empty tree SHA-256 of nothing."""
+    coordinates = peaks(size)
+    found = _read(read_nodes, coordinates)
+    return _fold([found[c] for c in coordinates])
+
+
+def inclusion_proof(seq: int, size: int, read_nodes: ReadNodes) -> tuple[bytes, ...]:
+    """RFC 9162 2.1.3.1: PATH(seq, D[size]), from the leaf up. ValueError unless seq < size."""
+    if not 0 <= seq < size:
+        raise ValueError(f"no entry {seq} in a tree of {size}")
+    return _hashes(_path(seq, size), read_nodes)
+
+
+def consistency_proof(old: int, new: int, read_nodes: ReadNodes) -> tuple[bytes, ...]:
+    """RFC 9162 2.1.4.1: PROOF(old, D[new]). Empty for old = 0 and for old = new."""
+    if not 0 <= old <= new:
+        raise ValueError(f"a tree of {new} cannot follow one of {old}")
+    return _hashes(_subproof(old, new) if 0 < old < new else (), read_nodes)
+
+
+def verify_inclusion(
+    leaf: bytes, seq: int, size: int, proof: Sequence[bytes], root_hash: bytes
+) -> bool:
+    """RFC 9162 2.1.3.2. False for any proof that does not lead from `leaf` to `root_hash`."""
+    if not 0 <= seq < size:
+        return False
+    fn, sn, r = seq, size - 1, leaf
+    for p in proof:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            r = node_hash(p, r)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            r = node_hash(r, p)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and r == root_hash
+
+
+def verify_consistency(
+    old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]
+) -> bool:
+    """RFC 9162 2.1.4.2: the tree of `new` entries begins with the tree of `old` entries.
+
+    Outside the RFC's 0 < old < new: the empty tree is consistent with every tree, a tree with
+    itself; both only by an empty proof.
+    """
+    if old == 0:
+        return new >= 0 and not proof and old_root == EMPTY_ROOT
+    if old == new:
+        return not proof and old_root == new_root
+    if not 0 < old < new or not proof:
+        return False
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    fn, sn = old - 1, new - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    fr = sr = path[0]
+    for c in path[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            fr, sr = node_hash(c, fr), node_hash(c, sr)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            sr = node_hash(sr, c)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and fr == old_root and sr == new_root
+
+
+class CompactRange:
+    """A growing tree of which only the peaks are kept: log2(n) hashes, whatever n is."""
+
+    __slots__ = ("_peaks", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []  # of the set bits of `size`, largest first
+
+    def push(self, leaf: bytes) -> tuple[Node, ...]:
+        """Add one leaf hash; the inner nodes (level >= 1) that became complete, lowest first."""
+        new: list[Node] = []
+        digest, level, index = leaf, 0, self.size
+        while index & 1:
+            digest = node_hash(self._peaks.pop(), digest)
+            level, index = level + 1, index >> 1
+            new.append(Node(level, index, digest))
+        self._peaks.append(digest)
+        self.size += 1
+        return tuple(new)
+
+    def root(self) -> bytes:
+        return _fold(self._peaks)
+
+
+_Covering = tuple[Coordinate, ...]  # one hash of a proof, as the stored nodes that fold into it
+
+
+def _path(seq: int, size: int) -> list[_Covering]:
+    """PATH(m, D[n]) as coordinates; the recursion of the RFC, unrolled from the root down."""
+    steps: list[_Covering] = []
+    begin, end = 0, size
+    while end - begin > 1:
+        split = begin + _split(end - begin)
+        if seq < split:
+            steps.append(_cover(split, end))
+            end = split
+        else:
+            steps.append(_cover(begin, split))
+            begin = split
+    return steps[::-1]
+
+
+def _subproof(old: int, new: int) -> list[_Covering]:
+    """SUBPROOF(m, D[n], true) as coordinates, unrolled likewise."""
+    steps: list[_Covering] = []
+    begin, end = 0, new
+    while end > old:
+        split = begin + _split(end - begin)
+        if old <= split:
+            steps.append(_cover(split, end))
+            end = split
+        else:
+            steps.append(_cover(begin, split))
+            begin = split
+    if begin:  # the RFC's b = false: the verifier cannot know this part of the old tree
+        steps.append(_cover(begin, end))
+    return steps[::-1]
+
+
+def _split(count: int) -> int:
+    """The largest power of two smaller than `count` (count >= 2)."""
+    return 1 << (count - 1).bit_length() - 1
+
+
+def _cover(begin: int, end: int) -> _Covering:
+    """D[begin:end] as complete subtrees, left to right; `begin` aligned as the RFC splits."""
+    return tuple((level, (begin >> level) + index) for level, index in peaks(end - begin))
+
+
+def _hashes(steps: Sequence[_Covering], read_nodes: ReadNodes) -> tuple[bytes, ...]:
+    found = _read(read_nodes, [c for covering in steps for c in covering])
+    return tuple(_fold([found[c] for c in covering]) for covering in steps)
+
+
+def _fold(hashes: Sequence[bytes]) -> bytes:
+    """Peaks from the left, bagged from the right: MTH of an incomplete tree."""
+    if not hashes:
+        return EMPTY_ROOT
+    digest = hashes[-1]
+    for left in reversed(hashes[:-1]):
+        digest = node_hash(left, digest)
+    return digest
+
+
+def _read(read_nodes: ReadNodes, coordinates: Sequence[Coordinate]) -> Mapping[Coordinate, bytes]:
+    if not coordinates:
+        return {}
+    found = read_nodes(coordinates)
+    for coordinate in coordinates:
+        if len(found.get(coordinate, b"")) != 32:
+            level, index = coordinate
+            raise Broken(
+                Text(
+                    f"Thiếu nút ({level}, {index}) của cây sổ cái",
+                    f"node ({level}, {index}) of the ledger's tree is missing",
+                ),
+                code="ledger.node_missing",
+            )
+    return found

@@ -39,7 +39,7 @@ T = TypeVar("T")
 THREADS = 8
 TRIES = 8
 _LISTEN = "LISTEN edoc_wake"
-_NOTIFY = "SELECT pg_notify('edoc_wake', told) FROM unnest(%s) AS told"
+_NOTIFY = "SELECT pg_notify('edoc_wake', told) FROM unnest(%s::text[]) AS told"
 _AGAIN = frozenset({"40001", "40P01"})
 _KINDS = {
     "23505": "unique",
@@ -130,16 +130,17 @@ class _Server:
             conn.close()
 
     def _serve(self, job: Job) -> None:
+        lost = 0
         for tried in range(1, TRIES + 1):
             again = self._try(job)
-            if not again:
+            lost += again == "lost"
+            if not again or lost > 1:
                 return
             if tried > 1:
                 time.sleep(0.002 * tried)  # in this thread only; the other one gets on meanwhile
 
-    def _try(self, job: Job) -> bool:
-        """One transaction. True: nothing of it was kept, and another try may do better."""
-        fresh = self._conn is None
+    def _try(self, job: Job) -> str:
+        """One transaction. "": over. Else why another try may do better; nothing was kept."""
         try:
             conn = self._opened()
             conn.isolation_level = IsolationLevel.REPEATABLE_READ if job.reads else None
@@ -147,7 +148,7 @@ class _Server:
         except psycopg.Error as exc:
             self.close()
             job.error = _mapped(exc)
-            return False
+            return ""
         tx = DriverTx(conn.cursor(), self._driver, self._clock)
         with job:
             job.value = job.fn(tx)
@@ -156,19 +157,19 @@ class _Server:
                 self._tell(conn, tx)
         if job.error is None:
             return self._committed(conn, job, tx)
-        state = getattr(tx.cause, "sqlstate", None)
-        lost = self._undo(conn)
-        return state in _AGAIN or (lost and not fresh)
+        if self._undo(conn):
+            return "lost"
+        return "conflict" if getattr(tx.cause, "sqlstate", None) in _AGAIN else ""
 
-    def _committed(self, conn: psycopg.Connection[Any], job: Job, tx: DriverTx) -> bool:
+    def _committed(self, conn: psycopg.Connection[Any], job: Job, tx: DriverTx) -> str:
         try:
             conn.commit()
         except psycopg.Error as exc:
             job.value, job.error = None, _mapped(exc)
             self._undo(conn)
-            return exc.sqlstate in _AGAIN
+            return "conflict" if exc.sqlstate in _AGAIN else ""
         self._wakes.notify(tx.channels)
-        return False
+        return ""
 
     def _tell(self, conn: psycopg.Connection[Any], tx: DriverTx) -> None:
         """Other processes; delivered by the server with the commit. Ours are woken directly."""

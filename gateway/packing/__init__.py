@@ -1,0 +1,12 @@
+"""The room that knows the edXML package (QCVN 102:2016/BTTTT): strict out, liberal in.
+
+In:     a header and files to write; bytes of a package to read.
+Out:    the package's bytes and digest; a `ReadPackage` with every fact and finding.
+Fails:  Rejected (cannot be written strictly: all findings at once), Unreadable, TooLarge.
+Never:  decides who may send, verifies a signature, touches a network or a database.
+
+write.py     header + files -> package in one pass; write_status; their strict checks: check.py
+read.py      its inverse; elements.py: XML -> header; attachments.py: base64 -> files
+metadata.py  the submission's JSON <-> header; describe.py: what `inspect` says
+zipfiles.py, sniff.py, names.py, tally.py: what the bytes of an attachment really are
+"""

@@ -1,0 +1,61 @@
+"""Names of attachments: what may be written, what may be shown, what the extension says.
+
+In:     a name as a person, a unit system or a package gave it.
+Out:    an extension; a base name that is safe to show and to save; the vendor's type table.
+Fails:  never.
+Never:  trusts a name to say what a file is, or uses one as a path.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MAX_NAME_BYTES = 255
+
+# edxml-format 4: for these extensions the vendor's builder carries the file itself; "xsl" and
+# "xslx" are its typing errors for xls and xlsx, and its receivers live with them
+CARRIED_AS_IS = {
+    "pdf": "application/pdf",
+    "doc": "application/doc",
+    "docx": "application/docx",
+    "zip": "application/zip",
+    "xsl": "application/xsl",
+    "xslx": "application/xslx",
+}
+WRAPPED_TYPE = "application/zip"
+# formats that are zip files themselves: unwrapped only around another file of the same kind
+ZIP_BASED = frozenset({"zip", "docx", "xlsx", "pptx", "odt", "ods", "odp", "jar", "apk", "kmz"})
+
+# path separators, what Windows forbids, control and invisible direction marks
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200e\u200f\u202a-\u202e\u2066-\u2069]')
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+
+
+def extension(name: str) -> str:
+    """Lower-case extension without the dot, "" when there is none (`.profile` has none)."""
+    stem, dot, ext = name.rpartition(".")
+    return ext.lower() if dot and stem and "/" not in ext and "\\" not in ext else ""
+
+
+def is_safe(name: str) -> bool:
+    """True when `safe_name` has nothing to change."""
+    return safe_name(name) == name
+
+
+def safe_name(declared: str, fallback: str = "tep-dinh-kem") -> str:
+    """A file name without path, NFC, at most 255 bytes; the extension survives shortening.
+
+    `fallback` stands in for a name of which nothing safe is left.
+    """
+    name = unicodedata.normalize("NFC", declared).replace("\\", "/").rpartition("/")[2]
+    name = _UNSAFE.sub("_", name).strip(" .\u00a0")
+    name = name.encode("utf-8", "replace").decode()
+    if not name or _RESERVED.fullmatch(name):
+        name = f"{fallback}_{name}" if name else fallback
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    stem, dot, ext = name.rpartition(".")
+    tail = dot + ext if dot and len(ext.encode()) <= 16 else ""
+    kept = (stem if tail else name).encode()[: MAX_NAME_BYTES - len(tail.encode())]
+    return kept.decode("utf-8", "ignore").strip(" .") + tail

@@ -30,7 +30,8 @@ INCLUSIVE_C14N_11 = "http://www.w3.org/2006/12/xml-c14n11"
 HEADER_ID = "edxml-header"
 HEADER_URI = f"cid:{HEADER_ID}"
 
-_LEADING_CID = re.compile(r"\A(?:cid:)+")
+# a scheme is read in any letter case (RFC 3986, 3.1), as the reader of packages does
+_LEADING_CID = re.compile(r"\A(?:cid:)+", re.IGNORECASE)
 _LIMITS = safexml.Limits(depth=16)
 # below these an algorithm may have elements of its own
 _PARAMETERS = (
@@ -51,6 +52,11 @@ class SignedInfo(NamedTuple):
 def bare_id(uri: str) -> str:
     """A content id without its `cid:`, however many a rebuild has put there (edxml-format 5)."""
     return _LEADING_CID.sub("", uri.strip())
+
+
+def is_cid(uri: str) -> bool:
+    """Does this reference name something inside the package by its content id?"""
+    return _LEADING_CID.match(uri) is not None
 
 
 def squeeze(base64_text: str) -> str:
@@ -231,7 +237,7 @@ def with_single_cid(references: Sequence[SignatureReference]) -> tuple[Signature
     """References whose `cid:` URIs have exactly one `cid:`, as a signer writes them."""
     return tuple(
         SignatureReference(f"cid:{bare_id(r.uri)}", r.digest_method, r.digest_value, r.transforms)
-        if r.uri.startswith("cid:")
+        if is_cid(r.uri)
         else r
         for r in references
     )

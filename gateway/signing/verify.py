@@ -64,6 +64,7 @@ from gateway.signing.signed_info import (
     INCLUSIVE_C14N_11,
     SignedInfo,
     bare_id,
+    is_cid,
     normal_form,
     read_signed_info,
     same_values,
@@ -168,9 +169,11 @@ def _value(
 
 
 def _forms(block: SignatureBlock) -> Iterator[tuple[bytes, bool]]:
-    """The bytes the value may be over, likeliest first; True = rebuilt from the very values.
+    """The bytes the value may be over; True = rebuilt from the very values.
 
-    No form is a guess about *what* was signed, only about how it was spelled.
+    No form is a guess about *what* was signed, only about how it was spelled, so their order is
+    free: (a) before (b), but for a block that was moved into Q the likelier (b) saves a public-key
+    operation.
     """
     values = _values(block)
     normal = normal_form(values)
@@ -180,9 +183,13 @@ def _forms(block: SignatureBlock) -> Iterator[tuple[bytes, bool]]:
         carried = block.signed_info_inclusive
     elif block.canonicalization in _EXCLUSIVE:
         carried = block.signed_info_exclusive
+    moved = not block.in_dsig_namespace
+    if moved:
+        yield normal, True  # (b)
     if carried and carried != normal:
         yield carried, False  # (a)
-    yield normal, True  # (b)
+    if not moved:
+        yield normal, True  # (b)
     if inclusive:
         yield normal_form(values, other_namespaces=_EDXML_IN_SCOPE), True
     single = with_single_cid(block.references)
@@ -242,13 +249,13 @@ class _Case:
         named: dict[str, list[FileFact]] = {}
         for file in self.files:
             named.setdefault(bare_id(file.content_id), []).append(file)
-        claims = Counter(bare_id(r.uri) for r in self.block.references if _is_cid(r.uri))
+        claims = Counter(bare_id(r.uri) for r in self.block.references if is_cid(r.uri))
         object.__setattr__(self, "named", named)
         object.__setattr__(self, "claims", claims)
 
     def judge(self, reference: SignatureReference) -> ReferenceVerdict:
         uri = reference.uri
-        if not _is_cid(uri):
+        if not is_cid(uri):
             return ReferenceVerdict(uri, Trust.NOT_CHECKED)
         name = bare_id(uri)
         if self.claims[name] > 1:
@@ -309,7 +316,7 @@ def _files(
     files: Sequence[FileFact],
     unsigned: Sequence[ReferenceVerdict],
 ) -> Trust:
-    verdicts = {r.verdict for r in judged if _is_cid(r.uri) and not _is_header(r)}
+    verdicts = {r.verdict for r in judged if is_cid(r.uri) and not _is_header(r)}
     if not verdicts:
         # without files the header reference covers the whole list: an empty one
         return _unnamed(judged) if files else _header(judged)
@@ -320,7 +327,7 @@ def _files(
 
 def _unnamed(judged: Sequence[ReferenceVerdict]) -> Trust:
     """The verdict on a side that no `cid:` reference names: other URIs may well cover it."""
-    return Trust.NONE if all(_is_cid(r.uri) for r in judged) else Trust.NOT_CHECKED
+    return Trust.NONE if all(is_cid(r.uri) for r in judged) else Trust.NOT_CHECKED
 
 
 def _worst(verdicts: set[Trust]) -> Trust:
@@ -331,15 +338,11 @@ def _worst(verdicts: set[Trust]) -> Trust:
 
 
 def _profile(references: Sequence[SignatureReference]) -> str:
-    uris = {"cid:" if _is_cid(r.uri) else r.uri for r in references}
+    uris = {"cid:" if is_cid(r.uri) else r.uri for r in references}
     if uris == {"cid:"}:
         return "relay"
     return "enveloped" if uris == {""} else "other"
 
 
-def _is_cid(uri: str) -> bool:
-    return uri.startswith("cid:")
-
-
 def _is_header(reference: ReferenceVerdict) -> bool:
-    return _is_cid(reference.uri) and bare_id(reference.uri) == HEADER_ID
+    return is_cid(reference.uri) and bare_id(reference.uri) == HEADER_ID

@@ -14,11 +14,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import json
 import secrets
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, BinaryIO
 
 from gateway.c14n import canonical_json
@@ -34,23 +35,43 @@ from gateway.errors import (
     errors_in,
 )
 from gateway.inbound import Inbound, not_there
-from gateway.model.arrival import ItemKind
-from gateway.model.package import PackageKind, ReadyPackage
+from gateway.model.agency import Agency
+from gateway.model.arrival import ArrivalState, ItemKind
+from gateway.model.package import PackageKind, ReadyPackage, Staff
 from gateway.model.submission import Submission
 from gateway.outbound import Outbound
 from gateway.packing import metadata, read
-from gateway.promise import VIETNAM, Order, local_time
+from gateway.promise import Order, local_time
+from gateway.routing import agency_json
 from gateway.rules import checks
 from gateway.safexml import Limits
+from gateway.shapes import (
+    account_json,
+    arrival_json,
+    document_cursor,
+    document_json,
+    item_json,
+    lane_cursor,
+    place_cursor,
+    queued_json,
+    read_document_cursor,
+    read_lane_cursor,
+    read_place_cursor,
+    records_json,
+    transfer_json,
+)
 from gateway.store import Store, Tx, accounts, arrivals, ledger, transfers
 from gateway.store import documents as document_rows
 from gateway.store import inbox as inbox_rows
 from gateway.store.accounts import Account
+from gateway.store.documents import Answered
+from gateway.store.inbox import Item
 from gateway.store.tables import Role
 from gateway.telemetry.events import Event
 
+__all__ = ["Account", "Answered", "Desk", "Item", "Role", "Stored", "account_json", "item_json"]
+
 KEY_PREFIX = "edoc"
-FOREVER = datetime.max.replace(tzinfo=VIETNAM)
 LEASE = timedelta(minutes=5)
 
 
@@ -167,7 +188,7 @@ class Desk:
 
     async def submit(
         self, who: Account, submission: Submission, idempotency_key: str | None, language: str
-    ) -> document_rows.Answered:
+    ) -> Answered:
         """Metadata and files, all streamed in. The answer was committed when this returns."""
         content = canonical_json(
             {
@@ -191,7 +212,7 @@ class Desk:
         spool: BinaryIO,
         idempotency_key: str | None,
         language: str,
-    ) -> document_rows.Answered:
+    ) -> Answered:
         """A package made by the unit system. Its bytes are kept as they came, or not at all."""
 
         def open_it() -> read.ReadPackage:
@@ -244,7 +265,7 @@ class Desk:
         self, who: Account, *, cursor: str, limit: int
     ) -> tuple[list[dict[str, Any]], str]:
         keys = self._keys(who)
-        before_at, before_id = _document_cursor(cursor)
+        before_at, before_id = read_document_cursor(cursor)
 
         def look(tx: Tx) -> list[document_rows.DocumentRow]:
             return document_rows.page(
@@ -254,13 +275,12 @@ class Desk:
         rows = await self.store.read(look)
         more = len(rows) > limit
         rows = rows[:limit]
-        shown = await self.store.read(lambda tx: [self._document_json(tx, row) for row in rows])
-        last = rows[-1] if more else None
-        return shown, f"{last.accepted_at.isoformat()}~{last.id}" if last else ""
+        listed = await self.store.read(lambda tx: [document_json(tx, row) for row in rows])
+        return listed, document_cursor(rows[-1] if more else None)
 
     async def document(self, who: Account, document_ref: str) -> dict[str, Any]:
         def look(tx: Tx) -> dict[str, Any]:
-            return self._document_json(tx, self._mine(tx, who, document_ref))
+            return document_json(tx, self._mine(tx, who, document_ref))
 
         return await self.store.read(look)
 
@@ -303,59 +323,6 @@ class Desk:
             )
         return row
 
-    def _document_json(self, tx: Tx, row: document_rows.DocumentRow) -> dict[str, Any]:
-        sent = transfers.of_documents(tx, [row.id])
-        recipients = transfers.recipients_of(tx, [t.id for t in sent])
-        history = transfers.statuses(tx, row.id)
-        return {
-            "id": row.id,
-            "document_id": row.document_id,
-            "kind": row.kind,
-            "from": row.sender,
-            "subject": row.header.get("subject", ""),
-            "business_type": row.business_type,
-            "files": list(row.files),
-            "instants": {
-                "released_at": local_time(row.released_at),
-                "accepted_at": local_time(row.accepted_at),
-                "sources": {"released_at": row.released_source, "accepted_at": "observed"},
-            },
-            "transfers": [
-                {
-                    "transfer_id": t.id,
-                    "axis": t.axis,
-                    "state": t.state,
-                    "attempts": t.attempts,
-                    "due_at": shown(t.due_at),
-                    "doubt": t.doubt,
-                    "hold_cause": t.hold_cause,
-                    "last_outcome": t.last_code,
-                    "package": {"sha256": t.package_sha256, "size": t.package_size},
-                    "recipients": [
-                        {
-                            "agency": r.agency,
-                            "state": r.state,
-                            "status_code": r.status_code,
-                            "on_axis_at": shown(r.on_axis_at),
-                            "entered_at": shown(r.entered_at),
-                            "sources": {
-                                **({"on_axis_at": "observed"} if r.on_axis_at else {}),
-                                **({"entered_at": r.entered_source} if r.entered_at else {}),
-                            },
-                            "statuses": [
-                                {"code": code, "timestamp": stamp}
-                                for key, code, stamp in history
-                                if key == r.agency_key
-                            ],
-                        }
-                        for r in recipients
-                        if r.transfer_id == t.id
-                    ],
-                }
-                for t in sent
-            ],
-        }
-
     # -- the inbox -------------------------------------------------------------------------------
 
     async def inbox(
@@ -367,6 +334,7 @@ class Desk:
         cursor: str,
         limit: int,
         wait: float,
+        language: str = "vi",
     ) -> tuple[list[dict[str, Any]], str]:
         """Waiting items, urgent first. With `wait` seconds: a long poll that never loses one."""
         keys = self._keys(who)
@@ -380,10 +348,10 @@ class Desk:
                     code="account.other_agency",
                 )
             keys = [self.outbound.key_of(agency)]
-        after = _item_cursor(cursor)
+        after = read_lane_cursor(cursor)
         listener = self.store.listener("inbox")
 
-        def look(tx: Tx) -> list[inbox_rows.Item]:
+        def look(tx: Tx) -> list[Item]:
             return inbox_rows.waiting(
                 tx, agency_keys=keys, kinds=kinds, after=after, most=limit + 1
             )
@@ -396,10 +364,10 @@ class Desk:
             rows = await self.store.read(look)
         more = len(rows) > limit
         rows = rows[:limit]
-        last = rows[-1] if more else None
-        return [item_json(r) for r in rows], f"{last.lane}~{last.id}" if last else ""
+        end_of_page = lane_cursor(rows[-1].lane, rows[-1].id) if more else ""
+        return [item_json(r, language) for r in rows], end_of_page
 
-    async def item(self, who: Account, item_id: str) -> inbox_rows.Item:
+    async def item(self, who: Account, item_id: str) -> Item:
         found = await self.store.read(lambda tx: inbox_rows.by_id(tx, item_id))
         if found is None or not self.speaks_for(who, found.agency):
             raise not_there()
@@ -424,7 +392,7 @@ class Desk:
         until = await self.store.write(take)
         return {"id": item_id, "lease": token, "until": local_time(until)}
 
-    async def item_package(self, who: Account, item_id: str) -> tuple[inbox_rows.Item, Stored]:
+    async def item_package(self, who: Account, item_id: str) -> tuple[Item, Stored]:
         """The raw bytes that came. The door calls `fetched` before the last one leaves."""
         item = await self.item(who, item_id)
         source = await asyncio.to_thread(self.outbound.blobs.open, item.raw_sha256)
@@ -432,9 +400,7 @@ class Desk:
             item.raw_sha256, item.raw_size, source, f"{item_id}.edxml", "application/edxml+xml"
         )
 
-    async def item_attachment(
-        self, who: Account, item_id: str, number: int
-    ) -> tuple[inbox_rows.Item, Stored]:
+    async def item_attachment(self, who: Account, item_id: str, number: int) -> tuple[Item, Stored]:
         item = await self.item(who, item_id)
         fact, source = await self.inbound.attachment(item, number)
         return item, Stored(
@@ -445,7 +411,7 @@ class Desk:
             fact["actual_type"] or "application/octet-stream",
         )
 
-    async def fetched(self, who: Account, item: inbox_rows.Item) -> None:
+    async def fetched(self, who: Account, item: Item) -> None:
         if item.fetched_at is None:
             await self.inbound.mark_fetched(item, who.id)
 
@@ -453,11 +419,18 @@ class Desk:
         return await self.inbound.confirm(await self.item(who, item_id), who.id)
 
     async def report_status(
-        self, who: Account, item_id: str, *, code: str, description: str
+        self,
+        who: Account,
+        item_id: str,
+        *,
+        code: str,
+        description: str,
+        staff: Staff | None = None,
     ) -> dict[str, Any]:
+        """`staff`: who dealt with it, if the unit says so; goes into the status package."""
         item = await self.item(who, item_id)
         transfer_id = await self.inbound.report_status(
-            item, who.id, code=code, description=description
+            item, who.id, code=code, description=description, staff=staff or Staff()
         )
         return {"id": item_id, "code": code, "transfer_id": transfer_id}
 
@@ -492,9 +465,10 @@ class Desk:
                         f"agencies[{n}]",
                         "agency.unknown",
                         Severity.ERROR,
-                        Text(f"Không có cơ quan {c}", f"no agency {c}"),
+                        Text(f"Không có cơ quan {c[:60]!r}", f"no agency {c[:60]!r}"),
                     )
-                    for n, c in enumerate(unknown)
+                    for n, c in enumerate(agencies)
+                    if c in unknown
                 ),
             )
         scribe = self.outbound.scribe
@@ -520,17 +494,7 @@ class Desk:
 
     async def list_accounts(self) -> list[dict[str, Any]]:
         found = await self.store.read(accounts.everyone)
-        return [
-            {
-                "id": a.id,
-                "name": a.name,
-                "role": a.role.value,
-                "agencies": list(a.agencies),
-                "created_at": local_time(a.created_at),
-                "revoked_at": shown(a.revoked_at),
-            }
-            for a in found
-        ]
+        return [account_json(a) for a in found]
 
     async def revoke_account(self, by: str, account_id: str) -> None:
         scribe = self.outbound.scribe
@@ -552,7 +516,7 @@ class Desk:
     async def queue(
         self, *, states: Sequence[str], cursor: str, limit: int
     ) -> tuple[list[dict[str, Any]], str]:
-        after = _item_cursor(cursor)
+        after = read_lane_cursor(cursor)
 
         def look(tx: Tx) -> tuple[list[transfers.Queued], list[transfers.RecipientRow]]:
             rows = transfers.queue(tx, states=states, after=after, most=limit + 1)
@@ -562,7 +526,8 @@ class Desk:
         more = len(rows) > limit
         rows = rows[:limit]
         last = rows[-1].transfer if more else None
-        return [_queued_json(q, recipients) for q in rows], f"{last.lane}~{last.id}" if last else ""
+        end_of_page = lane_cursor(last.lane, last.id) if last else ""
+        return [queued_json(q, recipients) for q in rows], end_of_page
 
     async def queued(self, transfer_id: str) -> dict[str, Any]:
         """One transfer with all its attempts, for a person who must decide."""
@@ -577,141 +542,84 @@ class Desk:
             document = document_rows.by_id(tx, row.document_ref)
             recipients = transfers.recipients_of(tx, [transfer_id])
             named = document.document_id if document else ""
+            return transfer_json(
+                transfers.Queued(row, named), recipients, transfers.attempts_of(tx, transfer_id)
+            )
+
+        return await self.store.read(look)
+
+    async def quarantine(self, most: int, language: str = "vi") -> dict[str, Any]:
+        """What waits for a person: arrivals with their findings (never their content), fetches."""
+        states = (ArrivalState.QUARANTINED, ArrivalState.ORPHAN)
+
+        def look(tx: Tx) -> dict[str, Any]:
             return {
-                **_queued_json(transfers.Queued(row, named), recipients),
-                "kind": row.kind,
-                "doubt": row.doubt,
-                "hold_cause": row.hold_cause,
-                "last_detail": row.last_detail,
-                "remote_ref": row.remote_ref,
-                "package": {"sha256": row.package_sha256, "size": row.package_size},
-                "attempt_list": [
-                    {
-                        "number": a.number,
-                        "started_at": local_time(a.started_at),
-                        "ended_at": shown(a.ended_at),
-                        "outcome": a.outcome,
-                        "code": a.code,
-                        "detail": a.detail,
-                    }
-                    for a in transfers.attempts_of(tx, transfer_id)
+                "arrivals": [
+                    arrival_json(row, language) for row in arrivals.in_states(tx, states, most)
                 ],
+                "fetches": [held._asdict() for held in arrivals.held_fetches(tx)[:most]],
             }
 
         return await self.store.read(look)
 
-    async def quarantine(self, states: Sequence[Any], most: int) -> list[dict[str, Any]]:
-        """Arrivals that wait for a person, with their findings; never their content."""
-        rows = await self.store.read(lambda tx: arrivals.in_states(tx, states, most))
+    # -- agencies, and the ledger's word ---------------------------------------------------------
+
+    def agencies(self, *, q: str, cursor: str, limit: int) -> tuple[list[dict[str, object]], str]:
+        """Agencies whose code (either form) or name holds `q`, in the order of their codes."""
+        asked = plain_text(q)
+        start = read_place_cursor(cursor)
+        found: list[dict[str, object]] = []
+        for place, (text, agency) in enumerate(self._searchable[start:], start):
+            if asked in text:
+                if len(found) == limit:
+                    return found, place_cursor(place)
+                found.append(agency_json(agency))
+        return found, ""
+
+    @cached_property
+    def _searchable(self) -> list[tuple[str, Agency]]:
         return [
-            {
-                "id": r.id,
-                "axis": r.axis,
-                "axis_doc_id": r.axis_doc_id,
-                "state": r.state,
-                "kind": r.kind,
-                "raw": {"sha256": r.raw_sha256, "size": r.raw_size},
-                "received_at": local_time(r.received_at),
-                "from": r.sender or r.listed_from,
-                "document_id": r.document_id,
-                "findings": list(r.findings),
-            }
-            for r in rows
+            (plain_text(f"{a.code}\n{a.code102}\n{a.name}"), a) for a in self.outbound.directory
         ]
 
+    def agency(self, code: str) -> dict[str, object]:
+        found = self.outbound.directory.find(code, self.outbound.today())
+        if found is None:
+            raise _no_agency()
+        return agency_json(found)
 
-def shown(at: datetime | None) -> str | None:
-    return local_time(at) if at else None
+    def route(self, code: str, language: str) -> dict[str, Any]:
+        """Where a document for this agency would go today, and why."""
+        told = self.outbound.routing.explain(code, self.outbound.today())
+        if told.agency is None:
+            raise _no_agency()
+        vietnamese = language == "vi"
+        return {
+            "agency": agency_json(told.agency),
+            "axis": told.axis,
+            "why": [t.vi if vietnamese else t.en for t in told.why],
+            "findings": [f.as_json(language) for f in told.findings],
+        }
 
-
-def _queued_json(
-    queued: transfers.Queued, recipients: Sequence[transfers.RecipientRow]
-) -> dict[str, Any]:
-    row = queued.transfer
-    return {
-        "transfer_id": row.id,
-        "document_id": queued.document_id,
-        "state": row.state,
-        "axis": row.axis,
-        "recipients": [r.agency for r in recipients if r.transfer_id == row.id],
-        "lane": row.lane,
-        "attempts": row.attempts,
-        "due_at": shown(row.due_at),
-        "last_outcome": row.last_code,
-    }
-
-
-def item_json(item: inbox_rows.Item) -> dict[str, Any]:
-    """One inbox item as REST shows it; findings in both languages."""
-    content: Mapping[str, Any] = item.content
-    return {
-        "id": item.id,
-        "kind": item.kind,
-        "agency": item.agency,
-        "from": item.sender,
-        "document_id": item.document_id,
-        "state": item.state,
-        "axis": item.axis,
-        **({"status": content["status"]} if "status" in content else {}),
-        **({"about": item.about_document} if item.about_document else {}),
-        **({"header": content["header"]} if "header" in content else {}),
-        **({"attachments": content["files"]} if "files" in content else {}),
-        **({"signature": content["signature"]} if "signature" in content else {}),
-        "findings": content.get("findings", []),
-        "package": {"sha256": item.raw_sha256, "size": item.raw_size},
-        "instants": {
-            "available_at": local_time(item.available_at),
-            "fetched_at": shown(item.fetched_at),
-            "entered_at": shown(item.entered_at),
-            "sources": {
-                "available_at": "observed",
-                **({"fetched_at": "observed"} if item.fetched_at else {}),
-                **({"entered_at": "observed"} if item.entered_at else {}),
-            },
-        },
-    }
+    async def checkpoint(self) -> str:
+        """The newest checkpoint as it was signed (C2SP tlog-checkpoint)."""
+        newest = await self.store.read(ledger.newest_checkpoint)
+        if newest is None:
+            raise Unknown(
+                Text("Sổ cái chưa có điểm kiểm nào", "the ledger has no checkpoint yet"),
+                code="ledger.empty",
+            )
+        return newest.note
 
 
-def records_json(tx: Tx, rows: Sequence[ledger.RecordRow]) -> list[dict[str, Any]]:
-    epoch = ledger.epoch(tx)
-    shown_rows = []
-    for row in rows:
-        covering = None if row.seq is None else ledger.stamp_covering(tx, epoch, row.seq)
-        shown_rows.append(
-            {
-                "seq": row.seq,
-                "event": row.event,
-                "at": local_time(row.at),
-                "sealed": row.seq is not None,
-                "stamped_at": local_time(covering[0]) if covering else None,
-                "stamped_by": covering[1] if covering else None,
-                "record": json.loads(row.body),
-            }
-        )
-    return shown_rows
+def plain_text(text: str) -> str:
+    """For searching: no marks, no case, đ as d, so that `cao bang` finds Cao Bằng."""
+    bare = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
+    return "".join(c for c in bare if not unicodedata.combining(c)).strip()
 
 
-def _document_cursor(cursor: str) -> tuple[datetime, str]:
-    if not cursor:
-        return FOREVER, ""
-    try:
-        at, ref = cursor.split("~")
-        return datetime.fromisoformat(at), ref
-    except ValueError:
-        raise _bad_cursor() from None
-
-
-def _item_cursor(cursor: str) -> tuple[int, str]:
-    if not cursor:
-        return -1, ""
-    try:
-        lane, ref = cursor.split("~")
-        return int(lane), ref
-    except ValueError:
-        raise _bad_cursor() from None
-
-
-def _bad_cursor() -> Rejected:
-    return Rejected(
-        Text("Con trỏ trang không hợp lệ", "the cursor is not one of ours"), code="cursor.invalid"
+def _no_agency() -> Unknown:
+    return Unknown(
+        Text("Danh mục không có cơ quan này", "no such agency in the directory"),
+        code="agency.unknown",
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, BinaryIO
@@ -34,6 +34,7 @@ from gateway.model.package import (
     FileFact,
     Organ,
     SignatureVerdict,
+    Staff,
     StatusReport,
     identity,
     status_identity,
@@ -54,6 +55,7 @@ OPEN_LEASE = timedelta(minutes=10)
 POISON_AFTER = 2  # a package that killed its process twice is not opened a third time
 OPEN_STATES = (ItemState.WAITING, ItemState.LEASED)
 REASON_NEEDED = ("02", "16")
+NOBODY = Staff()
 NEEDS_ENTERED = ("03", "04", "05", "06")
 
 
@@ -73,13 +75,10 @@ class Opened:
 class Inbound:
     """Implements the port `Intake`. `account` texts below name who asked, for the record."""
 
-    def __init__(
-        self, *, outbound: Outbound, settling: Settling, limits: Limits, gateway_account: str
-    ) -> None:
+    def __init__(self, *, outbound: Outbound, settling: Settling, limits: Limits) -> None:
         self.outbound = outbound
         self.settling = settling
         self.limits = limits
-        self.account = gateway_account
 
     @property
     def store(self) -> Store:
@@ -485,7 +484,13 @@ class Inbound:
         return await self.store.write(commit)
 
     async def report_status(
-        self, item: inbox.Item, account_id: str, *, code: str, description: str
+        self,
+        item: inbox.Item,
+        account_id: str,
+        *,
+        code: str,
+        description: str,
+        staff: Staff = NOBODY,
     ) -> str:
         """A status 02 to 06, 15 or 16 goes back to the sender. Returns the transfer's id."""
         if item.kind != ItemKind.DOCUMENT.value:
@@ -513,7 +518,7 @@ class Inbound:
                 code="item.not_entered",
             )
         at = self.scribe.now()
-        report = self._report(item, code, at, description)
+        report = replace(self._report(item, code, at, description), staff=staff)
         status = await asyncio.to_thread(self.outbound.make_status, report, item.axis, at)
         transfer_id = status.packed[0].transfer_id
 

@@ -13,6 +13,7 @@ Two clocks of retry (architecture 8): a connection that breaks is tried again wi
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
 _REPLY_TYPES = frozenset({REPLY, "application/timestamp-response"})  # the second: seen in the wild
 _BROKEN_CONNECTION = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError)
 _CHUNK = 16 * 1024
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 
 class CheckedToken(Protocol):
@@ -81,6 +83,14 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
+        if self.policy is not None and not _OID.fullmatch(self.policy):
+            raise Misconfigured(
+                Text(
+                    f"Chính sách dấu thời gian không phải là OID: {self.policy}",
+                    f"the timestamp policy is not an OID: {self.policy}",
+                ),
+                code="tsa.policy",
+            )
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise Misconfigured(
                 Text(

@@ -214,5 +214,8 @@ class Crew:
                 ),
                 code="store.dead",
             )
-        hand_out(lost)
-        self._on_fatal(cause)
+        try:
+            # first: a caller that gets its error could otherwise end the process with another code
+            self._on_fatal(cause)
+        finally:
+            hand_out(lost)

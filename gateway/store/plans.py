@@ -12,13 +12,14 @@ function is compiled on each call (0.2 to 0.5 ms): right for a rare report, wron
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Dialect, Executable, SelectBase, TextClause, TupleType, UpdateBase
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 
 from gateway import errors
 from gateway.store.session import Params, Row
@@ -44,9 +45,9 @@ class Plan:
     as long as their statements live.
     """
 
-    __slots__ = ("_lists", "_slots", "_texts", "convert", "text")
+    __slots__ = ("_lists", "_slots", "_texts", "convert", "returns", "text")
 
-    def __init__(self, compiled: SQLCompiler, dialect: Dialect) -> None:
+    def __init__(self, compiled: SQLCompiler, dialect: Dialect, keys: Iterable[str] = ()) -> None:
         if compiled.insert_prefetch or compiled.update_prefetch:
             raise _refused("Python-side column defaults are never run; pass the value")
         if compiled.literal_execute_params:
@@ -54,13 +55,17 @@ class Plan:
         slots: list[tuple[str, Any, Processor | None, bool]] = []
         for name in compiled.positiontup or ():
             bind = compiled.binds[name]
-            if isinstance(bind.type, TupleType):
-                raise _refused("IN over tuples")
             default = _MISSING if bind.required else bind.value
-            processor = bind.type.dialect_impl(dialect).bind_processor(dialect)
-            slots.append((bind.key, default, processor, bind in compiled.post_compile_params))
+            listed = bind in compiled.post_compile_params
+            processor = (_spread if listed else _processor)(bind.type, dialect)
+            slots.append((bind.key, default, processor, listed))
+        unknown = set(keys).difference(key for key, *_ in slots)
+        if unknown:  # SQLAlchemy leaves out what it does not know
+            raise _refused(f"no such column or parameter: {sorted(unknown)}")
+        columns = compiled._result_columns  # noqa: SLF001 - the only place where SQLAlchemy keeps the types of a result; pinned < 2.2
         self.text = compiled.string
-        self.convert = _converter(compiled, dialect)
+        self.returns = bool(columns)
+        self.convert = _converter([column.type for column in columns], dialect)
         self._slots = tuple(slots)
         self._lists = tuple({key: default for key, default, _, listed in slots if listed}.items())
         self._texts: dict[tuple[int, ...], str] = {}
@@ -78,12 +83,12 @@ class Plan:
         values: list[Any] = []
         for key, default, processor, listed in self._slots:
             value = _given(params, key, default)
-            if not listed:
-                values.append(value if processor is None else processor(value))
-            elif processor is None:
+            if processor is not None:
+                value = processor(value)
+            if listed:
                 values.extend(value)
             else:
-                values.extend([processor(v) for v in value])
+                values.append(value)
         lengths = tuple([len(_given(params, key, default)) for key, default in self._lists])
         text = self._texts.get(lengths)
         if text is None:
@@ -110,12 +115,31 @@ def _given(params: Params, key: str, default: Any) -> Any:
     return value
 
 
-def _converter(compiled: SQLCompiler, dialect: Dialect) -> Callable[[list[Row]], list[Row]] | None:
+def _processor(kind: TypeEngine[Any], dialect: Dialect) -> Processor | None:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _spread(kind: TypeEngine[Any], dialect: Dialect) -> Processor | None:
+    """For IN lists: the values of a list one after the other, those of tuples laid flat."""
+    if isinstance(kind, TupleType):
+        inner = [_processor(t, dialect) for t in kind.types]
+        return lambda rows: [
+            value if process is None else process(value)
+            for row in rows
+            for process, value in zip(inner, row, strict=True)
+        ]
+    each = _processor(kind, dialect)
+    return None if each is None else lambda values: [each(value) for value in values]
+
+
+def _converter(
+    types: Sequence[TypeEngine[Any]], dialect: Dialect
+) -> Callable[[list[Row]], list[Row]] | None:
     """None: rows are right as the driver gives them (always so for text())."""
     processors = [
         (index, made)
-        for index, column in enumerate(compiled._result_columns)  # noqa: SLF001 - the only place where SQLAlchemy keeps the types of a result; pinned < 2.2
-        if (made := column.type.dialect_impl(dialect).result_processor(dialect, None))
+        for index, kind in enumerate(types)
+        if (made := kind.dialect_impl(dialect).result_processor(dialect, None))
     ]
     if not processors:
         return None
@@ -152,9 +176,9 @@ class Plans:
         """Text and values of one statement for many rows, which all have the keys of the first."""
         if not isinstance(stmt, UpdateBase):
             raise _refused("only INSERT, UPDATE and DELETE take many rows")
-        if stmt.exported_columns:
-            raise _refused("RETURNING with many rows")
         plan = self._plan(stmt, tuple(params[0]), True)
+        if plan.returns:
+            raise _refused("RETURNING with many rows")
         return plan.text, [plan.values(row) for row in params]
 
     def _plan(self, stmt: Executable, keys: tuple[str, ...], many: bool) -> Plan:
@@ -162,7 +186,7 @@ class Plans:
         plan = None if made is None else made.get((keys, many))
         if plan is None:
             with self._lock:
-                plan = Plan(self._compile(stmt, keys, many), self._dialect)
+                plan = Plan(self._compile(stmt, keys, many), self._dialect, keys)
                 self._known.setdefault(stmt, {})[keys, many] = plan
         return plan
 

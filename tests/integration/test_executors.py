@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import psycopg
 import pytest
-from sqlalchemy import bindparam, delete, select, text, update
+from sqlalchemy import bindparam, delete, select, text, tuple_, update
 
 from gateway import errors
 from gateway.store import Store, Violation, open_store
@@ -158,6 +158,22 @@ def test_in_lists_of_any_length_can_be_asked(store):
     assert ask([f"t{n}" for n in range(9)], most=4) == [0, 1, 2, 3]
     assert ask(["t8", "t2"]) == [2, 8]
     assert ask(["none"]) == []
+
+
+def test_in_lists_of_pairs_can_be_asked(store):
+    rows = [{"id": f"t{n}", "number": n, "at": AT + timedelta(n)} for n in range(4)]
+    store.write_sync(lambda tx: tx.execute(ADD, rows))
+    among = (
+        select(thing.c.id)
+        .where(tuple_(thing.c.number, thing.c.at).in_(bindparam("pairs", expanding=True)))
+        .order_by(thing.c.id)
+    )
+    for pairs, found in (
+        ([(0, AT), (2, AT + timedelta(2)), (3, AT)], ["t0", "t2"]),
+        ([(1, AT + timedelta(1))], ["t1"]),
+        ([], []),
+    ):
+        assert store.read_sync(lambda tx, p=pairs: tx.scalars(among, {"pairs": p})) == found
 
 
 def test_in_lists_of_constants_can_be_asked(store):

@@ -218,7 +218,9 @@ def _own(path: Path, found: Sequence[x509.Certificate], spki: bytes) -> x509.Cer
             public = certificate.public_key().public_bytes(
                 serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
             )
-            certificate.subject.rfc4514_string()
+            # parsed only when asked for: a broken name or date shows here, not while signing
+            _ = certificate.subject, certificate.issuer
+            _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         except (ValueError, UnsupportedAlgorithm):
             continue
         if public == spki:

@@ -53,7 +53,10 @@ class Certificate:
         return f"EC {self.key.curve.name}" if self.key else "other"
 
     def facts(self) -> dict[str, str]:
-        """What `inspect` and the records show. Names RFC 4514, serial hex, times RFC 3339 UTC."""
+        """What `inspect` and the records show. Names RFC 4514, serial hex, times RFC 3339 UTC.
+
+        {} when a name or a date inside cannot be read: they are only parsed when asked for.
+        """
         try:
             return {
                 "subject": self.subject,
@@ -65,7 +68,7 @@ class Certificate:
                 "key": self.key_name,
                 "trust": "not_checked",
             }
-        except ValueError:  # lazily parsed: a name or a date inside may still be broken
+        except ValueError:
             return {}
 
 

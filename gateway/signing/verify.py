@@ -51,7 +51,6 @@ from gateway.model.package import (
 )
 from gateway.signing.certificates import (
     Answer,
-    Certificate,
     certificate_from_text,
     fit,
     holds,
@@ -115,7 +114,7 @@ def verify(
         header=_header(judged),
         files=_files(judged, files, bare),
         references=judged + bare,
-        certificate=certificate.facts() if certificate else {},
+        certificate=certificate,
         algorithm=block.signature_method,
     )
 
@@ -137,13 +136,14 @@ def inner_choice(verdict: SignatureVerdict, files: Sequence[FileFact]) -> tuple[
 # (1) the value
 
 
-def _value(
-    block: SignatureBlock, policy: Policy, at: date | None
-) -> tuple[Trust, Certificate | None]:
-    """The verdict on the value, and the certificate that answers for it (else the first)."""
+def _value(block: SignatureBlock, policy: Policy, at: date | None) -> tuple[Trust, dict[str, str]]:
+    """The verdict on the value, and the facts of the certificate that answers (else the first).
+
+    A certificate whose names or dates cannot be read is none, even where its key would do.
+    """
     found = (certificate_from_text(text) for text in block.certificates[:_MOST_CERTIFICATES])
-    certificates = [c for c in found if c is not None]
-    first = certificates[0] if certificates else None
+    certificates = [(c, facts) for c in found if c is not None and (facts := c.facts())]
+    first = certificates[0][1] if certificates else {}
     method = policy.signature(block.signature_method, at)
     if method is None:
         return Trust.NOT_CHECKED, first
@@ -151,7 +151,7 @@ def _value(
         return Trust.WEAK, first
     signature = _strict_base64(block.signature_value)
     answers = set()
-    for certificate in certificates:
+    for certificate, facts in certificates:
         answer = fit(certificate.key, method, policy.maximum_bits)
         answers.add(answer)
         if answer is not Answer.HOLDS or certificate.key is None or signature is None:
@@ -160,7 +160,7 @@ def _value(
             if holds(certificate.key, method, signature, message) and (
                 rebuilt or _says_the_same(message, block)
             ):
-                return Trust.VALID, certificate
+                return Trust.VALID, facts
     if Answer.WEAK in answers:
         return Trust.WEAK, first
     if Answer.HOLDS not in answers:

@@ -1,6 +1,8 @@
 """Any package signed here verifies, any change to it is found, and no block breaks the judge."""
 
 import base64
+import hashlib
+import warnings
 from dataclasses import replace
 
 from hypothesis import assume, given, settings
@@ -239,3 +241,25 @@ def test_the_normal_form_says_exactly_the_values_it_was_made_of(info):
     said = read_signed_info(normal_form(info))
     assert said is not None
     assert same_values(said, info)
+
+
+@st.composite
+def damaged_certificates(draw):
+    der = bytearray(draw(st.sampled_from([LEAF, pki.cast().agency_rsa])).der)
+    for _ in range(draw(st.integers(1, 3))):
+        der[draw(st.integers(0, len(der) - 1))] = draw(st.integers(0, 255))
+    return bytes(der)
+
+
+@settings(max_examples=400)
+@given(damaged_certificates())
+def test_no_damaged_certificate_breaks_the_judge_or_vouches_without_a_name(der):
+    block = replace(SEALED, certificates=(base64.b64encode(der).decode(),))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library grumbles about odd but readable ones
+        verdict = verify(block, HEADER, FILES)
+    if verdict.value is Trust.VALID:
+        assert verdict.certificate["subject"]
+        assert verdict.certificate["sha256"] == hashlib.sha256(der).hexdigest()
+    else:
+        assert verdict.value in {Trust.FALSE, Trust.NOT_CHECKED}

@@ -215,3 +215,12 @@ def test_the_key_id_stays_when_the_certificate_is_renewed(cast, put):
     assert old.certificate != new.certificate
     named = load(put("named.pem", leaf.key_pem() + leaf.pem), now=pki.AT, key_id="h14-2026")
     assert named.holder.key_id == "h14-2026"
+
+
+def test_a_certificate_whose_dates_cannot_be_read_is_refused_while_loading(cast, put):
+    leaf = cast.agency_ec
+    text = f"{leaf.certificate.not_valid_before_utc:%y%m%d%H%M%SZ}".encode()
+    assert leaf.der.count(text) == 1
+    broken = put("cert.der", leaf.der.replace(text, b"999999999999Z"), 0o644)
+    key = put("key.pem", leaf.key_pem())
+    assert refusal(key, certificate=broken).code in {"key.certificate", "key.mismatch"}

@@ -633,3 +633,13 @@ def test_prepare_and_verify_agree_on_what_a_header_is(cast):
     leaf = cast.agency_ec
     signature = finish(prepared, leaf.sign(prepared.signed_info), leaf.der)
     assert verify(packages.block_of(signature), HEADER, FILES).summary() == "valid"
+
+
+def test_a_certificate_whose_dates_cannot_be_read_is_none(cast, block):
+    leaf = cast.agency_ec
+    text = f"{leaf.certificate.not_valid_before_utc:%y%m%d%H%M%SZ}".encode()
+    assert leaf.der.count(text) == 1
+    broken = base64.b64encode(leaf.der.replace(text, b"999999999999Z")).decode()
+    verdict = verify(replace(block, certificates=(broken,)), HEADER, FILES)
+    assert verdict.value is Trust.NOT_CHECKED
+    assert verdict.certificate == {}

@@ -194,8 +194,8 @@ def rebuild(xml: bytes) -> bytes:
                 carried = base64.b64decode(child.text or "")
                 if carried.startswith(b"PK\x03\x04"):
                     with zipfile.ZipFile(io.BytesIO(carried)) as archive:
-                        carried = wrap(archive.read(archive.namelist()[0]) + b"", f"again-{name}")
-                        carried = _longer(carried)
+                        inner = archive.read(archive.namelist()[0])
+                    carried = _longer(wrap(inner, name))
                 child.text = base64.b64encode(carried).decode()
     etree.cleanup_namespaces(root)
     etree.indent(root, "  ")

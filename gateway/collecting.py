@@ -50,8 +50,10 @@ class Collecting:
         scribe: Scribe,
         intake: Intake,
         policy: schedule.Policy,
+        list_seconds: float,
+        fetch_seconds: float,
         hold_after: int,
-        at_once: int = 4,
+        at_once: int,
     ) -> None:
         self.axis = axis
         self.store = store
@@ -61,17 +63,18 @@ class Collecting:
         self.policy = policy
         self.hold_after = hold_after
         self.at_once = at_once
-        self._seconds = policy.attempt_deadline_seconds
+        self.list_seconds = list_seconds
+        self.fetch_seconds = fetch_seconds
 
     async def collect(self, kind: PackageKind) -> Collected:
         """List one kind, fetch what is due, acknowledge what we hold."""
-        listing = await self.axis.list_waiting(kind, self._seconds)
+        listing = await self.axis.list_waiting(kind, self.list_seconds)
         if listing.failure is not None:
             return Collected(failure=listing.failure)
         held = await self._sort(listing.items)
         for doc_id in held:
             # taken before, but the axis did not hear it: a crash or a lost answer
-            await self.axis.acknowledge(doc_id, self._seconds)
+            await self.axis.acknowledge(doc_id, self.list_seconds)
         fetched = failed = 0
         while claims := await self._claim():
             done = await asyncio.gather(*(self._fetch(due) for due in claims))
@@ -108,7 +111,7 @@ class Collecting:
         return await self.store.write(sort)
 
     async def _claim(self) -> list[arrivals.DueFetch]:
-        lease = timedelta(seconds=self._seconds + self.policy.grace_seconds)
+        lease = timedelta(seconds=self.fetch_seconds + self.policy.grace_seconds)
 
         def take(tx: Tx) -> list[arrivals.DueFetch]:
             now = tx.now()
@@ -123,7 +126,7 @@ class Collecting:
         item = WaitingItem(due.axis_doc_id, PackageKind(due.kind), due.sender, due.receiver)
         spool = await asyncio.to_thread(self.blobs.spool)
         try:
-            got = await self.axis.fetch(item, spool, self._seconds)
+            got = await self.axis.fetch(item, spool, self.fetch_seconds)
             if got.failure is not None:
                 await self._failed(due, got.failure, self.scribe.now())
                 return False
@@ -143,7 +146,7 @@ class Collecting:
             )
         )
         if not self.axis.capabilities.acknowledge_reports_arrival:
-            await self.axis.acknowledge(due.axis_doc_id, self._seconds)
+            await self.axis.acknowledge(due.axis_doc_id, self.list_seconds)
         return True
 
     async def _failed(self, due: arrivals.DueFetch, failure: Outcome, at: datetime) -> None:

@@ -86,6 +86,7 @@ class Outbound:
         outlets: Mapping[str, Outlet],
         lane_of: Callable[[int | None], int],
         seal_max_delay: timedelta,
+        max_backlog: int,
     ) -> None:
         self.store = store
         self.blobs = blobs
@@ -97,6 +98,8 @@ class Outbound:
         self.outlets = outlets
         self.lane_of = lane_of
         self.seal_max_delay = seal_max_delay
+        self.max_backlog = max_backlog
+        self.backlog = 0  # due transfers, as last counted: accepting waits for delivering
 
     def key_of(self, code: str) -> str:
         """The canonical code: both written forms, and any padding, meet here."""
@@ -123,6 +126,7 @@ class Outbound:
         repeated = await self._answered_before(order)
         if repeated is not None:
             return repeated
+        self._refuse_when_full()
         checked = self.check(submission)
         document_id = submission.header.document_id or document_id_for(submission.header)
         header = replace(submission.header, document_id=document_id)
@@ -166,6 +170,7 @@ class Outbound:
         repeated = await self._answered_before(order)
         if repeated is not None:
             return repeated
+        self._refuse_when_full()
         at = self.scribe.now()
         receivers = [o.organ_id for o in header.to]
         whole = self.routing.whole_package_axis(receivers, self.today())
@@ -460,6 +465,16 @@ class Outbound:
                     "the ledger is not being sealed in time; nothing is accepted for now",
                 ),
                 code="ledger.unsealed",
+            )
+
+    def _refuse_when_full(self) -> None:
+        if self.backlog > self.max_backlog:
+            raise Unavailable(
+                Text(
+                    f"Đang có {self.backlog} lượt chuyển chờ gửi; hãy gửi lại sau",
+                    f"{self.backlog} transfers wait to be delivered; send again later",
+                ),
+                code="queue.full",
             )
 
     # -- accept: a status report made by the gateway or asked for by a unit ----------------------

@@ -127,9 +127,16 @@ class Intake(Protocol):
 class KeyHolder(Protocol):
     """Holds one private key. `sign` blocks: callers use a thread."""
 
-    key_id: str
-    algorithm: str  # signing.RSA_SHA256 | signing.ECDSA_SHA256 (the XML-DSig URIs)
-    certificate: bytes  # DER
+    @property
+    def key_id(self) -> str: ...
+
+    @property
+    def algorithm(self) -> str:
+        """signing.RSA_SHA256 or signing.ECDSA_SHA256 (the XML-DSig URIs)."""
+
+    @property
+    def certificate(self) -> bytes:
+        """DER."""
 
     def sign(self, message: bytes) -> bytes:
         """RSA: PKCS#1 v1.5 over SHA-256. ECDSA: r||s, 32 bytes each, as XML-DSig wants it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.collecting import Collecting
+from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 from gateway.workers.loop import Worker
@@ -18,9 +19,11 @@ def worker(collecting: Collecting, metrics: Metrics, *, interval: float) -> Work
             done = await collecting.collect(kind)
             metrics.collected(axis.name, done.fetched, done.failed)
             if done.failure is not None:
-                log.warning("collect.list_failed", kind=kind.value, code=done.failure.code)
+                log.warning(Event.COLLECT_LIST_FAILED, kind=kind.value, code=done.failure.code)
             elif done.fetched or done.failed:
-                log.info("collect.done", kind=kind.value, fetched=done.fetched, failed=done.failed)
+                log.info(
+                    Event.COLLECT_DONE, kind=kind.value, fetched=done.fetched, failed=done.failed
+                )
             more = more or done.fetched > 0
         return more
 

@@ -8,6 +8,7 @@ from gateway.model.outcome import outcome_word
 from gateway.outbound import Outbound
 from gateway.promise import Work
 from gateway.store import Store
+from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 from gateway.workers.loop import Worker
@@ -55,7 +56,7 @@ class Hands:
         outcome = await self.outbound.deliver(work)
         self.metrics.attempted(self.axis, outcome_word(outcome))
         log.info(
-            "attempt.ended",
+            Event.ATTEMPT_ENDED,
             outcome=outcome_word(outcome),
             code=outcome.code,
             attempt=work.claim.attempts,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from gateway.errors import Broken, GatewayError
 from gateway.store import Listener
+from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 
@@ -44,37 +45,38 @@ async def run(worker: Worker, metrics: Metrics, stopping: asyncio.Event) -> None
             more = await worker.turn()
             worker.failures = 0
         except Broken as broken:
-            log.critical("worker.broken", code=broken.code, detail=broken.text.en)
+            log.critical(Event.WORKER_BROKEN, code=broken.code, detail=broken.text.en)
             raise
         except GatewayError as problem:
             more = False
             await _back_off(worker, stopping)
-            log.warning("worker.unavailable", code=problem.code, failures=worker.failures)
+            log.warning(Event.WORKER_UNAVAILABLE, code=problem.code, failures=worker.failures)
         except Exception:
             more = False
-            log.exception("worker.surprised", failures=worker.failures)
+            log.exception(Event.WORKER_SURPRISED, failures=worker.failures)
             await _back_off(worker, stopping)
         metrics.worker_turned(worker.name, time.monotonic() - started)
         if stopping.is_set():
             break
         if more:
             if worker.pause:
-                await _sleep(worker.pause, stopping)
+                await sleep(worker.pause, stopping)
             continue
         if worker.listener is not None:
             await _wait(worker.listener, worker.idle, stopping)
             if worker.pause:
-                await _sleep(worker.pause, stopping)
+                await sleep(worker.pause, stopping)
         else:
-            await _sleep(worker.idle, stopping)
+            await sleep(worker.idle, stopping)
 
 
 async def _back_off(worker: Worker, stopping: asyncio.Event) -> None:
     worker.failures += 1
-    await _sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (worker.failures - 1)), stopping)
+    await sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (worker.failures - 1)), stopping)
 
 
-async def _sleep(seconds: float, stopping: asyncio.Event) -> None:
+async def sleep(seconds: float, stopping: asyncio.Event) -> None:
+    """Until `seconds` went by or the process stops."""
     try:
         async with asyncio.timeout(seconds):
             await stopping.wait()

@@ -1,0 +1,416 @@
+"""One gateway process: everything built from Settings, and turned until told to stop.
+
+In:     frozen Settings (config.py).
+Out:    a Gateway with its corridors, its desk and its workers.
+Fails:  Misconfigured, naming key and file; Unavailable when the database cannot be reached.
+Never:  starts on a database of another version, or on one that another process drives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from adapters.blobs.local import LocalBlobs
+from adapters.keys import files as key_files
+from adapters.keys.private import read_private, read_public
+from adapters.keys.vault import SecretVault
+from adapters.loopback.axis import LoopbackAxis
+from adapters.tsa.client import Endpoint, HttpTimestampAuthority
+from adapters.vxp.axis import VxpAxis
+from adapters.vxp.settings import VxpSettings
+from gateway.collecting import Collecting
+from gateway.config import AxisSection, Settings
+from gateway.desk import Desk
+from gateway.dispatch import lane_of
+from gateway.errors import Finding, Misconfigured, Severity, Text
+from gateway.inbound import Inbound
+from gateway.ledger import keys as ledger_keys
+from gateway.ledger import stamp as stamp_craft
+from gateway.model.transfer import CLAIMABLE, TransferState
+from gateway.outbound import Outbound
+from gateway.ports import Axis, BlobStore, KeyHolder
+from gateway.promise import Outlet
+from gateway.routing.directory import Directory
+from gateway.routing.plan import LOOPBACK, RoutingTable
+from gateway.scribe import Scribe
+from gateway.sealing import Pace, Sealing, Stamping
+from gateway.settling import Settling
+from gateway.store import Store, Tx, arrivals, ledger, open_store, sqlite_path, transfers
+from gateway.store.lock import DatabaseLock
+from gateway.store.migrations import current, head
+from gateway.telemetry.events import Event
+from gateway.telemetry.logs import get_logger
+from gateway.telemetry.metrics import Metrics
+from gateway.wiring.serving import serve_api
+from gateway.workers import collect, deliver, loop, seal, stamp, sweep
+from gateway.workers import open as open_job
+
+LOOPBACK_HANDS = 4
+GAUGE_SECONDS = 2.0
+JOBS = ("api", "seal", "stamp", "deliver", "collect", "open", "sweep")
+
+
+class SystemClock:
+    """ports.Clock over the machine's wall clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)  # noqa: TID251 - this is where time comes in
+
+
+class SystemEntropy:
+    """ports.Entropy over the kernel's randomness; ids of one process never sort backwards."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._latest = 0
+
+    def new_id(self) -> str:
+        """UUID version 7 (RFC 9562 5.7), with the method of 6.2 (3): finer time in rand_a."""
+        with self._lock:
+            ticks = time.time_ns() * 4096 // 1_000_000  # 1/4096 ms
+            ticks = self._latest = max(ticks, self._latest + 1)
+        tail = secrets.randbits(62)
+        value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | tail
+        return str(UUID(int=value))
+
+    def salt(self) -> str:
+        return secrets.token_hex(16)
+
+    def fraction(self) -> float:
+        return secrets.randbits(53) / (1 << 53)
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A built process. `run` turns its workers; the desk answers whether they turn or not."""
+
+    settings: Settings
+    store: Store
+    blobs: BlobStore
+    scribe: Scribe
+    outbound: Outbound
+    inbound: Inbound
+    settling: Settling
+    sealing: Sealing
+    stamping: Stamping
+    desk: Desk
+    metrics: Metrics
+    axes: Mapping[str, Axis]
+    url: str = ""
+    warnings: tuple[Finding, ...] = ()
+    _hands: list[deliver.Hands] = field(default_factory=list)
+
+    async def run(
+        self,
+        jobs: Sequence[str],
+        stopping: asyncio.Event,
+        started: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Turn `jobs` until `stopping`. The first Broken worker ends all and is raised."""
+        if "all" in jobs:
+            jobs = JOBS
+        workers = self.workers(jobs)
+        async with AsyncExitStack() as stack:
+            if "api" in jobs:
+                self.url = await stack.enter_async_context(serve_api(self))
+            log = get_logger()
+            log.info(Event.GATEWAY_STARTED, jobs=list(jobs), url=self.url)
+            started()
+            async with asyncio.TaskGroup() as group:
+                for worker in workers:
+                    group.create_task(self._guarded(worker, stopping))
+                group.create_task(self._gauge(stopping))
+                await stopping.wait()
+            await asyncio.gather(*(h.rest() for h in self._hands))
+            log.info(Event.GATEWAY_STOPPED)
+
+    async def _guarded(self, worker: loop.Worker, stopping: asyncio.Event) -> None:
+        try:
+            await loop.run(worker, self.metrics, stopping)
+        finally:
+            # one worker that broke takes the process with it: nothing may look as if it worked
+            stopping.set()
+
+    def workers(self, jobs: Sequence[str]) -> list[loop.Worker]:
+        conf = self.settings
+        idle = conf.dispatch.idle
+        made: list[loop.Worker] = []
+        if "seal" in jobs:
+            made.append(seal.worker(self.sealing, self.store, pause=conf.seal.pause, idle=idle))
+        if "stamp" in jobs:
+            made.append(stamp.worker(self.stamping, self.metrics, interval=conf.stamp.interval))
+        if "open" in jobs:
+            made.append(open_job.worker(self.inbound, self.store, idle=idle))
+        if "sweep" in jobs:
+            sweeping = sweep.Sweep(store=self.store, settling=self.settling, files=self.blobs)
+            made.append(sweep.worker(sweeping, interval=conf.dispatch.sweep))
+        for name, axis in self.axes.items():
+            if "deliver" in jobs:
+                limit = self.concurrency(name)
+                hands = deliver.Hands(self.outbound, self.metrics, name, limit)
+                self._hands.append(hands)
+                made.append(deliver.worker(hands, self.store, idle=idle))
+            if "collect" in jobs and axis.capabilities.collects:
+                collecting = Collecting(
+                    axis=axis,
+                    store=self.store,
+                    blobs=self.blobs,
+                    scribe=self.scribe,
+                    intake=self.inbound,
+                    policy=self.outbound.outlets[name].policy,
+                    list_seconds=conf.collect.list_deadline,
+                    fetch_seconds=conf.collect.fetch_deadline,
+                    hold_after=conf.collect.hold_after,
+                    at_once=conf.collect.at_once,
+                )
+                made.append(
+                    collect.worker(collecting, self.metrics, interval=conf.collect.interval)
+                )
+        return made
+
+    def concurrency(self, axis: str) -> int:
+        for one in self.settings.axis:
+            if one.name == axis:
+                return one.max_connections
+        return LOOPBACK_HANDS
+
+    async def readiness(self) -> list[Finding]:
+        """Why this gateway should not be given work now; () when it should."""
+        oldest, now = await self.store.read(lambda tx: (ledger.oldest_pending(tx), tx.now()))
+        found: list[Finding] = []
+        if oldest is not None:
+            waiting = (now - oldest).total_seconds()
+            limit = self.settings.seal.max_delay
+            if waiting > limit / 2:
+                severity = Severity.ERROR if waiting > limit else Severity.WARNING
+                found.append(
+                    Finding(
+                        "ledger",
+                        "ledger.unsealed",
+                        severity,
+                        Text(
+                            f"Bản ghi cũ nhất chờ niêm phong {waiting:.0f} giây; quá {limit:.0f} "
+                            "giây thì ngừng nhận văn bản. Hãy xem tiến trình seal.",
+                            f"the oldest record has waited {waiting:.0f} s to be sealed; beyond "
+                            f"{limit:.0f} s nothing is accepted. Look at the seal worker.",
+                        ),
+                    )
+                )
+        return found
+
+    async def _gauge(self, stopping: asyncio.Event) -> None:
+        """What stands still, measured every few seconds for /metrics."""
+        while not stopping.is_set():
+
+            def look(tx: Tx) -> tuple[float, list[tuple[str, str, int]], dict[str, float]]:
+                now = tx.now()
+                oldest = ledger.oldest_pending(tx)
+                due = {a: transfers.oldest_due(tx, a) for a in self.axes}
+                return (
+                    (now - oldest).total_seconds() if oldest else 0.0,
+                    transfers.counts(tx),
+                    {a: (now - at).total_seconds() if at else 0.0 for a, at in due.items()},
+                )
+
+            unsealed, counts, oldest_due = await self.store.read(look)
+            self.outbound.backlog = sum(n for _, state, n in counts if state in CLAIMABLE)
+            held = sum(n for _, state, n in counts if state == TransferState.HELD)
+            self.metrics.waits(oldest_unsealed_seconds=unsealed, held=held)
+            for axis, seconds in oldest_due.items():
+                backlog = sum(n for a, state, n in counts if a == axis and state in CLAIMABLE)
+                self.metrics.axis_waits(axis, backlog=backlog, oldest_due_seconds=seconds)
+            await loop.sleep(GAUGE_SECONDS, stopping)
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    """Build a process. On SQLite its lock is taken first, and what a dead one left is taken over."""
+    async with AsyncExitStack() as stack:
+        sqlite = sqlite_path(settings.database.url)
+        if sqlite is not None:
+            stack.enter_context(DatabaseLock(sqlite))
+        require_schema(settings)
+        store = open_store(settings.database.url)
+        stack.push_async_callback(store.close)
+        gateway = build(settings, store)
+        for axis in gateway.axes.values():
+            stack.push_async_callback(axis.close)
+        for authority in gateway.stamping.authorities:
+            stack.push_async_callback(authority.close)
+        if sqlite is not None:
+            await take_over_the_dead(gateway)
+        yield gateway
+
+
+def require_schema(settings: Settings) -> None:
+    found, needed = current(settings.database.url), head()
+    if found != needed:
+        raise Misconfigured(
+            Text(
+                f"Lược đồ cơ sở dữ liệu là {found}, bản này cần {needed}",
+                f"the database has schema {found}, this version needs {needed}",
+            ),
+            code="store.schema",
+        )
+
+
+async def take_over_the_dead(gateway: Gateway) -> None:
+    """We hold the lock, so whoever was sending or opening is dead (architecture 6)."""
+    at = gateway.scribe.now()
+
+    def commit(tx: Tx) -> None:
+        arrivals.forget_leases(tx)
+        gateway.settling.take_over(tx, transfers.sending(tx), at)
+
+    await gateway.store.write(commit)
+
+
+def build(settings: Settings, store: Store) -> Gateway:
+    """The corridors over one store. Reads keys and anchors; opens no connection."""
+    clock = SystemClock()
+    entropy = SystemEntropy()
+    now = clock.now()
+    scribe = Scribe(
+        clock=clock,
+        entropy=entropy,
+        origin=settings.ledger.origin,
+        key=load_ledger_key(settings.ledger.key),
+    )
+    blobs = LocalBlobs(settings.blobs.folder)
+    directory = settings.directory
+    routing = RoutingTable(directory, settings.routes)
+    keys, warnings = agency_keys(settings, directory, now)
+    axes: dict[str, Axis] = {
+        one.name: VxpAxis(vxp_settings(settings, one), clock) for one in settings.axis
+    }
+    outlets = {
+        one.name: Outlet(axes[one.name], settings.dispatch.policy(one.repeat))
+        for one in settings.axis
+    }
+    outbound = Outbound(
+        store=store,
+        blobs=blobs,
+        scribe=scribe,
+        rules=settings.rules,
+        directory=directory,
+        routing=routing,
+        keys=keys,
+        outlets=outlets,
+        lane_of=lane_of,
+        seal_max_delay=timedelta(seconds=settings.seal.max_delay),
+        max_backlog=settings.api.max_backlog,
+    )
+    settling = Settling(scribe=scribe, key_of=outbound.key_of, outlets=outlets)
+    inbound = Inbound(outbound=outbound, settling=settling, limits=settings.reading_limits())
+    axes[LOOPBACK] = LoopbackAxis(inbound)
+    outlets[LOOPBACK] = Outlet(axes[LOOPBACK], settings.dispatch.policy())
+    owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.salt()[:8]}"
+    return Gateway(
+        settings=settings,
+        store=store,
+        blobs=blobs,
+        scribe=scribe,
+        outbound=outbound,
+        inbound=inbound,
+        settling=settling,
+        sealing=Sealing(store=store, scribe=scribe, owner=owner, pace=Pace(settings.seal.batch)),
+        stamping=Stamping(
+            store=store,
+            scribe=scribe,
+            authorities=authorities(settings),
+            deadline_seconds=settings.stamp.deadline,
+        ),
+        desk=Desk(outbound=outbound, inbound=inbound, limits=settings.reading_limits()),
+        metrics=Metrics(),
+        axes=axes,
+        warnings=warnings,
+    )
+
+
+def vxp_settings(settings: Settings, one: AxisSection) -> VxpSettings:
+    """The axis' account; its secret comes sealed under the master key, or from a file of 0600."""
+    if one.secret_file is not None:
+        secret = read_private(one.secret_file).decode().strip()
+    else:
+        vault = SecretVault(settings.secrets.master_key)
+        secret = vault.open(one.secret, f"axis/{one.name}").decode()
+    return VxpSettings(
+        name=one.name,
+        endpoint=one.endpoint,
+        system_id=one.system_id,
+        secret=secret,
+        service_type=one.service_type,
+        connect_timeout=one.connect_timeout,
+        max_connections=one.max_connections,
+        keepalive=one.keepalive,
+        hash_form=one.hash_form,
+        retry_codes=one.retry,
+        never_codes=one.never,
+        repeat=one.repeat,
+        ca_file=str(one.ca_file or ""),
+        allow_http=bool(one.allow_http),
+        max_package_bytes=settings.limits.package_bytes,
+    )
+
+
+def load_ledger_key(path: Path) -> EllipticCurvePrivateKey:
+    """The P-256 key that signs receipts and checkpoints; made by `init`, mode 0600."""
+    try:
+        key = load_pem_private_key(read_private(path), password=None)
+    except (ValueError, TypeError) as error:
+        raise Misconfigured(
+            Text(f"{path}: không phải khóa PEM", f"{path}: not a PEM key"), code="ledger.key"
+        ) from error
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise Misconfigured(
+            Text(f"{path}: khóa sổ cái phải là P-256", f"{path}: the ledger key must be P-256"),
+            code="ledger.key",
+        )
+    ledger_keys.fit(key.public_key())
+    return key
+
+
+def agency_keys(
+    settings: Settings, directory: Directory, now: datetime
+) -> tuple[dict[str, KeyHolder], tuple[Finding, ...]]:
+    holders: dict[str, KeyHolder] = {}
+    warnings: list[Finding] = []
+    for one in settings.keys:
+        loaded = key_files.load(
+            one.path, now=now, password_file=one.password_file, certificate=one.certificate
+        )
+        holders[directory.key_of(one.agency)] = loaded.holder
+        warnings.extend(loaded.warnings)
+    return holders, tuple(warnings)
+
+
+def authorities(settings: Settings) -> list[HttpTimestampAuthority]:
+    return [
+        HttpTimestampAuthority(
+            one.name,
+            Endpoint(one.url, anchors=anchors(one.ca_file), policy=one.policy or None),
+            stamp_craft,
+        )
+        for one in settings.stamp.authorities
+    ]
+
+
+def anchors(ca_file: Path | None) -> tuple[x509.Certificate, ...]:
+    if ca_file is None:
+        return ()
+    return tuple(x509.load_pem_x509_certificates(read_public(ca_file)))

@@ -19,10 +19,23 @@ class DatabaseLock:
     """Held from construction until `release` or the end of the process."""
 
     def __init__(self, database: Path) -> None:
-        """Take the lock. Raises Misconfigured (`store.locked`) when another process holds it."""
+        """Take the lock.
+
+        Raises Misconfigured: `store.locked` when another process holds it, `store.lock_file` when
+        there is no place for it.
+        """
         path = database.with_name(database.name + ".lock")
         # never removed: a second process could lock the removed file while a third makes a new one
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise errors.Misconfigured(
+                errors.Text(
+                    f"Không tạo được tệp khóa {path}: {exc.strerror}",
+                    f"cannot make the lock file {path}: {exc.strerror}",
+                ),
+                code="store.lock_file",
+            ) from exc
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -224,25 +224,43 @@ class _Reader:
     """Serves one reading thread. A snapshot begins at the function's first query."""
 
     def __init__(self, path: Path, driver: Driver, clock: Callable[[], datetime]) -> None:
+        self._path = path
         self._driver = driver
         self._clock = clock
-        self._conn = _connect(path, "query_only=ON", "trusted_schema=OFF")
+        self._conn: sqlite3.Connection | None = None
+        self._open()
 
     def serve(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            if job.abandoned():
-                continue
-            conn = self._conn
-            conn.execute("BEGIN")
-            tx = DriverTx(conn.cursor(), self._driver, lambda _: self._clock())
-            with job:
-                job.value = job.fn(tx)
-                tx.finish()
-            if conn.in_transaction:
-                conn.execute("ROLLBACK")
+            if not job.abandoned():
+                self._serve(job)
 
     def close(self) -> None:
-        self._conn.close()
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
+
+    def _serve(self, job: Job) -> None:
+        try:
+            conn = self._open()
+            conn.execute("BEGIN")
+        except sqlite3.Error as exc:
+            self.close()
+            job.error = self._driver.mapped(exc)
+            return
+        tx = DriverTx(conn.cursor(), self._driver, lambda _: self._clock())
+        with job:
+            job.value = job.fn(tx)
+            tx.finish()
+        if tx.cause is None:
+            conn.execute("ROLLBACK")
+        else:
+            self.close()  # whatever is wrong with it; the next one opens its own
+
+    def _open(self) -> sqlite3.Connection:
+        if self._conn is None:
+            self._conn = _connect(self._path, "query_only=ON", "trusted_schema=OFF")
+        return self._conn
 
 
 class SqliteStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 from sqlalchemy import create_engine, delete, insert, text, update
 
+from gateway import errors
 from gateway.store import Store, Violation, migrations, open_store
 from gateway.store.tables import attempt, metadata, record
 from tests.support.databases import Postgres
@@ -88,6 +90,36 @@ def test_migrating_twice_changes_nothing(empty_url):
     migrations.migrate(empty_url)
     migrations.migrate(empty_url)
     assert migrations.current(empty_url) == migrations.head()
+
+
+def test_a_database_of_a_newer_version_is_left_alone(any_url):
+    with migrations.connected(any_url) as conn, conn.begin():
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(errors.Misconfigured) as refused:
+        migrations.migrate(any_url)
+    assert refused.value.code == "store.newer"
+    assert migrations.current(any_url) == "9999"
+
+
+def test_a_new_sqlite_file_and_its_companions_are_private(tmp_path):
+    url = f"sqlite:///{tmp_path / 'a database?.db'}"
+    migrations.migrate(url)
+    store = open_store(url)
+    store.write_sync(lambda tx: tx.execute(insert(record), RECORD))
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.iterdir()}
+    store.close_sync()
+    assert set(modes) == {f"a database?.db{end}" for end in ("", "-wal", "-shm")}
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_folder_that_is_not_there_is_unavailable(tmp_path):
+    with pytest.raises(errors.Unavailable):
+        migrations.migrate(f"sqlite:///{tmp_path / 'none' / 'gateway.db'}")
+
+
+def test_a_server_that_is_not_there_is_unavailable(tmp_path):
+    with pytest.raises(errors.Unavailable):
+        migrations.migrate(f"postgresql:///none?host={tmp_path}")
 
 
 def test_asking_for_the_revision_of_a_missing_file_does_not_make_it(tmp_path):

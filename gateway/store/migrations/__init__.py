@@ -12,6 +12,7 @@ another role that owns no table, so that no bug of ours can drop or alter one:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -36,10 +37,24 @@ _ENSURE = text("SELECT edoc_ensure_months(:since, :ahead)")
 
 
 def migrate(url: str) -> None:
-    """Bring the schema to `head()`, whole or not at all. Repeating is harmless."""
+    """Bring the schema to `head()`, whole or not at all. Repeating is harmless.
+
+    Raises Misconfigured (`store.newer`) when a newer version of the gateway has been here.
+    """
+    config = _config()
     with connected(url) as conn:
-        config = _config()
         config.attributes["connection"] = conn
+        at = MigrationContext.configure(conn).get_current_revision()
+        conn.rollback()
+        known = {s.revision for s in ScriptDirectory.from_config(config).walk_revisions()}
+        if at is not None and at not in known:
+            raise errors.Misconfigured(
+                errors.Text(
+                    f"Cơ sở dữ liệu do phiên bản mới hơn tạo ra (bước {at})",
+                    f"the database was made by a newer version (revision {at})",
+                ),
+                code="store.newer",
+            )
         command.upgrade(config, "head")
 
 
@@ -99,8 +114,10 @@ def grants_sql(role: str, schema: str = "public") -> str:
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
     """A connection for changing the schema; its transactions hold off other writers at once."""
-    parsed = _parsed(url)
-    engine = create_engine(parsed, poolclass=NullPool)
+    path = sqlite_path(url)
+    if path is not None:
+        _make_private(path)
+    engine = create_engine(_parsed(url), poolclass=NullPool)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", lambda conn: conn.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -127,7 +144,24 @@ def _one_at_a_time(conn: Connection) -> None:
     conn.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('edoc migrate'))")
 
 
+def _make_private(path: Path) -> None:
+    """A database holds personal data: its file, and the ones SQLite puts beside it, are ours."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as exc:
+        raise errors.Unavailable(
+            errors.Text(
+                f"Không mở được cơ sở dữ liệu {path}: {exc.strerror}",
+                f"cannot open the database {path}: {exc.strerror}",
+            ),
+            code="store.unavailable",
+        ) from exc
+
+
 def _parsed(url: str) -> URL:
+    path = sqlite_path(url)
+    if path is not None:
+        return URL.create("sqlite", database=str(path))
     parsed = make_url(url)
     if parsed.drivername == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")

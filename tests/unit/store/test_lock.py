@@ -89,3 +89,9 @@ def test_a_child_process_does_not_inherit_the_lock(tmp_path):
         held.release()
         DatabaseLock(tmp_path / "gateway.db").release()
         child.kill()
+
+
+def test_a_folder_that_is_not_there_is_a_mistake_of_the_operator(tmp_path):
+    with pytest.raises(errors.Misconfigured) as refused:
+        DatabaseLock(tmp_path / "none" / "gateway.db")
+    assert refused.value.code == "store.lock_file"

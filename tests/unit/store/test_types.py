@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import registry
 
@@ -60,6 +60,7 @@ structures = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(structures)
 def test_a_structure_comes_back_as_it_was(value):
     there, back = processors(Json(), SQLITE)

@@ -31,7 +31,7 @@ from gateway.store.tx import Driver
 from gateway.store.wake import Wakes
 from tests.support.executors import Gate, add, busy, ids, make_tables, scratch, thing
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -383,6 +383,13 @@ def test_the_clock_does_not_step_back_with_the_wall_clock(monkeypatch):
     assert before <= after < before + timedelta(hours=1)
     assert before.tzinfo is UTC
     assert before > datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_reader_whose_connection_failed_opens_another(store):
+    with pytest.raises(errors.Broken, match="no such table"):
+        store.read_sync(lambda tx: tx.scalars(text("SELECT 1 FROM absent")))
+    store.write_sync(add("a"))
+    assert [ids(store) for _ in range(8)] == [["a"]] * 8
 
 
 def test_a_thread_takes_no_job_after_the_crew_was_closed(path):

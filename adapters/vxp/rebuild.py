@@ -101,10 +101,12 @@ def read_package(source: BinaryIO, *, attachments: bool) -> Contents:
     source.seek(0)
     with ExitStack() as files:
         root = _Reader(files if attachments else None).read(source)
-        return _contents(root, files.pop_all())
+        contents = _contents(root)
+        contents.files.enter_context(files.pop_all())
+        return contents
 
 
-def _contents(root: Node, files: ExitStack) -> Contents:
+def _contents(root: Node) -> Contents:
     envelope = root.last("edXMLEnvelope") or root
     header = envelope.find("edXMLHeader", "MessageHeader")
     if header is None:
@@ -130,7 +132,7 @@ def _contents(root: Node, files: ExitStack) -> Contents:
         title=header.value("Subject"),
         notation="/".join(part for part in (number, notation) if part),
         root=root,
-        files=files,
+        files=ExitStack(),
     )
 
 

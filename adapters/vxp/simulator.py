@@ -220,7 +220,9 @@ class Simulator:
 
     async def _answer(self, request: web.Request, name: str) -> web.StreamResponse:
         fault = await self._meet_faults(name)
-        if fault is not None and not fault.carried_out:
+        # a download is nothing but its answer: there is no work that could be done before it
+        nothing_to_do = name in {Operation.GET, Operation.DOWNLOAD} and not _damages(fault)
+        if fault is not None and (nothing_to_do or not fault.carried_out):
             return await self._fail(fault)
         try:
             response = await self._carry_out(request, name, fault)
@@ -229,7 +231,7 @@ class Simulator:
         except Rejected as refused:
             code = BAD_ACCOUNT if refused.code == "vxp.signature" else OTHER
             response = _json(wire.render_answer(code, refused.text.en))
-        if fault is not None and fault.kind not in {"cut", "truncated"}:
+        if fault is not None and not _damages(fault):
             return await self._fail(fault)
         if fault is not None and not response.prepared and isinstance(response, web.Response):
             return await self._damaged_json(request, response, fault)
@@ -482,6 +484,11 @@ class Simulator:
                 if (changed := _modified(path)) != seen:
                     seen = changed
                     self._load_faults(path)
+
+
+def _damages(fault: Fault | None) -> bool:
+    """Whether the answer is begun and then spoilt."""
+    return fault is not None and fault.kind in {"cut", "truncated"}
 
 
 def _modified(path: Path) -> int:

@@ -146,6 +146,14 @@ class Crew:
         return await waiter
 
     def run_sync(self, fn: Fn, *, reads: bool = False) -> Any:
+        if threading.current_thread() in self._threads:
+            raise errors.Broken(
+                errors.Text(
+                    "Hàm dữ liệu gọi lại kho dữ liệu",
+                    "a store function called the store: it would wait for itself",
+                ),
+                code="store.nested",
+            )
         job = Job(fn, reads=reads)
         self._put(job)
         return job.wait()

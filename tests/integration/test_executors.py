@@ -342,6 +342,13 @@ def test_what_is_queued_at_closing_is_finished(url):
     assert len(ids_seen_by_a_stranger(url)) == 40
 
 
+def test_a_function_that_calls_the_store_fails_instead_of_waiting_for_itself(store):
+    with pytest.raises(errors.Broken) as refused:
+        store.write_sync(lambda tx: store.write_sync(add("a")))
+    assert refused.value.code == "store.nested"
+    assert store.write_sync(add("b")) == "b"
+
+
 # -- many callers ----------------------------------------------------------------------------------
 
 

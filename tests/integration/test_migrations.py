@@ -122,6 +122,13 @@ def test_a_server_that_is_not_there_is_unavailable(tmp_path):
         migrations.migrate(f"postgresql:///none?host={tmp_path}")
 
 
+def test_asking_for_the_revision_does_not_wait_for_a_writer(any_store: Store, any_url):
+    found = any_store.write_sync(
+        lambda tx: (tx.execute(insert(record), RECORD), migrations.current(any_url))[1]
+    )
+    assert found == migrations.head()
+
+
 def test_asking_for_the_revision_of_a_missing_file_does_not_make_it(tmp_path):
     assert migrations.current(f"sqlite:///{tmp_path / 'none.db'}") is None
     assert not (tmp_path / "none.db").exists()
@@ -213,6 +220,15 @@ def test_the_sweep_makes_the_months_that_are_missing(postgres_store: Store):
     postgres_store.write_sync(lambda tx: tx.execute(insert(attempt), _attempt("a", later)))
     where = text("SELECT tableoid::regclass::text FROM attempt")
     assert postgres_store.read_sync(lambda tx: tx.scalars(where)) == ["attempt_y2041m01"]
+
+
+def test_the_sweep_does_not_wait_long_for_a_table_in_use(postgres_store: Store, postgres_url):
+    later = datetime(2043, 1, 1, tzinfo=UTC)
+    with psycopg.connect(postgres_url) as busy:
+        busy.execute("LOCK TABLE attempt IN ACCESS SHARE MODE")
+        with pytest.raises(errors.Unavailable, match="55P03"):
+            postgres_store.write_sync(lambda tx: migrations.ensure_partitions(tx, later))
+    assert postgres_store.write_sync(lambda tx: migrations.ensure_partitions(tx, later)) == 2 * 13
 
 
 def test_a_month_with_rows_in_the_default_partition_stays_there(postgres_store: Store):

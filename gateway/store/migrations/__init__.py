@@ -63,7 +63,7 @@ def current(url: str) -> str | None:
     path = sqlite_path(url)
     if path is not None and not path.exists():
         return None
-    with connected(url) as conn:
+    with connected(url, changing=False) as conn:
         return MigrationContext.configure(conn).get_current_revision()
 
 
@@ -112,16 +112,19 @@ def grants_sql(role: str, schema: str = "public") -> str:
 
 
 @contextmanager
-def connected(url: str) -> Iterator[Connection]:
-    """A connection for changing the schema; its transactions hold off other writers at once."""
+def connected(url: str, *, changing: bool = True) -> Iterator[Connection]:
+    """A connection for looking at the schema, or for `changing` it: then each of its transactions
+    waits for other writers (SQLite) or other migrations (PostgreSQL), and holds them off.
+    """
     path = sqlite_path(url)
-    if path is not None:
+    if path is not None and changing:
         _make_private(path)
     engine = create_engine(_parsed(url), poolclass=NullPool)
-    if engine.dialect.name == "sqlite":
+    if path is not None:
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", lambda conn: conn.exec_driver_sql("BEGIN IMMEDIATE"))
-    else:
+        begin = "BEGIN IMMEDIATE" if changing else "BEGIN"
+        event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(begin))
+    elif changing:
         event.listen(engine, "begin", _one_at_a_time)
     try:
         conn = engine.connect()

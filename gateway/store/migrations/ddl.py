@@ -97,6 +97,8 @@ def functions() -> None:
         DO $$ BEGIN
           EXECUTE format('ALTER FUNCTION edoc_ensure_months(timestamptz, integer)'
             ' SET search_path = %I, pg_temp', current_schema());
+          -- whoever waits for the lock of a new partition holds up everybody behind him
+          ALTER FUNCTION edoc_ensure_months(timestamptz, integer) SET lock_timeout = '2s';
         END $$
         """
     )

@@ -226,6 +226,7 @@ CREATE TABLE pending (
 CREATE TABLE personal (
 	record_id TEXT NOT NULL, 
 	field TEXT NOT NULL, 
+	salt TEXT NOT NULL, 
 	value TEXT NOT NULL, 
 	CONSTRAINT pk_personal PRIMARY KEY (record_id, field)
 );

@@ -205,6 +205,7 @@ def upgrade() -> None:
         "personal",
         sa.Column("record_id", sa.Text(), nullable=False),
         sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("salt", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("record_id", "field", name=op.f("pk_personal")),
     )

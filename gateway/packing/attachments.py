@@ -171,7 +171,7 @@ class Content:
             start = min(4 - len(carry), len(data))
             head = carry + data[:start]
             if len(head) < 4:
-                return self._keep(head, b"")
+                return self._keep(head)
         cut = start + (len(data) - start) // 4 * 4
         try:
             first = pybase64.b64decode(head, validate=True) if head else b""
@@ -186,17 +186,18 @@ class Content:
         rest = data[cut:]
         if rest and ended:
             return False
-        if not self._keep(rest, first + body if first else body):
+        if not self._keep(rest):
             return False
         self._ended = ended
+        for piece in (first, body):  # joining them would copy the block
+            if piece and self.failure is None:
+                self._carried(piece)
         return True
 
-    def _keep(self, rest: bytes, decoded: bytes) -> bool:
+    def _keep(self, rest: bytes) -> bool:
         if rest and rest.translate(None, _ALPHABET):
             return False
         self._carry = rest
-        if decoded:
-            self._carried(decoded)
         return True
 
     def _finish_padding(self) -> None:

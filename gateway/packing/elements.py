@@ -42,7 +42,10 @@ from gateway.model.package import (
 )
 
 RULE = "QCVN 102:2016/BTTTT"
+# a hostile package must not fill memory with complaints about it
 _MAX_EXTRAS = 1000
+_MAX_EXTRA_TEXT = 1024 * 1024
+_MAX_FINDINGS = 2000
 _ALIASES = {
     "typenotation": "typernotation",
     "organincharge": "organizationincharge",
@@ -181,17 +184,23 @@ class Reading:
         self.findings: list[Finding] = []
         self.extras: list[Extra] = []
         self._repeated: set[str] = set()
+        self._kept = 0
 
     # -- what was found wrong ------------------------------------------------------------------
 
     def warn(self, path: str, code: str, vi: str, en: str, rule: str = "") -> None:
-        self.findings.append(Finding(path, code, Severity.WARNING, Text(vi, en), rule))
+        self._say(Finding(path, code, Severity.WARNING, Text(vi, en), rule))
 
     def error(self, path: str, code: str, vi: str, en: str, rule: str = "") -> None:
-        self.findings.append(Finding(path, code, Severity.ERROR, Text(vi, en), rule))
+        self._say(Finding(path, code, Severity.ERROR, Text(vi, en), rule))
+
+    def _say(self, finding: Finding) -> None:
+        if len(self.findings) < _MAX_FINDINGS:
+            self.findings.append(finding)
 
     def keep(self, path: str, value: str) -> None:
-        if value and len(self.extras) < _MAX_EXTRAS:
+        if value and len(self.extras) < _MAX_EXTRAS and self._kept < _MAX_EXTRA_TEXT:
+            self._kept += len(value)
             self.extras.append(Extra(path, value))
 
     def keep_attributes(self, node: Node, known: Sequence[str] = ()) -> None:

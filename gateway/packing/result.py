@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from gateway.errors import Finding, Text
+from gateway.errors import Finding, Text, Unreadable
 from gateway.model.package import (
+    NS_EDXML1,
+    NS_QCVN102,
     DocumentHeader,
     Extra,
     FileFact,
@@ -25,6 +27,9 @@ from gateway.safexml import unreadable
 CONTAINERS = frozenset({"edxml", "edxmlenvelope", "edxmlheader", "edxmlbody"})
 LISTS = frozenset({"edxmlmanifest", "attachmentencoded"})
 SIGNATURES = frozenset({"signature", "ds:signature"})
+_NS_SOAP = frozenset(
+    {"http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope"}
+)
 _READ_ELSEWHERE = frozenset({"messageheader", "traceheaderlist"}) | SIGNATURES
 _DOCUMENT_MARKS = frozenset({"to", "documentid", "code", "promulgationinfo", "subject", "content"})
 
@@ -78,11 +83,7 @@ class Assembly:
     def result(self, sha256: str, size: int) -> ReadPackage:
         root, reading = self._found.root, self._reading
         if root is None or not any(c.key == "edxmlenvelope" for c in root.children):
-            raise unreadable(
-                "package.no_envelope",
-                Text("Gói tin không có edXMLEnvelope", "the package has no edXMLEnvelope"),
-                root.where() if root is not None else "/",
-            )
+            raise _no_envelope(root)
         self._leftovers(root)
         message = self._last(self._found.messages)
         traces = self._last(self._found.traces)
@@ -262,3 +263,36 @@ def bare_cid(content_id: str) -> str:
 def one_cid(content_id: str) -> str:
     bare = bare_cid(content_id)
     return f"cid:{bare}" if bare else ""
+
+
+def _no_envelope(root: Node | None) -> Unreadable:
+    for child in root.children if root is not None else ():
+        if child.local.lower() == "edxmlenvelope":
+            return wrong_namespace(child)
+    return unreadable(
+        "package.no_envelope",
+        Text("Gói tin không có edXMLEnvelope", "the package has no edXMLEnvelope"),
+        root.where() if root is not None else "/",
+    )
+
+
+def wrong_namespace(node: Node) -> Unreadable:
+    """edxml-format 12: other namespaces are refused, edXML 1.0 with its own code."""
+    if node.uri == NS_EDXML1 or node.uri in _NS_SOAP:
+        return unreadable(
+            "package.version_unsupported",
+            Text(
+                "Gói tin theo edXML 1.0 (trước QCVN 102:2016/BTTTT), chưa được hỗ trợ",
+                "an edXML 1.0 package (older than QCVN 102:2016/BTTTT), which is not supported",
+            ),
+            node.where(),
+        )
+    found = repr(node.uri[:100]) if node.uri else ""
+    return unreadable(
+        "package.namespace",
+        Text(
+            f"Không gian tên {found or 'trống'} không phải của QCVN 102:2016/BTTTT ({NS_QCVN102})",
+            f"the namespace {found or '(none)'} is not that of QCVN 102:2016/BTTTT ({NS_QCVN102})",
+        ),
+        node.where(),
+    )

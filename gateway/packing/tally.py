@@ -13,7 +13,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
 _ALONE = 1024 * 1024  # below this a thread costs more than it saves
-_AHEAD = 8  # pieces in flight: bounds memory
+_AHEAD = 4  # pieces in flight: bounds memory
 
 
 class Tally:

@@ -42,8 +42,8 @@ from gateway.packing.tally import Tally
 from gateway.packing.zipfiles import Unwrapper, Wrapper
 from gateway.safexml import Limits
 
-# a multiple of 3, so that base64 of the pieces is base64 of the whole
-BLOCK = 3 * 128 * 1024
+# a multiple of 3, so that base64 of the pieces is base64 of the whole; encoded, it is 1 MiB
+BLOCK = 3 * 256 * 1024
 _NAMESPACE = uuid.UUID("6d1e3f0a-5b0c-5e0e-9a51-4c0e6d0d1020")
 _SPECIAL = re.compile(r"[&<>\r\n]")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;", "\n": "\r\n"}

@@ -76,10 +76,11 @@ class Directory:
             sorted({id(a): a for found in self._exact.values() for a in found}.values(), key=_order)
         )
         self._local: dict[str, Agency] = {}
-        for code in local:
+        for number, code in enumerate(local):
             served = self.find(code)
             if served is None:
-                findings.append(_mistake("local.agencies", f"`{code}` is not in the directory"))
+                path = f"local.agencies[{number}]"
+                findings.append(_mistake(path, f"`{code}` is not in the directory"))
             else:
                 self._local[served.code.upper()] = served
         if findings:

@@ -69,7 +69,7 @@ def load_rules(tables: Mapping[str, Mapping[str, object]]) -> RuleSet:
     for kind, what in ((Secrecy, "secrecy"), (ValueClass, "legal_value")):
         if not any(isinstance(rule, kind) and rule.valid_to is None for rule in rules):
             detail = f'no rule with check = "{what}" that is still in force'
-            findings.append(_mistake("rules", detail))
+            findings.append(_mistake("tables.rules", detail))
     if findings:
         raise Misconfigured(
             Text("Tệp quy tắc có lỗi.", "The rule files have mistakes."),

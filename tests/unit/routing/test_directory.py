@@ -195,4 +195,4 @@ def test_one_code_for_two_entries_at_one_time_is_refused(pair: tuple[Agency, Age
 def test_a_local_agency_outside_the_directory_is_refused() -> None:
     with pytest.raises(Misconfigured) as caught:
         shipped("H14", "H98")
-    assert [f.path for f in caught.value.findings] == ["local.agencies"]
+    assert [f.path for f in caught.value.findings] == ["local.agencies[1]"]

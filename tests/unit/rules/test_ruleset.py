@@ -112,7 +112,7 @@ def test_all_mistakes_are_reported_at_once_with_their_place() -> None:
 @pytest.mark.parametrize("lost", ["secrecy", "legal_value"])
 def test_a_rule_set_without_open_secrecy_or_value_is_refused(lost: str) -> None:
     basics = BASICS.replace(f'check = "{lost}"', f'check = "{lost}"\nvalid_to = 2030-01-01')
-    assert lost in mistakes(basics=basics)["rules"]
+    assert lost in mistakes(basics=basics)["tables.rules"]
 
 
 def test_a_stray_key_in_a_rule_file_is_refused() -> None:

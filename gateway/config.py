@@ -1,0 +1,685 @@
+"""Configuration: conf/*.toml -> frozen Settings; an unknown key is a refusal to start.
+
+In:     the path of gateway.toml, or of the folder that holds it.
+Out:    Settings: values with their defaults, the rules, the directory of agencies, the routes.
+Fails:  Misconfigured with *every* mistake at once, each path `FILE:LINE:key`.
+Never:  reads a key or a secret (wiring does); takes a value from the environment; guesses a unit.
+Next:   wiring builds a process from Settings.
+
+Every key stands in conf/gateway.toml with its default, and docs/configuration.md explains it; an
+architecture test holds the three together. Durations are text ("20ms", "10m", "3d") and become
+seconds; sizes end in `_bytes` and may be text ("64KiB"). Relative paths start at the folder of
+gateway.toml.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NewType, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gateway.dispatch import Policy
+from gateway.errors import Finding, Misconfigured, Severity, Text, errors_in
+from gateway.routing import LOOPBACK, Directory, Route, RoutingTable, load_agencies
+from gateway.rules import RuleSet, load_rules
+from gateway.safexml import Limits
+
+FILE_NAME = "gateway.toml"
+Seconds = NewType("Seconds", float)
+Where: TypeAlias = Sequence[str | int]  # ("axis", 0, "name")
+Made = TypeVar("Made")
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {"": 1, "B": 1, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)")
+_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
+_MIB = 1024 * 1024
+
+
+# --- the sections; a field is a key of conf/gateway.toml, its comment stands there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySection:
+    name: str = "edoc-gateway"
+    data: Path = Path("../data")
+    language: Literal["vi", "en"] = "vi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSection:
+    host: str = "127.0.0.1"
+    port: int = field(default=8080, metadata={"least": 0, "most": 65535})
+    metadata_bytes: int = _MIB
+    memory_upload_bytes: int = _MIB
+    long_poll: Seconds = Seconds(60.0)
+    item_lease: Seconds = Seconds(600.0)
+    max_backlog: int = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSection:
+    url: str = field(default="", repr=False)  # may hold a password
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobsSection:
+    folder: Path = Path()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSection:
+    origin: str = ""
+    key: Path = Path("../keys/ledger.pem")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealSection:
+    max_delay: Seconds = Seconds(600.0)
+    pause: Seconds = field(default=Seconds(0.02), metadata={"least": 0})
+    batch: int = field(default=250, metadata={"most": 250})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    name: str
+    url: str
+    ca_file: Path | None = None
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StampSection:
+    interval: Seconds = Seconds(60.0)
+    urgent_interval: Seconds = Seconds(5.0)
+    deadline: Seconds = Seconds(180.0)
+    max_delay: Seconds = Seconds(3600.0)
+    authorities: tuple[Authority, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisSection:
+    name: str
+    endpoint: str
+    system_id: str
+    kind: Literal["vxp"] = "vxp"
+    secret: str = field(default="", repr=False)
+    secret_file: Path | None = None
+    service_type: str = "eDoc"
+    max_connections: int = 8
+    connect_timeout: Seconds = Seconds(10.0)
+    keepalive: Seconds = Seconds(4.0)
+    hash_form: Literal["unpadded", "padded"] = "unpadded"
+    retry: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    repeat: Literal["again", "never"] = "again"
+    ca_file: Path | None = None
+    allow_http: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchSection:
+    base: Seconds = Seconds(30.0)
+    cap: Seconds = Seconds(3600.0)
+    lifetime: Seconds = Seconds(259_200.0)
+    uncertain_wait: Seconds = Seconds(600.0)
+    attempt_deadline: Seconds = Seconds(300.0)
+    grace: Seconds = Seconds(60.0)
+    hold_after_equal: int = 3
+    idle: Seconds = Seconds(1.0)
+    sweep: Seconds = Seconds(1.0)
+
+    def policy(self, repeat: Literal["again", "never"] = "again") -> Policy:
+        """The schedule's policy; `repeat` is the axis' own (`[[axis]]`)."""
+        return Policy(
+            base_seconds=self.base,
+            cap_seconds=self.cap,
+            lifetime_seconds=self.lifetime,
+            uncertain_wait_seconds=self.uncertain_wait,
+            attempt_deadline_seconds=self.attempt_deadline,
+            grace_seconds=self.grace,
+            hold_after_equal=self.hold_after_equal,
+            repeat=repeat,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectSection:
+    interval: Seconds = Seconds(15.0)
+    list_deadline: Seconds = Seconds(60.0)
+    fetch_deadline: Seconds = Seconds(300.0)
+    at_once: int = 4
+    hold_after: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencyKey:
+    agency: str
+    path: Path
+    certificate: Path | None = None
+    password_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSection:
+    agencies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretsSection:
+    master_key: str = "../keys/master.key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablesSection:
+    rules: tuple[str, ...] = ("rules/*.toml",)
+    agencies: tuple[str, ...] = ("agencies/*.toml",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSection:
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What gateway.toml may say; the names of the fields are the names of its tables."""
+
+    gateway: GatewaySection = GatewaySection()
+    local: LocalSection = LocalSection()
+    api: ApiSection = ApiSection()
+    database: DatabaseSection = DatabaseSection()
+    blobs: BlobsSection = BlobsSection()
+    ledger: LedgerSection = LedgerSection()
+    seal: SealSection = SealSection()
+    stamp: StampSection = StampSection()
+    axis: tuple[AxisSection, ...] = ()
+    route: tuple[Route, ...] = ()
+    dispatch: DispatchSection = DispatchSection()
+    collect: CollectSection = CollectSection()
+    limits: Limits = field(default_factory=Limits)
+    key: tuple[AgencyKey, ...] = ()
+    secrets: SecretsSection = SecretsSection()
+    tables: TablesSection = TablesSection()
+    log: LogSection = LogSection()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Written):
+    """Everything a process is built from. All paths are absolute, all durations seconds.
+
+    `database.url`, `blobs.folder`, `ledger.origin` are filled in where the file leaves them empty.
+    `secrets.master_key`: an absolute path, or `credential:NAME` for a systemd credential.
+    """
+
+    file: Path
+    rules: RuleSet = field(repr=False)
+    directory: Directory = field(repr=False)
+    warnings: tuple[Finding, ...] = ()
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return self.route
+
+    @property
+    def keys(self) -> tuple[AgencyKey, ...]:
+        return self.key
+
+    def reading_limits(self) -> Limits:
+        return self.limits
+
+
+# --- the two questions
+
+
+def load(path: str | Path, *, files: bool = True) -> Settings:
+    """Settings, or Misconfigured (`conf.invalid`) with every mistake of every file.
+
+    `files=False`: key and secret files need not be there yet (`init` makes them).
+    """
+    findings: list[Finding] = []
+    settings = _judged(Path(path), findings, files=files)
+    if settings is None or errors_in(findings):
+        raise Misconfigured(
+            Text(f"Cấu hình có lỗi: {path}", f"The configuration has mistakes: {path}"),
+            code="conf.invalid",
+            findings=tuple(findings),
+        )
+    return settings
+
+
+def check(path: str | Path) -> tuple[Finding, ...]:
+    """Every mistake and every warning; () when there is nothing to say (`conf check`)."""
+    findings: list[Finding] = []
+    _judged(Path(path), findings, files=True)
+    return tuple(findings)
+
+
+def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | None:
+    """Settings as far as they go; `findings` gets every mistake and warning."""
+    file = (path / FILE_NAME if path.is_dir() else path).absolute()
+    source, table = _parse(file, findings)
+    written: Written = _section(Written, table, (), source)
+    if not table and findings:
+        return None
+    folder = file.parent
+    data = written.gateway.data
+    url = written.database.url or f"sqlite:///{data / 'gateway.sqlite'}"
+    if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
+        url = f"sqlite:///{folder / url.removeprefix('sqlite:///')}"
+    secrets = written.secrets
+    if not secrets.master_key.startswith("credential:"):
+        secrets = SecretsSection(master_key=str(_resolved(folder, secrets.master_key)))
+    tables, local = written.tables, written.local.agencies
+    rules = _loaded(load_rules, "rules", tables.rules, source)
+    directory = _loaded(
+        lambda read: Directory(load_agencies(read), local), "agencies", tables.agencies, source
+    )
+    _check_values(written, url, source)
+    _check_axes(written, source)
+    if directory is not None:
+        _check_routes(written, directory, source)
+    if files:
+        _check_files(written, secrets, source)
+    if rules is None or directory is None:
+        return None
+    values = {f.name: getattr(written, f.name) for f in dataclasses.fields(written)}
+    blobs = written.blobs.folder
+    return Settings(
+        **values
+        | {
+            "file": file,
+            "database": DatabaseSection(url=url),
+            # left empty it is the folder of the configuration itself, which nobody can mean
+            "blobs": BlobsSection(folder=data / "blobs" if blobs == folder else blobs),
+            "ledger": dataclasses.replace(
+                written.ledger, origin=written.ledger.origin or written.gateway.name
+            ),
+            "secrets": secrets,
+            "rules": rules,
+            "directory": directory,
+            "warnings": tuple(f for f in findings if f.severity is not Severity.ERROR),
+        }
+    )
+
+
+# --- reading: text -> sections, all mistakes kept
+
+_WRONG: Any = object()  # a value that was refused; the mistake is noted, reading goes on
+
+
+class _Source:
+    """One TOML file, where its keys stand, and the mistakes found so far, one for each key."""
+
+    def __init__(self, file: Path, text: str, findings: list[Finding]) -> None:
+        self.file = file
+        self.findings = findings
+        self._lines = dict(_key_lines(text))
+
+    def say(
+        self, path: Where, code: str, vi: str, en: str, severity: Severity = Severity.ERROR
+    ) -> None:
+        self.note(path, Finding("", code, severity, Text(vi, en)))
+
+    def note(self, path: Where, finding: Finding) -> None:
+        """Keep a finding at `FILE:LINE:key`; of a key that is not written, the table's line."""
+        known = tuple(path)
+        while known and known not in self._lines:
+            known = known[:-1]
+        told = f"{self.file}:{self._lines.get(known, 1)}:{_dotted(path)}"
+        if told not in {f.path for f in self.findings}:
+            self.findings.append(dataclasses.replace(finding, path=told))
+
+    def refuse(self, path: Where, vi: str, en: str) -> Any:
+        self.say(path, "conf.value", f"Giá trị không hợp lệ: cần {vi}", f"wrong value: need {en}")
+        return _WRONG
+
+
+def _parse(path: Path, findings: list[Finding]) -> tuple[_Source, Any]:
+    """The file and its table; an unreadable one is a finding and gives an empty table."""
+    source = _Source(path, "", findings)
+    try:
+        text = path.read_bytes().decode("utf-8")
+        source = _Source(path, text, findings)
+        return source, tomllib.loads(text)
+    except OSError as error:
+        why = str(error.strerror)
+        source.say((), "conf.unreadable", f"Không đọc được tệp: {why}", f"cannot read: {why}")
+    except ValueError as error:  # no TOML, or no UTF-8; only TOML's text names a line
+        line = re.search(r"line (\d+)", str(error))
+        told = Text(f"Sai cú pháp TOML: {error}", f"not TOML: {error}")
+        where = f"{path}:{line[1] if line else 1}:"
+        findings.append(Finding(where, "conf.syntax", Severity.ERROR, told))
+    return source, {}
+
+
+def _section(cls: Any, table: Any, path: tuple[str | int, ...], source: _Source) -> Any:
+    """An instance of the dataclass: what is wrong or missing stands in for by its default."""
+    if not isinstance(table, dict):
+        return source.refuse(path, f"bảng [{_dotted(path)}]", f"a table [{_dotted(path)}]")
+    hints = get_type_hints(cls)
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    for key in [key for key in table if key not in known]:
+        near = difflib.get_close_matches(key, known, n=1)
+        vi, en = (f"; có phải {near[0]}?", f"; {near[0]}?") if near else ("", "")
+        vi, en = f"Không có khóa {key!r}{vi}", f"there is no key {key!r}{en}"
+        source.say((*path, key), "conf.unknown_key", vi, en)
+    values: dict[str, Any] = {}
+    for name, described in known.items():
+        here, made = (*path, name), described.default_factory
+        value = _WRONG
+        if name in table:
+            value = _value(hints[name], table[name], here, source, described.metadata)
+        elif described.default is dataclasses.MISSING and made is dataclasses.MISSING:
+            source.say(here, "conf.missing_key", f"Thiếu khóa {name!r}", f"{name!r} is missing")
+        if value is _WRONG:
+            value = described.default if made is dataclasses.MISSING else made()
+            if value is dataclasses.MISSING:
+                value = Path() if hints[name] is Path else ""
+            value = _default(value, source.file.parent)
+        values[name] = value
+    return cls(**values)
+
+
+def _default(value: Any, folder: Path) -> Any:
+    """A default as the file would have given it: paths start at the file's folder."""
+    if isinstance(value, Path):
+        return _resolved(folder, str(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changes = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        paths = {k: _resolved(folder, str(v)) for k, v in changes.items() if isinstance(v, Path)}
+        return dataclasses.replace(value, **paths) if paths else value
+    return value
+
+
+def _value(
+    hint: Any, raw: Any, path: tuple[str | int, ...], source: _Source, bounds: Mapping[str, Any]
+) -> Any:
+    """The value in its type, or _WRONG after a finding."""
+    if dataclasses.is_dataclass(hint):
+        return _section(hint, raw, path, source)
+    if get_origin(hint) is tuple and dataclasses.is_dataclass(get_args(hint)[0]):
+        if not isinstance(raw, list):
+            return source.refuse(path, f"[[{_dotted(path)}]]", f"[[{_dotted(path)}]]")
+        items = [_section(get_args(hint)[0], one, (*path, n), source) for n, one in enumerate(raw)]
+        return tuple(item for item in items if item is not _WRONG)
+    if hint is Path or hint == Path | None:
+        if not isinstance(raw, str):
+            return source.refuse(path, "đường dẫn", "a path")
+        return None if hint is not Path and not raw else _resolved(source.file.parent, raw)
+    if hint is Seconds:
+        return _duration(raw, path, source, bounds)
+    if hint is int:
+        return _integer(raw, path, source, bounds)
+    try:
+        return msgspec.convert(raw, hint)
+    except msgspec.ValidationError as error:
+        return source.refuse(path, str(error), str(error))
+
+
+def _duration(raw: Any, path: Where, source: _Source, bounds: Mapping[str, Any]) -> Any:
+    match = _DURATION.fullmatch(raw) if isinstance(raw, str) else None
+    if match is None:
+        return source.refuse(path, 'thời lượng như "20ms", "10m"', 'a duration as "20ms", "10m"')
+    seconds = round(float(match[1]) * _UNITS[match[2]], 6)
+    if seconds == 0 and "least" not in bounds:
+        return source.refuse(path, "lớn hơn 0", "above 0")
+    return Seconds(seconds)
+
+
+def _integer(raw: Any, path: Where, source: _Source, bounds: Mapping[str, Any]) -> Any:
+    size = str(path[-1]).endswith("_bytes")
+    number: int | None = raw if isinstance(raw, int) and not isinstance(raw, bool) else None
+    if size and isinstance(raw, str) and (match := _SIZE.fullmatch(raw)):
+        number = int(match[1]) * _SIZES[(match[2] or "").upper()]
+    least, most = bounds.get("least", 1), bounds.get("most")
+    if number is None and size:
+        return source.refuse(path, 'kích thước như "64KiB"', 'a size as "64KiB"')
+    if number is None or number < least or (most is not None and number > most):
+        upper = f" – {most}" if most is not None else ""
+        return source.refuse(path, f"số nguyên ≥ {least}{upper}", f"an integer ≥ {least}{upper}")
+    return number
+
+
+# --- what several keys decide together
+
+
+def _check_values(written: Written, url: str, source: _Source) -> None:
+    dispatch, seal = written.dispatch, written.seal
+    if dispatch.base > dispatch.cap:
+        source.say(("dispatch", "base"), "conf.value", "base phải ≤ cap", "base must be <= cap")
+    if seal.pause >= seal.max_delay:
+        en = "pause must be shorter than max_delay"
+        source.say(("seal", "pause"), "conf.value", "pause phải ngắn hơn max_delay", en)
+    if not url.startswith(("sqlite:///", "postgresql://")):
+        en = "must begin with sqlite:/// or postgresql://"
+        vi = "Phải bắt đầu bằng sqlite:/// hoặc postgresql://"
+        source.say(("database", "url"), "conf.value", vi, en)
+    origin = written.ledger.origin or written.gateway.name
+    if not re.fullmatch(r"[^\s+]+", origin):
+        # C2SP tlog-checkpoint: the origin is a line, and as key name has no blank and no plus
+        vi, en = "Không được trống, có dấu cách hoặc dấu +", "no blanks, no plus, not empty"
+        source.say(("ledger", "origin"), "conf.value", vi, en)
+    for number, authority in enumerate(written.stamp.authorities):
+        if urlsplit(authority.url).scheme not in ("http", "https"):
+            here = ("stamp", "authorities", number, "url")
+            source.say(here, "conf.value", "Phải là URL http(s)", "must be an http(s) URL")
+
+
+def _check_axes(written: Written, source: _Source) -> None:
+    names: set[str] = set()
+    for number, axis in enumerate(written.axis):
+        path = ("axis", number)
+        if axis.name in names or axis.name in ("", LOOPBACK):
+            vi, en = "Tên trục trùng, trống hoặc dành riêng", "name is taken, empty or reserved"
+            source.say((*path, "name"), "conf.value", vi, en)
+        names.add(axis.name)
+        if bool(axis.secret) == (axis.secret_file is not None):
+            vi, en = (
+                "Cần đúng một: secret hoặc secret_file",
+                "give exactly one: secret, secret_file",
+            )
+            source.say((*path, "secret"), "conf.value", vi, en)
+        if axis.secret and not axis.secret.startswith("v1."):
+            vi = "secret phải là chuỗi đã mã hóa (v1.…); bí mật dạng rõ để trong secret_file"
+            en = "secret must be a sealed token (v1.…); a plain secret belongs into secret_file"
+            source.say((*path, "secret"), "conf.value", vi, en)
+        if both := set(axis.retry) & set(axis.never):
+            code = min(both)
+            vi, en = f"Mã {code} có trong cả retry và never", f"{code} is in retry and in never"
+            source.say((*path, "retry"), "conf.value", vi, en)
+        _check_endpoint(axis, path, source)
+    for number, route in enumerate(written.route):
+        for key, wanted in (("axis", (route.axis,)), ("also", route.also)):
+            for name in wanted:
+                if name not in names and name != LOOPBACK:  # loopback: the table's own finding
+                    vi, en = f"Không có trục {name!r}", f"there is no axis {name!r}"
+                    source.say(("route", number, key), "conf.value", vi, en)
+
+
+def _check_endpoint(axis: AxisSection, path: Where, source: _Source) -> None:
+    here = (*path, "endpoint")
+    try:
+        parts = urlsplit(axis.endpoint)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        source.say(here, "conf.value", "Phải là URL http(s)", "must be an http(s) URL")
+    elif parts.scheme == "http" and not _is_loopback(host):
+        # QĐ 28/2018 article 13: links to an axis are encrypted and authenticated
+        if axis.allow_http:
+            vi = f"Kết nối không mã hóa được cho phép vì: {axis.allow_http}"
+            en = f"unencrypted by the operator's decision: {axis.allow_http}"
+            source.say(here, "conf.http", vi, en, Severity.WARNING)
+        else:
+            vi = (
+                "http không mã hóa chỉ dùng trong máy; nếu buộc phải dùng, ghi lý do vào allow_http"
+            )
+            en = "plain http is for this machine only; if it must be, give the reason in allow_http"
+            source.say(here, "conf.http", vi, en)
+
+
+def _check_routes(written: Written, directory: Directory, source: _Source) -> None:
+    try:
+        RoutingTable(directory, written.route)
+    except Misconfigured as wrong:
+        _move(wrong.findings, source)
+    owners: dict[str, int] = {}
+    for number, key in enumerate(written.key):
+        here = ("key", number, "agency")
+        if directory.find(key.agency) is None:
+            vi = f"Danh mục không có cơ quan {key.agency!r}"
+            source.say(here, "conf.value", vi, f"no agency {key.agency!r} in the directory")
+        if owners.setdefault(directory.key_of(key.agency), number) != number:
+            vi, en = "Cơ quan này đã có khóa", "this agency has a key already"
+            source.say(here, "conf.value", vi, en)
+    for number, code in enumerate(written.local.agencies):
+        if directory.key_of(code) not in owners and directory.find(code) is not None:
+            vi = f"Cơ quan {code} chưa có khóa ký: không gửi được văn bản do cổng đóng gói"
+            en = f"agency {code} has no key: documents packed by the gateway cannot be signed"
+            local = ("local", "agencies", number)
+            source.say(local, "conf.agency_without_key", vi, en, Severity.WARNING)
+
+
+def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> None:
+    private: list[tuple[Where, Path | None]] = [(("ledger", "key"), written.ledger.key)]
+    public: list[tuple[Where, Path | None]] = []
+    for number, axis in enumerate(written.axis):
+        private.append((("axis", number, "secret_file"), axis.secret_file))
+        public.append((("axis", number, "ca_file"), axis.ca_file))
+    for number, key in enumerate(written.key):
+        private.append((("key", number, "path"), key.path))
+        private.append((("key", number, "password_file"), key.password_file))
+        public.append((("key", number, "certificate"), key.certificate))
+    for number, authority in enumerate(written.stamp.authorities):
+        public.append((("stamp", "authorities", number, "ca_file"), authority.ca_file))
+    needs_master = any(axis.secret for axis in written.axis)
+    if needs_master and not secrets.master_key.startswith("credential:"):
+        private.append((("secrets", "master_key"), Path(secrets.master_key)))
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    for path, file in (*private, *public):
+        if file is not None and not file.is_file():
+            source.say(path, "conf.file", f"Không có tệp {file}", f"there is no file {file}")
+    for path, file in private:
+        if file is None or not file.is_file() or str(file.parent) == credentials:
+            continue
+        if file.stat().st_mode & 0o077:
+            vi, en = f"Người khác đọc được {file}: chmod 600", f"others can read {file}: chmod 600"
+            source.say(path, "conf.file", vi, en)
+
+
+def _loaded(
+    make: Callable[[dict[str, Any]], Made], key: str, patterns: Iterable[str], source: _Source
+) -> Made | None:
+    """What a room makes of the files that the patterns name; its findings get file and line."""
+    before = len(source.findings)
+    read = dict(_tables(key, patterns, source))
+    if len(source.findings) > before:
+        return None  # judged without a part of it, the whole would only seem to be wrong
+    try:
+        return make({str(file): table for file, (_, table) in read.items()})
+    except Misconfigured as wrong:
+        _move(wrong.findings, source, [one for one, _ in read.values()])
+        return None
+
+
+def _tables(
+    key: str, patterns: Iterable[str], source: _Source
+) -> Iterator[tuple[Path, tuple[_Source, Any]]]:
+    """The parsed files that the patterns name; a pattern that names none is a mistake."""
+    for number, pattern in enumerate(patterns):
+        absolute = Path(pattern).is_absolute()
+        files = [Path(pattern)] if absolute else sorted(source.file.parent.glob(pattern))
+        if not files:
+            here = ("tables", key, number)
+            source.say(here, "conf.file", f"Không có tệp {pattern!r}", f"no file {pattern!r}")
+        for file in files:
+            yield file, _parse(file, source.findings)
+
+
+def _move(findings: Iterable[Finding], source: _Source, read: Iterable[_Source] = ()) -> None:
+    """A room's findings, kept with the file and line where the operator will look."""
+    sources = {str(one.file): one for one in read}
+    for finding in findings:
+        file, _, key = finding.path.rpartition(":")
+        sources.get(file, source).note(_undotted(key or finding.path), finding)
+
+
+# --- small things
+
+
+def _resolved(folder: Path, value: str) -> Path:
+    return Path(os.path.normpath(folder / value))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _dotted(path: Where) -> str:
+    """("axis", 0, "name") -> `axis[0].name`"""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _undotted(text: str) -> tuple[str | int, ...]:
+    parts = re.findall(r"\[(\d+)\]|([^.\[\]]+)", text)
+    return tuple(int(number) if number else name for number, name in parts)
+
+
+_KEY = r"(?:\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)"
+_HEADER = re.compile(rf"\s*(\[\[?)\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*\]\]?\s*(?:#.*)?")
+_ASSIGNMENT = re.compile(rf"\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*=(.*)")
+_STRINGS = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
+
+
+def _key_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """Where each key stands, for messages only: tomllib has judged the text already."""
+    section: list[str | int] = []
+    counts: dict[tuple[str | int, ...], int] = {}
+    depth, fence = 0, ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if fence:
+            fence = "" if fence in line else fence
+        elif depth > 0:
+            depth += _brackets(line)
+        elif header := _HEADER.fullmatch(line):
+            section = []
+            for part in _parts(header[2]):
+                if tuple(section) in counts:  # a table inside the latest item of an array
+                    section.append(counts[tuple(section)])
+                section.append(part)
+            if header[1] == "[[":
+                array = tuple(section)
+                counts[array] = counts.get(array, -1) + 1
+                section.append(counts[array])
+            yield tuple(section), number
+        elif assignment := _ASSIGNMENT.fullmatch(line):
+            yield (*section, *_parts(assignment[1])), number
+            value = assignment[2]
+            fence = next((f for f in ('"""', "'''") if value.count(f) == 1), "")
+            depth = 0 if fence else _brackets(value)
+
+
+def _parts(dotted: str) -> list[str]:
+    return [part.strip("\"'") for part in re.findall(_KEY, dotted)]
+
+
+def _brackets(line: str) -> int:
+    bare = _STRINGS.sub("", line).partition("#")[0]
+    return sum(bare.count(c) for c in "[{") - sum(bare.count(c) for c in "]}")

@@ -49,15 +49,17 @@ class Scribe:
         arrival_id: str | None = None,
         personal: Mapping[str, str] | None = None,
     ) -> NewRecord:
-        """`personal` values enter as digests salted with the record's own salt (architecture 4)."""
-        salt = self.entropy.salt()
-        hidden = {k: v for k, v in (personal or {}).items() if v}
-        digests = {k: records.salted(salt, k, v) for k, v in hidden.items()}
+        """`personal` values enter as salted digests; salt and value stand in a row to be erased.
+
+        Each has a salt of its own: the record's is in the record, and would let its reader guess.
+        """
+        hidden = [(k, self.entropy.salt(), v) for k, v in (personal or {}).items() if v]
+        digests = {k: records.salted(salt, k, v) for k, salt, v in hidden}
         made = Record(
             id=self.entropy.new_id(),
             event=event.value,
             at=at,
-            salt=salt,
+            salt=self.entropy.salt(),
             about=about,
             facts={**facts, "personal": digests} if digests else facts,
         )
@@ -68,7 +70,7 @@ class Scribe:
             body=records.record_bytes(made),
             document_ref=document_ref,
             arrival_id=arrival_id,
-            personal=tuple(hidden.items()),
+            personal=tuple(hidden),
         )
 
     def step_back(self, at: datetime) -> NewRecord | None:

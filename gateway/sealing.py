@@ -53,10 +53,16 @@ class Sealing:
             batch = ledger.pending_batch(tx, self.pace.batch)
             if not batch:
                 return 0
-            epoch = ledger.epoch(tx)
-            size = ledger.tree_size(tx, epoch)
+            newest = ledger.newest_checkpoint(tx)
+            epoch, size = (newest.epoch, newest.size) if newest else (1, 0)
             leaves = [records.leaf_hash(body) for _, body in batch]
-            grown = merkle.append(leaves, size, partial(ledger.read_nodes, tx, epoch))
+            # a tree that no longer gives its own last root is never extended: Broken
+            grown = merkle.append(
+                leaves,
+                size,
+                partial(ledger.read_nodes, tx, epoch),
+                expected_root=newest.root if newest else None,
+            )
             made = checkpoint.make_checkpoint(
                 self.scribe.origin, epoch, grown.size, grown.root, at, self.scribe.key
             )

@@ -10,11 +10,12 @@ from sqlalchemy import bindparam, delete, select
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_update
 from gateway.store.tables import blob
+from gateway.store.types import Instant
 
 _REFER = insert_or_update(
-    blob, ["sha256"], {"refs": blob.c.refs + 1, "touched_at": bindparam("again")}
+    blob, ["sha256"], {"refs": blob.c.refs + 1, "touched_at": bindparam("again", type_=Instant())}
 )
-_TOUCH = insert_or_update(blob, ["sha256"], {"touched_at": bindparam("again")})
+_TOUCH = insert_or_update(blob, ["sha256"], {"touched_at": bindparam("again", type_=Instant())})
 _UNUSED = (
     select(blob.c.sha256)
     .where(blob.c.refs <= 0, blob.c.touched_at < bindparam("before"))

@@ -12,6 +12,7 @@ from gateway.model.arrival import ItemKind, ItemState
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
 from gateway.store.tables import arrival, inbox_item
+from gateway.store.types import Instant
 
 i = inbox_item.c
 
@@ -105,7 +106,7 @@ _END = (
     .where(i.id == bindparam("item_id"), i.state.in_(bindparam("olds", expanding=True)))
     .values(
         state=bindparam("to_state"),
-        entered_at=func.coalesce(i.entered_at, bindparam("entered")),
+        entered_at=func.coalesce(i.entered_at, bindparam("entered", type_=Instant())),
         lease_token="",
         lease_until=None,
         answer=bindparam("to_answer"),

@@ -33,7 +33,7 @@ class NewRecord(NamedTuple):
     body: bytes
     document_ref: str | None = None
     arrival_id: str | None = None
-    personal: tuple[tuple[str, str], ...] = ()
+    personal: tuple[tuple[str, str, str], ...] = ()  # field, salt, value
 
 
 class RecordRow(NamedTuple):
@@ -61,9 +61,6 @@ _BATCH = (
     .join(record, record.c.id == pending.c.record_id)
     .order_by(pending.c.at, pending.c.record_id)
     .limit(bindparam("most"))
-)
-_SIZE = select(func.coalesce(func.max(entry.c.seq) + 1, 0)).where(
-    entry.c.epoch == bindparam("epoch")
 )
 _LEAVES = select(entry.c.seq, entry.c.leaf).where(
     entry.c.epoch == bindparam("epoch"), entry.c.seq.in_(bindparam("seqs", expanding=True))
@@ -191,9 +188,9 @@ def append(tx: Tx, records: Sequence[NewRecord]) -> None:
     )
     tx.execute(_INSERT_PENDING, [{"record_id": r.id, "at": now} for r in records])
     values = [
-        {"record_id": r.id, "field": name, "value": value}
+        {"record_id": r.id, "field": name, "salt": salt, "value": value}
         for r in records
-        for name, value in r.personal
+        for name, salt, value in r.personal
     ]
     if values:
         tx.execute(_INSERT_PERSONAL, values)
@@ -207,10 +204,6 @@ def epoch(tx: Tx) -> int:
 def pending_batch(tx: Tx, most: int) -> list[tuple[str, bytes]]:
     """(record id, canonical bytes), oldest first."""
     return [(str(r[0]), bytes(r[1])) for r in tx.execute(_BATCH, {"most": most}).all()]
-
-
-def tree_size(tx: Tx, epoch: int) -> int:
-    return int(tx.execute(_SIZE, {"epoch": epoch}).scalar() or 0)
 
 
 def read_nodes(

@@ -316,6 +316,8 @@ personal = Table(
     metadata,
     Column("record_id", Text, nullable=False),
     Column("field", Text, nullable=False),
+    # of its own: the record's salt would let whoever holds the record guess a short value
+    Column("salt", Text, nullable=False),
     Column("value", Text, nullable=False),
     PrimaryKeyConstraint("record_id", "field"),
 )

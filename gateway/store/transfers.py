@@ -12,6 +12,7 @@ from gateway.model.transfer import CLAIMABLE, RecipientState, TransferState
 from gateway.store.session import Tx
 from gateway.store.tables import attempt, document, pending, recipient, status_event
 from gateway.store.tables import transfer as t
+from gateway.store.types import Instant
 
 
 class Claim(NamedTuple):
@@ -228,7 +229,7 @@ _MOVE_RECIPIENT = (
     .values(
         state=bindparam("to_state"),
         status_code=bindparam("to_code"),
-        on_axis_at=func.coalesce(recipient.c.on_axis_at, bindparam("seen")),
+        on_axis_at=func.coalesce(recipient.c.on_axis_at, bindparam("seen", type_=Instant())),
         entered_at=bindparam("entered"),
         entered_source=bindparam("entered_from"),
         moved_at=bindparam("now"),

@@ -22,11 +22,10 @@ from pathlib import Path
 from uuid import UUID
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from adapters.blobs.local import LocalBlobs
 from adapters.keys import files as key_files
+from adapters.keys.ledger import load_ledger_key
 from adapters.keys.private import read_private, read_public
 from adapters.keys.vault import SecretVault
 from adapters.loopback.axis import LoopbackAxis
@@ -39,7 +38,6 @@ from gateway.desk import Desk
 from gateway.dispatch import lane_of
 from gateway.errors import Finding, Misconfigured, Severity, Text
 from gateway.inbound import Inbound
-from gateway.ledger import keys as ledger_keys
 from gateway.ledger import stamp as stamp_craft
 from gateway.model.transfer import CLAIMABLE, TransferState
 from gateway.outbound import Outbound
@@ -50,13 +48,13 @@ from gateway.routing.plan import LOOPBACK, RoutingTable
 from gateway.scribe import Scribe
 from gateway.sealing import Pace, Sealing, Stamping
 from gateway.settling import Settling
+from gateway.signing.selfcheck import check_libraries
 from gateway.store import Store, Tx, arrivals, ledger, open_store, sqlite_path, transfers
 from gateway.store.lock import DatabaseLock
 from gateway.store.migrations import current, head
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
-from gateway.wiring.serving import serve_api
 from gateway.workers import collect, deliver, loop, seal, stamp, sweep
 from gateway.workers import open as open_job
 
@@ -124,9 +122,12 @@ class Gateway:
         """Turn `jobs` until `stopping`. The first Broken worker ends all and is raised."""
         if "all" in jobs:
             jobs = JOBS
+        check_libraries()
         workers = self.workers(jobs)
         async with AsyncExitStack() as stack:
             if "api" in jobs:
+                from gateway.wiring.serving import serve_api  # only this job needs the door
+
                 self.url = await stack.enter_async_context(serve_api(self))
             log = get_logger()
             log.info(Event.GATEWAY_STARTED, jobs=list(jobs), url=self.url)
@@ -239,7 +240,7 @@ class Gateway:
 
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    """Build a process. On SQLite its lock is taken first, and what a dead one left is taken over."""
+    """Build a process. On SQLite its lock comes first, and what a dead one left is taken over."""
     async with AsyncExitStack() as stack:
         sqlite = sqlite_path(settings.database.url)
         if sqlite is not None:
@@ -366,23 +367,6 @@ def vxp_settings(settings: Settings, one: AxisSection) -> VxpSettings:
         allow_http=bool(one.allow_http),
         max_package_bytes=settings.limits.package_bytes,
     )
-
-
-def load_ledger_key(path: Path) -> EllipticCurvePrivateKey:
-    """The P-256 key that signs receipts and checkpoints; made by `init`, mode 0600."""
-    try:
-        key = load_pem_private_key(read_private(path), password=None)
-    except (ValueError, TypeError) as error:
-        raise Misconfigured(
-            Text(f"{path}: không phải khóa PEM", f"{path}: not a PEM key"), code="ledger.key"
-        ) from error
-    if not isinstance(key, EllipticCurvePrivateKey):
-        raise Misconfigured(
-            Text(f"{path}: khóa sổ cái phải là P-256", f"{path}: the ledger key must be P-256"),
-            code="ledger.key",
-        )
-    ledger_keys.fit(key.public_key())
-    return key
 
 
 def agency_keys(

@@ -30,6 +30,7 @@ import msgspec
 
 from gateway.dispatch import Policy
 from gateway.errors import Finding, Misconfigured, Severity, Text, errors_in
+from gateway.model.agency import Agency
 from gateway.routing import LOOPBACK, Directory, Route, RoutingTable, load_agencies
 from gateway.rules import RuleSet, load_rules
 from gateway.safexml import Limits
@@ -279,11 +280,9 @@ def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | N
     secrets = written.secrets
     if not secrets.master_key.startswith("credential:"):
         secrets = SecretsSection(master_key=str(_resolved(folder, secrets.master_key)))
-    tables, local = written.tables, written.local.agencies
-    rules = _loaded(load_rules, "rules", tables.rules, source)
-    directory = _loaded(
-        lambda read: Directory(load_agencies(read), local), "agencies", tables.agencies, source
-    )
+    rules = _loaded(load_rules, "rules", written.tables.rules, source)
+    agencies = _loaded(load_agencies, "agencies", written.tables.agencies, source)
+    directory = None if agencies is None else _directory(agencies, written.local.agencies, source)
     _check_values(written, url, source)
     _check_axes(written, source)
     if directory is not None:
@@ -346,7 +345,7 @@ class _Source:
 
 def _parse(path: Path, findings: list[Finding]) -> tuple[_Source, Any]:
     """The file and its table; an unreadable one is a finding and gives an empty table."""
-    source = _Source(path, "", findings)
+    source, text = _Source(path, "", findings), ""
     try:
         text = path.read_bytes().decode("utf-8")
         source = _Source(path, text, findings)
@@ -357,7 +356,7 @@ def _parse(path: Path, findings: list[Finding]) -> tuple[_Source, Any]:
     except ValueError as error:  # no TOML, or no UTF-8; only TOML's text names a line
         line = re.search(r"line (\d+)", str(error))
         told = Text(f"Sai cú pháp TOML: {error}", f"not TOML: {error}")
-        where = f"{path}:{line[1] if line else 1}:"
+        where = f"{path}:{line[1] if line else len(text.splitlines()) or 1}:"
         findings.append(Finding(where, "conf.syntax", Severity.ERROR, told))
     return source, {}
 
@@ -591,6 +590,17 @@ def _loaded(
     except Misconfigured as wrong:
         _move(wrong.findings, source, [one for one, _ in read.values()])
         return None
+
+
+def _directory(
+    agencies: Sequence[Agency], local: Sequence[str], source: _Source
+) -> Directory | None:
+    for served in (local, ()):  # a wrong local agency must not hide the mistakes of routes
+        try:
+            return Directory(agencies, served)
+        except Misconfigured as wrong:
+            _move(wrong.findings, source)
+    return None
 
 
 def _tables(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gateway import config
+from gateway.rules.kinds import AnyRule
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf" / config.FILE_NAME
@@ -105,3 +106,9 @@ def write(folder: Path, text: str) -> Path:
     file = folder / config.FILE_NAME
     file.write_text(text, "utf-8")
     return file
+
+
+def test_every_kind_of_check_is_named_in_the_documentation() -> None:
+    kinds = {kind.__struct_config__.tag for kind in get_args(AnyRule)}
+    listed = DOCS.read_text("utf-8").partition("Kinds: ")[2].partition(".")[0]
+    assert kinds == set(re.findall(r"`([a-z_]+)`", listed))

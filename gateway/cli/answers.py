@@ -1,0 +1,165 @@
+"""What the command line says and how it ends: languages, errors with their findings, exit codes.
+
+In:     results and errors of the five families; the wish of the caller (`--lang`, `--json`).
+Out:    text for people, JSON for programs, and the exit code of architecture 9.
+Fails:  never for an error it knows; what it does not know is a crash with its trace, as it should.
+Never:  shows a secret, decides anything.
+
+Exit codes: 0 done; 64 the command was called wrongly; 65, 70, 75, 78 by family, below; 130
+interrupted. `ledger verify --receipt` answers 0, 1, 2 (contract 2), which no family uses.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import click
+
+from gateway.errors import (
+    Broken,
+    Finding,
+    GatewayError,
+    Misconfigured,
+    Rejected,
+    Severity,
+    Text,
+    Unavailable,
+    Untrusted,
+)
+
+USAGE, INTERRUPTED = 64, 130
+EXIT_CODES: Mapping[type[GatewayError], int] = {
+    Rejected: 65,
+    Untrusted: 65,
+    Broken: 70,
+    Unavailable: 75,
+    Misconfigured: 78,
+}
+_SEVERITY = {
+    Severity.ERROR: Text("lỗi", "error"),
+    Severity.WARNING: Text("cảnh báo", "warning"),
+    Severity.NOTE: Text("ghi chú", "note"),
+}
+
+
+def exit_code(problem: GatewayError) -> int:
+    """By family; a class of its own inside a family ends as the family does."""
+    return next((code for kind, code in EXIT_CODES.items() if isinstance(problem, kind)), 70)
+
+
+def language(environ: Mapping[str, str] = os.environ) -> str:
+    """`en` when the terminal says English; else Vietnamese, the language of those who work here."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if spoken := environ.get(name, ""):
+            return "en" if spoken.lower().startswith("en") else "vi"
+    return "vi"
+
+
+def told(text: Text, lang: str) -> str:
+    return text.vi if lang == "vi" else text.en
+
+
+class Command(click.Command):
+    """A command with `--lang`, and the one place where an error becomes words and a code."""
+
+    def __init__(self, *args: Any, **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.params.append(
+            click.Option(
+                ["--lang"],
+                type=click.Choice(["vi", "en"]),
+                default=language,
+                show_default="from LANG",
+                help="Language of what is said to people.",
+            )
+        )
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GatewayError as problem:
+            fail(problem, ctx.params["lang"], as_json=bool(ctx.params.get("as_json")))
+
+
+def example(*lines: str) -> str:
+    """The epilog of `--help`: lines to copy, kept as they are."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
+conf_option = click.option(
+    "--conf",
+    type=click.Path(dir_okay=False),
+    envvar="EDOC_GATEWAY_CONF",
+    show_envvar=True,
+    help="The gateway's configuration, gateway.toml.",
+)
+
+
+def say(line: str = "") -> None:
+    click.echo(line)
+
+
+def say_json(value: Any) -> None:
+    """One object, sorted as given, Vietnamese readable."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def finding_line(finding: Finding, lang: str) -> str:
+    """`error  to[0].organ_id: words [agency.unknown] (QCVN 102:2016/BTTTT)`"""
+    severity = told(_SEVERITY[finding.severity], lang)
+    where = f"{finding.path}: " if finding.path else ""
+    rule = f" ({finding.rule})" if finding.rule else ""
+    return f"{severity:9} {where}{told(finding.text, lang)} [{finding.code}]{rule}"
+
+
+def fail(problem: GatewayError, lang: str, *, as_json: bool) -> NoReturn:
+    """Say what is wrong, every finding of it, and end with the family's code."""
+    if as_json:
+        say_json(error_json(problem, lang))
+    else:
+        click.echo(f"edoc-gateway: {told(problem.text, lang)} [{problem.code}]", err=True)
+        for finding in problem.findings:
+            click.echo(f"  {finding_line(finding, lang)}", err=True)
+    raise click.exceptions.Exit(exit_code(problem))
+
+
+def error_json(problem: GatewayError, lang: str) -> dict[str, Any]:
+    return {
+        "ok": False,
+        "code": problem.code,
+        "message": told(problem.text, lang),
+        "findings": [f.as_json(lang) for f in problem.findings],
+    }
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+    """Columns for people; `empty` when there are no rows."""
+    if not rows:
+        say(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False)
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    wide = None if sys.stdout.isatty() else 200  # a pipe has no width of its own
+    Console(width=wide, markup=False, highlight=False).print(made)
+
+
+def counter(title: str) -> Callable[[int], None]:
+    """Shows a running count on a person's terminal; silent anywhere else."""
+    if not sys.stderr.isatty():
+        return lambda _: None
+
+    def show(done: int) -> None:
+        click.echo(f"\r{title}: {done:,}", nl=False, err=True)
+
+    return show

@@ -1,0 +1,195 @@
+"""ledger verify, ledger checkpoint: the proof that nobody changed the past.
+
+In:     a gateway's configuration; or a receipt that a unit kept.
+Out:    what was checked and what is wrong; the newest signed checkpoint.
+Fails:  65 when the ledger does not hold; with --receipt 0 in the tree, 1 promised but missing,
+        2 not yet sealed (contract 2), 65 for what is no receipt of this ledger.
+Never:  writes; needs the gateway to stand still.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.answers import (
+    EXIT_CODES,
+    Command,
+    conf_option,
+    counter,
+    example,
+    finding_line,
+    json_option,
+    say,
+    say_json,
+    told,
+)
+from gateway.errors import Text, Unknown, Untrusted
+
+if TYPE_CHECKING:
+    from gateway.config import Settings
+    from gateway.ledger.verify import LedgerReport
+
+_RECEIPTS = {
+    0: Text("CÓ trong sổ cái", "FOUND in the ledger"),
+    1: Text("ĐÃ HỨA nhưng KHÔNG còn trong sổ cái", "PROMISED, but MISSING from the ledger"),
+    2: Text("chưa niêm phong, đang chờ", "not yet sealed, it waits"),
+}
+
+
+@click.group("ledger")
+def ledger() -> None:
+    """The ledger of this gateway."""
+
+
+@ledger.command(
+    "verify",
+    cls=Command,
+    epilog=example(
+        "edoc-gateway ledger verify --conf /srv/edoc/conf",
+        "edoc-gateway ledger verify --receipt bien-nhan.json",
+    ),
+)
+@conf_option
+@click.option(
+    "--receipt",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Only: is what this receipt promised still there? Exit 0 yes, 1 no, 2 not yet sealed.",
+)
+@json_option
+def verify(conf: str | None, receipt: str | None, as_json: bool, lang: str) -> None:
+    """Recompute the whole ledger: records, entries, tree, checkpoints, stamps, packages."""
+    from gateway.cli.places import settings as load
+
+    settings = load(conf)
+    if receipt is not None:
+        raise click.exceptions.Exit(_look_for(settings, Path(receipt), lang, as_json=as_json))
+    report = _verify(settings, lang)
+    if as_json:
+        say_json(report_json(report, settings, lang))
+    else:
+        _say_report(report, lang)
+    if not report.verified:
+        raise click.exceptions.Exit(EXIT_CODES[Untrusted])
+
+
+def _verify(settings: Settings, lang: str) -> LedgerReport:
+    from gateway.audit.books import verify_books
+    from gateway.wiring.books import open_books
+
+    show = counter("Đã kiểm tra" if lang == "vi" else "Checked")
+    with open_books(settings) as books:
+        report = verify_books(
+            books.store,
+            books.blobs,
+            origin=settings.ledger.origin,
+            public_key=books.public_key,
+            anchors=books.anchors,
+            progress=show,
+        )
+    return report
+
+
+def report_json(report: LedgerReport, settings: Settings, lang: str) -> dict[str, Any]:
+    """`first_bad`: {epoch, seq} of the first bad entry; `checkpoint`: the newest note that holds."""
+    bad = report.first_bad
+    return {
+        "gateway": settings.gateway.name,
+        "origin": settings.ledger.origin,
+        "verified": report.verified,
+        "entries": report.entries,
+        "pending": report.pending,
+        "checkpoint": report.checkpoint.note if report.checkpoint else None,
+        "stamped_until": report.stamped_until.isoformat() if report.stamped_until else None,
+        "stamped_size": report.stamped_size,
+        "first_bad": {"epoch": bad[0], "seq": bad[1]} if bad else None,
+        "findings": [f.as_json(lang) for f in report.problems],
+        "left_out": report.left_out,
+    }
+
+
+def _say_report(report: LedgerReport, lang: str) -> None:
+    vi = lang == "vi"
+    verdict = Text("Sổ cái TOÀN VẸN", "The ledger HOLDS") if report.verified else Text(
+        "Sổ cái KHÔNG toàn vẹn", "The ledger does NOT hold"
+    )  # fmt: skip
+    say(told(verdict, lang))
+    size = report.checkpoint.size if report.checkpoint else 0
+    say(f"  {'mục' if vi else 'entries':22} {report.entries:,}")
+    say(f"  {'chờ niêm phong' if vi else 'waiting to be sealed':22} {report.pending:,}")
+    say(f"  {'điểm kiểm soát ở' if vi else 'checkpoint at':22} {size:,}")
+    stamped = report.stamped_until.isoformat() if report.stamped_until else "-"
+    say(
+        f"  {'dấu thời gian đến' if vi else 'stamped until':22} {stamped} ({report.stamped_size:,})"
+    )
+    for finding in report.problems:
+        say(f"  {finding_line(finding, lang)}")
+    if report.left_out:
+        say(f"  … {report.left_out:,} {'lỗi nữa' if vi else 'more'}")
+
+
+def _look_for(settings: Settings, path: Path, lang: str, *, as_json: bool) -> int:
+    from gateway.audit.books import look_for
+    from gateway.wiring.books import open_books
+
+    with open_books(settings) as books:
+        verdict, promised = look_for(
+            books.store,
+            path.read_bytes(),
+            origin=settings.ledger.origin,
+            public_key=books.public_key,
+        )
+    code = int(verdict)
+    if as_json:
+        say_json(
+            {
+                "verdict": verdict.name.lower(),
+                "record": promised.record.id,
+                "event": promised.record.event,
+                "promised_at": promised.at.isoformat(),
+                "origin": promised.origin,
+            }
+        )
+    else:
+        say(f"{told(_RECEIPTS[code], lang)}: {promised.record.event} {promised.record.id}")
+        words = "hứa lúc" if lang == "vi" else "promised at"
+        say(f"  {words} {promised.at.isoformat()} ({promised.origin})")
+    return code
+
+
+@ledger.command(
+    "checkpoint",
+    cls=Command,
+    epilog=example("edoc-gateway ledger checkpoint --conf /srv/edoc/conf > checkpoint.txt"),
+)
+@conf_option
+@json_option
+def checkpoint(conf: str | None, as_json: bool, lang: str) -> None:
+    """Print the newest signed checkpoint (C2SP tlog-checkpoint), to keep outside this house."""
+    del lang
+    from gateway.cli.places import settings as load
+    from gateway.store import ledger as rows
+    from gateway.wiring.books import open_books
+
+    with open_books(load(conf)) as books:
+        newest = books.store.read_sync(rows.newest_checkpoint)
+        if newest is None:
+            raise Unknown(
+                Text("Sổ cái chưa có điểm kiểm soát", "the ledger has no checkpoint yet"),
+                code="ledger.empty",
+            )
+    if as_json:
+        say_json(
+            {
+                "epoch": newest.epoch,
+                "size": newest.size,
+                "root": newest.root.hex(),
+                "at": newest.at.isoformat(),
+                "note": newest.note,
+                "vkey": books.vkey,
+            }
+        )
+    else:
+        click.echo(newest.note, nl=not newest.note.endswith("\n"))

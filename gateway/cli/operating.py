@@ -1,0 +1,304 @@
+"""account, queue: for the people who run a gateway.
+
+In:     a configuration; while that gateway runs, its address and an ops key as well.
+Out:    accounts and transfers; a new key, shown once.
+Fails:  78 when neither the database is free nor an ops key is given.
+Never:  writes into a SQLite database that a running gateway holds: then it asks through REST
+        (architecture 6); on PostgreSQL it writes beside the running processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gateway.cli.answers import Command, conf_option, example, json_option, say, say_json, table
+from gateway.errors import Misconfigured, Text
+
+if TYPE_CHECKING:
+    from gateway.cli.client import Client
+    from gateway.config import Settings
+    from gateway.desk import Desk
+
+T = TypeVar("T")
+BY = "cli"  # who did it, in the record; a person's name is not asked for and not kept
+ENDS = ("ON_AXIS", "WITHDRAWN", "REROUTED")
+RUNNING = "EDOC_GATEWAY_KEY=edoc_...   # an ops key, needed while the gateway runs"
+
+
+def ask(
+    conf: str | None,
+    lang: str,
+    directly: Callable[[Desk], Awaitable[T]],
+    by_rest: Callable[[Client], T],
+) -> T:
+    """Through the database when it is free, else through the gateway that holds it."""
+    from gateway.cli import client
+    from gateway.cli.places import settings as load
+
+    if not conf:
+        return by_rest(client.Client.from_environment(lang))
+    settings = load(conf)
+    try:
+        return asyncio.run(_at_the_desk(settings, directly))
+    except Misconfigured as problem:
+        if problem.code != "store.locked":
+            raise
+    key = os.environ.get(client.KEY, "")
+    if not key:
+        raise Misconfigured(
+            Text(
+                f"Gateway đang chạy và giữ cơ sở dữ liệu: đặt {client.KEY} là khóa ops",
+                f"the gateway is running and holds the database: set {client.KEY} to an ops key",
+            ),
+            code="client.no_key",
+        )
+    url = os.environ.get(client.URL) or f"http://{settings.api.host}:{settings.api.port}"
+    return by_rest(client.Client(url, key, lang))
+
+
+async def _at_the_desk(settings: Settings, act: Callable[[Desk], Awaitable[T]]) -> T:
+    from gateway.wiring import open_gateway
+
+    async with open_gateway(settings) as gateway:
+        return await act(gateway.desk)
+
+
+# -- accounts --------------------------------------------------------------------------------------
+
+
+@click.group("account")
+def account() -> None:
+    """Keys of unit systems, operators and auditors."""
+
+
+@account.command(
+    "add",
+    cls=Command,
+    epilog=example(
+        "edoc-gateway account add qlvb-so-19 --agency H14.19 --conf /srv/edoc/conf",
+        "edoc-gateway account add kiem-toan --role auditor",
+    ),
+)
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(["unit", "ops", "admin", "auditor"]),
+    default="unit",
+    show_default=True,
+)
+@click.option("--agency", "agencies", multiple=True, help="A code the key speaks for; repeatable.")
+@conf_option
+@json_option
+def add(
+    name: str,
+    role: str,
+    agencies: tuple[str, ...],
+    conf: str | None,
+    as_json: bool,
+    lang: str,
+) -> None:
+    """Make an account called NAME; its key is shown this once."""
+
+    async def directly(desk: Desk) -> dict[str, Any]:
+        from gateway.desk import Role, account_json
+
+        made, key = await desk.add_account(BY, name=name, role=Role(role), agencies=agencies)
+        return {**account_json(made), "key": key}
+
+    def by_rest(gateway: Client) -> dict[str, Any]:
+        body = {"name": name, "role": role, "agencies": list(agencies)}
+        answer: dict[str, Any] = gateway.post("/v1/accounts", body)
+        return answer
+
+    made = ask(conf, lang, directly, by_rest)
+    if as_json:
+        say_json(made)
+        return
+    spoken = ", ".join(made["agencies"]) or "-"
+    say(f"{made['id']}  {made['name']}  {made['role']}  {spoken}")
+    words = "Khóa (chỉ hiện lần này)" if lang == "vi" else "Key (shown only now)"
+    say(f"{words}: {made['key']}")
+
+
+@account.command(
+    "list", cls=Command, epilog=example("edoc-gateway account list --conf /srv/edoc/conf --json")
+)
+@conf_option
+@json_option
+def list_accounts(conf: str | None, as_json: bool, lang: str) -> None:
+    """Who has a key, for which agencies, since when, until when."""
+
+    async def directly(desk: Desk) -> dict[str, Any]:
+        return {"accounts": await desk.list_accounts()}
+
+    def by_rest(gateway: Client) -> dict[str, Any]:
+        answer: dict[str, Any] = gateway.get("/v1/accounts")
+        return answer
+
+    found = ask(conf, lang, directly, by_rest)
+    if as_json:
+        say_json(found)
+        return
+    headings = ("Id", "Tên", "Vai trò", "Cơ quan", "Tạo lúc", "Thu hồi lúc") if lang == "vi" else (
+        "Id", "Name", "Role", "Agencies", "Created", "Revoked"
+    )  # fmt: skip
+    rows = [
+        (
+            a["id"],
+            a["name"],
+            a["role"],
+            ", ".join(a["agencies"]),
+            a["created_at"],
+            a["revoked_at"] or "",
+        )
+        for a in found["accounts"]
+    ]
+    table(headings, rows, "Không có" if lang == "vi" else "None")
+
+
+@account.command(
+    "revoke", cls=Command, epilog=example("edoc-gateway account revoke 5f0c9a... --conf DIR/conf")
+)
+@click.argument("account_id")
+@conf_option
+@json_option
+def revoke(account_id: str, conf: str | None, as_json: bool, lang: str) -> None:
+    """Refuse the key of ACCOUNT_ID from now on. There is no way back; make a new one."""
+
+    async def directly(desk: Desk) -> None:
+        await desk.revoke_account(BY, account_id)
+
+    def by_rest(gateway: Client) -> None:
+        from gateway.cli.client import quoted
+
+        gateway.delete(f"/v1/accounts/{quoted(account_id)}")
+
+    ask(conf, lang, directly, by_rest)
+    if as_json:
+        say_json({"id": account_id, "revoked": True})
+    else:
+        say(f"{'Đã thu hồi' if lang == 'vi' else 'Revoked'}: {account_id}")
+
+
+# -- the queue -------------------------------------------------------------------------------------
+
+
+@click.group("queue")
+def queue() -> None:
+    """Transfers on their way."""
+
+
+@queue.command(
+    "list",
+    cls=Command,
+    epilog=example(
+        "edoc-gateway queue list --conf /srv/edoc/conf",
+        "edoc-gateway queue list --state HELD --state UNCERTAIN --json",
+    ),
+)
+@click.option("--state", "states", multiple=True, help="Default: all that are not at their end.")
+@click.option("--limit", default=50, type=click.IntRange(1, 200), show_default=True)
+@click.option("--cursor", default="", help="From the answer before, for the next page.")
+@conf_option
+@json_option
+def list_queue(
+    states: tuple[str, ...],
+    limit: int,
+    cursor: str,
+    conf: str | None,
+    as_json: bool,
+    lang: str,
+) -> None:
+    """What is on its way, most urgent first."""
+    from gateway.model.transfer import TransferState
+
+    known = [s.value for s in TransferState]
+    asked = [s.upper() for s in states] or [s for s in known if s not in ENDS]
+    if wrong := [s for s in asked if s not in known]:
+        raise click.UsageError(f"no such state: {', '.join(wrong)}; there are {', '.join(known)}")
+
+    async def directly(desk: Desk) -> dict[str, Any]:
+        rows, after = await desk.queue(states=asked, cursor=cursor, limit=limit)
+        return {"transfers": rows, "cursor": after}
+
+    def by_rest(gateway: Client) -> dict[str, Any]:
+        answer: dict[str, Any] = gateway.get(
+            "/v1/queue", state=",".join(asked), cursor=cursor, limit=limit
+        )
+        return answer
+
+    found = ask(conf, lang, directly, by_rest)
+    if as_json:
+        say_json(found)
+        return
+    headings = (
+        ("Lượt chuyển", "Văn bản", "Trạng thái", "Trục", "Nơi nhận", "Lần", "Lần tới", "Kết quả")
+        if lang == "vi"
+        else ("Transfer", "Document", "State", "Axis", "Receivers", "Tries", "Due", "Last outcome")
+    )
+    rows = [_row(t) for t in found["transfers"]]
+    table(headings, rows, "Hàng đợi trống" if lang == "vi" else "The queue is empty")
+    if found["cursor"]:
+        say(f"--cursor {found['cursor']}")
+
+
+def _row(transfer: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        transfer["transfer_id"],
+        transfer["document_id"],
+        transfer["state"],
+        transfer["axis"],
+        ", ".join(transfer["recipients"]),
+        str(transfer["attempts"]),
+        transfer["due_at"] or "",
+        transfer["last_outcome"],
+    )
+
+
+@queue.command(
+    "show", cls=Command, epilog=example("edoc-gateway queue show 0198c0de-... --conf DIR/conf")
+)
+@click.argument("transfer_id")
+@conf_option
+@json_option
+def show(transfer_id: str, conf: str | None, as_json: bool, lang: str) -> None:
+    """One transfer with all its attempts, for somebody who must decide."""
+
+    async def directly(desk: Desk) -> dict[str, Any]:
+        return await desk.queued(transfer_id)
+
+    def by_rest(gateway: Client) -> dict[str, Any]:
+        from gateway.cli.client import quoted
+
+        answer: dict[str, Any] = gateway.get(f"/v1/queue/{quoted(transfer_id)}")
+        return answer
+
+    found = ask(conf, lang, directly, by_rest)
+    if as_json:
+        say_json(found)
+        return
+    for name, value in found.items():
+        if name not in ("attempt_list", "package", "recipients"):
+            say(f"  {name:14} {'' if value is None else value}")
+    say(f"  {'recipients':14} {', '.join(found['recipients'])}")
+    say(f"  {'package':14} {found['package']['size']:,} B sha256 {found['package']['sha256']}")
+    headings = ("Lần", "Bắt đầu", "Kết thúc", "Kết quả", "Mã", "Chi tiết") if lang == "vi" else (
+        "No.", "Started", "Ended", "Outcome", "Code", "Detail"
+    )  # fmt: skip
+    rows = [
+        (
+            str(a["number"]),
+            a["started_at"],
+            a["ended_at"] or "",
+            a["outcome"],
+            a["code"],
+            a["detail"],
+        )
+        for a in found["attempt_list"]
+    ]
+    table(headings, rows, "Chưa gửi lần nào" if lang == "vi" else "No attempt yet")

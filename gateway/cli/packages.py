@@ -1,0 +1,300 @@
+"""pack, unpack, inspect: packages on this machine, without a gateway and without a network.
+
+In:     metadata and files; or a package.
+Out:    a package; files and metadata; or what the package really is.
+Fails:  65 with every finding: what cannot be sent lawfully, what cannot be read.
+Never:  writes over a file, writes outside the folder named, leaves a half-written file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from gateway.cli.answers import Command, example, finding_line, json_option, say, say_json
+from gateway.errors import Finding, Rejected, Severity, Text
+
+if TYPE_CHECKING:
+    from gateway.model.submission import Attachment, Submission
+    from gateway.packing.read import ReadPackage
+    from gateway.ports import KeyHolder
+
+CHUNK = 1024 * 1024
+_WORTH_A_BAR = 32 * CHUNK
+
+
+@click.command(
+    "pack",
+    cls=Command,
+    epilog=example(
+        "edoc-gateway pack metadata.json cong-van.pdf phu-luc.xlsx -o van-ban.edxml",
+        "edoc-gateway pack metadata.json cong-van.pdf -o van-ban.edxml "
+        "--sign co-quan.key.pem --cert co-quan.cert.pem",
+    ),
+)
+@click.argument("metadata", type=click.Path(exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False))
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False))
+@click.option(
+    "--sign",
+    "key",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Sign with this key: PEM or PKCS#12, mode 0600.",
+)
+@click.option("--cert", type=click.Path(exists=True, dir_okay=False), help="Its certificate.")
+@click.option(
+    "--password-file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="The key's password: first line of a file of mode 0600.",
+)
+@click.option("--at", "at_text", help="Instant of packing, RFC 3339; default: now.")
+@json_option
+def pack(
+    metadata: str,
+    files: tuple[str, ...],
+    output: str,
+    key: str | None,
+    cert: str | None,
+    password_file: str | None,
+    at_text: str | None,
+    as_json: bool,
+    lang: str,
+) -> None:
+    """Make a package of METADATA (JSON, as REST takes it) and FILES."""
+    from gateway.packing.metadata import parse_metadata
+
+    at = _instant(at_text)
+    submission = replace(
+        parse_metadata(Path(metadata).read_bytes()),
+        files=tuple(_attachment(Path(f)) for f in files),
+    )
+    findings = _judge(submission, at)
+    holder = None
+    if key is not None:
+        from gateway.wiring.offline import key_holder
+
+        holder = key_holder(key, certificate=cert, password_file=password_file, now=at)
+    elif cert is not None or password_file is not None:
+        raise click.UsageError("--cert and --password-file belong to --sign")
+    with _new_file(Path(output)) as out:
+        made = _write(out, submission, at, holder)
+    if as_json:
+        shown = [f.as_json(lang) for f in findings]
+        say_json({"package": output, **made, "signed": holder is not None, "findings": shown})
+        return
+    say(f"{output}: {made['size']:,} B, sha256 {made['sha256']}")
+    for finding in findings:
+        say(f"  {finding_line(finding, lang)}")
+
+
+def _judge(submission: Submission, at: datetime) -> tuple[Finding, ...]:
+    """The same rules as the gateway's; Rejected with all findings when one is an error."""
+    from gateway.cli.places import rule_set
+    from gateway.errors import errors_in
+    from gateway.rules.checks import check_submission
+
+    findings = check_submission(submission, at, rule_set())
+    if wrong := errors_in(findings):
+        secret = any(f.code == "secrecy.marked" for f in wrong)
+        raise Rejected(
+            Text("Văn bản chưa đạt yêu cầu", "the document cannot be accepted"),
+            code="secrecy.marked" if secret else "submission.invalid",
+            findings=findings,
+        )
+    return findings
+
+
+def _write(
+    out: BinaryIO, submission: Submission, at: datetime, holder: KeyHolder | None
+) -> dict[str, Any]:
+    from gateway.model.package import TraceHeader, header_digest
+    from gateway.packing import write
+    from gateway.promise import document_id_for, vietnam_time
+    from gateway.signing import sign
+
+    header = submission.header
+    header = replace(
+        header,
+        document_id=header.document_id or document_id_for(header),
+        traces=(TraceHeader(header.sender.organ_id, vietnam_time(at)),),
+    )
+    planned = write.plan_files(submission.files, header.document_id)
+    signature = b""
+    if holder is not None:
+        covered = [(p.fact.declared_name, p.fact.sha256) for p in planned]
+        prepared = sign.prepare(
+            [(p.fact.content_id, p.fact.sha256) for p in planned],
+            header_digest(header, covered),
+            holder.algorithm,
+        )
+        value = holder.sign(prepared.signed_info)
+        signature = sign.finish(prepared, value, holder.certificate)
+    made = write.write_document(out, header, planned, signature=signature)
+    return {"document_id": header.document_id, "sha256": made.sha256, "size": made.size}
+
+
+@click.command("unpack", cls=Command, epilog=example("edoc-gateway unpack van-ban.edxml -d ra/"))
+@click.argument("package", type=click.Path(exists=True, dir_okay=False))
+@click.option("-d", "--directory", required=True, type=click.Path(file_okay=False))
+@json_option
+def unpack(package: str, directory: str, as_json: bool, lang: str) -> None:
+    """Take PACKAGE apart: metadata.json (or status.json), and every attachment as it really is.
+
+    Names are made safe; nothing is written over. An attachment that cannot be read is named, the
+    others are written all the same, and the exit code is 65.
+    """
+    from gateway.cli.files import exists, free_names, publish, staged
+
+    target = Path(directory)
+    with staged(target) as stage, _watched(Path(package), lang) as source:
+        from gateway.packing.read import extract_file, read_package
+        from gateway.signing import verify
+
+        read = read_package(source, sink=stage)
+        verdict = verify.verify(read.signature, read.header, read.files)
+        chosen = verify.inner_choice(verdict, read.files)
+        for index, (fact, digest) in enumerate(zip(read.files, chosen, strict=True)):
+            if not fact.failed and digest != fact.sha256:
+                # the signature is over the bytes as carried: those are the file (contract 4)
+                source.seek(0)
+                with stage.open(index, fact.name) as out:
+                    extract_file(source, index, out, unwrap=False)
+        about, value = _about(read)
+        described = stage.folder / about
+        described.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        names = free_names([f.name for f in read.files], taken=(about,))
+        good = [(i, n) for i, n in enumerate(names) if not read.files[i].failed]
+        if any(os.path.lexists(target / name) for name in (about, *(n for _, n in good))):
+            taken = next(n for n in (about, *names) if os.path.lexists(target / n))
+            raise exists(target / taken)
+        publish(target, [(described, about), *((stage.path(i), name) for i, name in good)])
+    written = [about, *(name for _, name in good)]
+    if as_json:
+        shown = [f.as_json(lang) for f in read.findings]
+        say_json({"directory": directory, "files": written, "findings": shown})
+    else:
+        for name in written:
+            say(str(target / name))
+        for finding in read.findings:
+            click.echo(f"  {finding_line(finding, lang)}", err=True)
+    if len(good) < len(read.files):
+        raise click.exceptions.Exit(65)
+
+
+def _about(read: ReadPackage) -> tuple[str, object]:
+    """File name and content: what `pack` takes again, or what a status says."""
+    from gateway.packing.describe import inspect_json
+    from gateway.packing.metadata import header_to_json
+    from gateway.signing.verify import verify
+
+    if read.header is not None:
+        return "metadata.json", header_to_json(read.header)
+    said = inspect_json(read, verify(None, None, ()))
+    return "status.json", {"header": said["header"], "status": said["status"]}
+
+
+@click.command(
+    "inspect",
+    cls=Command,
+    epilog=example("edoc-gateway inspect van-ban.edxml", "edoc-gateway inspect den.edxml --json"),
+)
+@click.argument("package", type=click.Path(exists=True, dir_okay=False))
+@json_option
+def inspect(package: str, as_json: bool, lang: str) -> None:
+    """Say what PACKAGE is: header, act, attachments as they really are, signature, findings.
+
+    Exit 0 when it can be read, whatever is found; 65 when it cannot.
+    """
+    from gateway.packing.describe import inspect_json
+    from gateway.packing.read import read_package
+    from gateway.signing.verify import verify
+
+    with _watched(Path(package), lang) as source:
+        read = read_package(source)
+    verdict = verify(read.signature, read.header, read.files)
+    if as_json:
+        say_json(inspect_json(read, verdict, lang))
+        return
+    from gateway.cli.page import package_page
+
+    for line in package_page(read, verdict, lang):
+        say(line)
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def _attachment(path: Path) -> Attachment:
+    from gateway.model.submission import Attachment
+
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb") as source:
+        while piece := source.read(CHUNK):
+            digest.update(piece)
+            size += len(piece)
+    return Attachment(path.name, size, digest.hexdigest(), lambda: path.open("rb"))
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears whole under its name, or not at all; one that exists is refused."""
+    from gateway.cli.files import exists
+
+    if os.path.lexists(path):
+        raise exists(path)
+    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.link(part, path)
+    except FileExistsError:
+        raise exists(path) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _watched(path: Path, lang: str) -> Iterator[BinaryIO]:
+    """The file; reading a large one shows a bar on a person's terminal."""
+    size = path.stat().st_size
+    if size < _WORTH_A_BAR or not os.isatty(2):
+        with path.open("rb") as source:
+            yield source
+        return
+    from rich import progress
+    from rich.console import Console
+
+    words = "Đang đọc" if lang == "vi" else "Reading"
+    console = Console(stderr=True)
+    with progress.open(path, "rb", description=words, console=console, transient=True) as shown:
+        yield shown
+
+
+def _instant(text: str | None) -> datetime:
+    if text is None:
+        return datetime.fromtimestamp(time.time(), UTC)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise Rejected(
+            Text("--at phải theo RFC 3339, có múi giờ", "--at is RFC 3339 with an offset"),
+            code="metadata.datetime",
+            findings=(Finding("--at", "metadata.datetime", Severity.ERROR, Text(text, text)),),
+        )
+    return at

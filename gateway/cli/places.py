@@ -1,0 +1,51 @@
+"""Where things are: the configuration of a gateway, and what came with the program.
+
+In:     `--conf` or EDOC_GATEWAY_CONF.
+Out:    Settings; the folder `conf` of the program itself, from a checkout or an installed wheel.
+Fails:  Misconfigured (`conf.not_named`) when nobody said which gateway is meant.
+Never:  guesses a gateway: a command that changed the wrong one would be worse than none.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gateway
+from gateway.errors import Misconfigured, Text
+
+if TYPE_CHECKING:
+    from gateway.config import Settings
+    from gateway.rules import RuleSet
+
+
+def packaged_conf() -> Path:
+    """Rules and agencies as they came: `conf` stands beside the package `gateway`."""
+    return Path(gateway.__file__).parent.parent / "conf"
+
+
+def rule_set() -> RuleSet:
+    """The rules that came with the program, for commands without a gateway."""
+    from gateway.rules import load_rules
+
+    files = sorted((packaged_conf() / "rules").glob("*.toml"))
+    return load_rules({f.name: tomllib.loads(f.read_text("utf-8")) for f in files})
+
+
+def named(conf: str | None) -> Path:
+    if not conf:
+        raise Misconfigured(
+            Text(
+                "Chưa biết gateway nào: dùng --conf hoặc EDOC_GATEWAY_CONF",
+                "which gateway? give --conf or EDOC_GATEWAY_CONF",
+            ),
+            code="conf.not_named",
+        )
+    return Path(conf)
+
+
+def settings(conf: str | None) -> Settings:
+    from gateway import config
+
+    return config.load(named(conf))

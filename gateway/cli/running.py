@@ -1,0 +1,150 @@
+"""run, simulate, demo: what stays until it is told to stop.
+
+In:     a configuration; jobs; ports.
+Out:    a process that serves, and tells systemd when it is ready.
+Fails:  78 when it may not start, 70 when a worker broke: then it must not be restarted into it.
+Never:  drops work on SIGTERM or Ctrl-C: attempts under way may end first; the second one insists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.answers import Command, conf_option, example, json_option
+from gateway.errors import GatewayError, Misconfigured, Text
+
+if TYPE_CHECKING:
+    from gateway.config import Settings
+
+JOBS = ("all", "api", "seal", "stamp", "deliver", "collect", "open", "sweep")
+
+
+@click.command(
+    "run",
+    cls=Command,
+    epilog=example(
+        "edoc-gateway run all --conf /srv/edoc/conf",
+        "edoc-gateway run deliver        # one job of a gateway on PostgreSQL",
+    ),
+)
+@click.argument("job", type=click.Choice(JOBS), default="all")
+@conf_option
+def run(job: str, conf: str | None, lang: str) -> None:
+    """Run the gateway, or one JOB of it (PostgreSQL only). Logs are JSON lines on stdout."""
+    del lang
+    from gateway.cli.places import settings as load
+    from gateway.store import sqlite_path
+    from gateway.telemetry import logs
+
+    settings = load(conf)
+    if job != "all" and sqlite_path(settings.database.url) is not None:
+        raise Misconfigured(
+            Text(
+                f"Với SQLite chỉ có `run all`; `run {job}` cần PostgreSQL (database.url)",
+                f"on SQLite there is only `run all`; `run {job}` needs PostgreSQL (database.url)",
+            ),
+            code="run.sqlite_all_only",
+        )
+    logs.configure(settings.log.level)
+    try:
+        asyncio.run(_run(settings, job))
+    except BaseExceptionGroup as several:
+        raise first_error(several) from several
+
+
+async def _run(settings: Settings, job: str) -> None:
+    from gateway.cli.notify import notify
+    from gateway.wiring import open_gateway
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopping.set()
+        notify("STOPPING=1")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    async with open_gateway(settings) as gateway:
+        await gateway.run(
+            (job,), stopping, lambda: notify("READY=1", f"STATUS={gateway.url or job}")
+        )
+
+
+def first_error(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error of ours inside a group, which names who must act; else the first of all."""
+    ours = several.subgroup(GatewayError)
+    inner: BaseException = ours if ours is not None else several
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    return inner
+
+
+@click.group("simulate")
+def simulate() -> None:
+    """Stand-ins for what a gateway talks to, for trying things out."""
+
+
+@simulate.command(
+    "vxp",
+    cls=Command,
+    epilog=example(
+        "edoc-gateway simulate vxp --port 9001",
+        "edoc-gateway simulate vxp --port 9001 --faults faults.toml   # edit it while it runs",
+    ),
+)
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: a free one.")
+@click.option(
+    "--faults",
+    type=click.Path(exists=True, dir_okay=False),
+    help="TOML or JSON: [[fault]] operation, kind, times; [systems] accounts.",
+)
+def vxp(port: int, faults: str | None, lang: str) -> None:
+    """The national axis: faithful answers, packages rebuilt on the way, faults on demand."""
+    del lang
+    from gateway.wiring.offline import simulate_vxp
+
+    simulate_vxp(port, faults)
+
+
+@click.command(
+    "demo",
+    cls=Command,
+    epilog=example(
+        "edoc-gateway demo",
+        "edoc-gateway demo --json > demo.json",
+        "edoc-gateway demo --serve        # the sandbox stays until Ctrl-C",
+    ),
+)
+@click.option("--serve", is_flag=True, help="Leave the sandbox running; print how to use it.")
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False),
+    help="Make the sandbox here (a new or empty folder), and leave it there.",
+)
+@click.option("--keep", is_flag=True, help="Leave the sandbox's folder; --json does so too.")
+@json_option
+def demo(serve: bool, directory: str | None, keep: bool, as_json: bool, lang: str) -> None:
+    """Two agencies exchange documents over a simulated axis; their ledgers are verified.
+
+    Everything lives in a temporary folder, and nothing is left running. Exit 0 only when every
+    step held.
+    """
+    from gateway.cli import demo as story
+
+    code = story.main(
+        Path(directory) if directory else None,
+        lang=lang,
+        serve=serve,
+        keep=keep or as_json,
+        as_json=as_json,
+    )
+    raise click.exceptions.Exit(code)

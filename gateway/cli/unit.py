@@ -1,0 +1,269 @@
+"""send, inbox, confirm, status: what a unit's people do by hand against a running gateway.
+
+In:     EDOC_GATEWAY_URL and EDOC_GATEWAY_KEY; files of the caller.
+Out:    the gateway's answers, for people or as they came (`--json`).
+Fails:  as the gateway says (client.py), with its code.
+Never:  sends twice what was accepted once: a repeated `send` is the same request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.answers import Command, example, json_option, say, say_json, table
+from gateway.errors import Finding, Rejected, Severity, Text
+
+ENVIRONMENT = ("export EDOC_GATEWAY_URL=http://127.0.0.1:8080", "export EDOC_GATEWAY_KEY=edoc_...")
+_REPORTED = ("02", "03", "04", "05", "06", "15", "16")
+
+
+@click.command(
+    "send",
+    cls=Command,
+    epilog=example(
+        *ENVIRONMENT,
+        "edoc-gateway send metadata.json cong-van.pdf phu-luc.xlsx --receipt bien-nhan.json",
+        "edoc-gateway send --package ready.edxml",
+    ),
+)
+@click.argument("metadata", required=False, type=click.Path(exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--package",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Send this ready-made .edxml instead; its bytes are never changed.",
+)
+@click.option("--idempotency-key", help="Default: made from the content, so repeating is safe.")
+@click.option("--receipt", type=click.Path(dir_okay=False), help="Keep the signed receipt here.")
+@json_option
+def send(
+    metadata: str | None,
+    files: tuple[str, ...],
+    package: str | None,
+    idempotency_key: str | None,
+    receipt: str | None,
+    as_json: bool,
+    lang: str,
+) -> None:
+    """Hand a document in: METADATA (JSON) and FILES, or one ready-made package."""
+    from gateway.cli import client
+
+    if (package is None) == (metadata is None) or (package is not None and files):
+        raise click.UsageError("give METADATA and FILES, or --package alone")
+    gateway = client.Client.from_environment(lang)
+    if package is not None:
+        made = Path(package)
+        key = idempotency_key or client.repeatable_key(b"package", [("", made)])
+        answer = gateway.send_package(made, key)
+    else:
+        raw = Path(str(metadata)).read_bytes()
+        named = [(Path(f).name, Path(f)) for f in files]
+        key = idempotency_key or client.repeatable_key(raw, named)
+        answer = gateway.send_document(raw, named, key)
+    if receipt is not None:
+        keep_receipt(Path(receipt), answer["receipt"])
+    if as_json:
+        say_json(answer)
+        return
+    vi = lang == "vi"
+    say(f"{'Đã nhận' if vi else 'Accepted'}: {answer['document_id']}")
+    say(f"  id           {answer['id']}")
+    say(f"  {'lúc         ' if vi else 'at          '} {answer['accepted_at']}")
+    for transfer in answer["transfers"]:
+        to = ", ".join(transfer["recipients"])
+        say(f"  {transfer['axis']:12} {transfer['state']:9} → {to}")
+    say_findings(answer["findings"])
+
+
+def keep_receipt(path: Path, receipt: object) -> None:
+    """Exactly the canonical bytes that were signed, in a new file; the same again is welcome."""
+    from gateway.c14n import canonical_json
+
+    data = canonical_json(receipt) + b"\n"  # type: ignore[arg-type]  # JSON as it came
+    try:
+        with path.open("xb") as out:
+            out.write(data)
+    except FileExistsError:
+        if path.read_bytes() != data:
+            raise Rejected(
+                Text(f"{path} đã có, không ghi đè", f"{path} exists and is not written over"),
+                code="file.exists",
+            ) from None
+
+
+def say_findings(findings: Sequence[Mapping[str, str]]) -> None:
+    from gateway.cli.answers import finding_line
+
+    for f in findings:
+        words = Text(f["message"], f["message"])
+        made = Finding(f["path"], f["code"], Severity(f["severity"]), words, f.get("rule", ""))
+        say(f"  {finding_line(made, 'vi')}")
+
+
+@click.command(
+    "inbox",
+    cls=Command,
+    epilog=example(
+        *ENVIRONMENT,
+        "edoc-gateway inbox --kind document --wait 30",
+        "edoc-gateway inbox 0198c0de-... -d den/",
+    ),
+)
+@click.argument("item", required=False)
+@click.option("--agency", default="", help="Only what is for this agency (either form of a code).")
+@click.option("--kind", type=click.Choice(["document", "status", "report"]), help="One kind only.")
+@click.option("--wait", default=0, type=click.IntRange(0, 60), help="Wait for one, in seconds.")
+@click.option("--limit", default=50, type=click.IntRange(1, 200), show_default=True)
+@click.option(
+    "-d",
+    "--directory",
+    type=click.Path(file_okay=False),
+    help="Fetch ITEM into this folder: its package and every attachment, digests compared.",
+)
+@json_option
+def inbox(
+    item: str | None,
+    agency: str,
+    kind: str | None,
+    wait: int,
+    limit: int,
+    directory: str | None,
+    as_json: bool,
+    lang: str,
+) -> None:
+    """List what waits for your agencies; with ITEM show it, with -d fetch it."""
+    from gateway.cli import client
+
+    gateway = client.Client.from_environment(lang)
+    if item is not None:
+        found = gateway.get(f"/v1/inbox/{client.quoted(item)}")
+        if directory is not None:
+            found = {**found, "fetched": _fetch(gateway, found, Path(directory))}
+        say_json(found)
+        return
+    if directory is not None:
+        raise click.UsageError("-d needs the ITEM to fetch")
+    answer = gateway.get("/v1/inbox", agency=agency, kind=kind, wait=wait or None, limit=limit)
+    if as_json:
+        say_json(answer)
+        return
+    vi = lang == "vi"
+    headings = ("Mục", "Loại", "Từ", "Đến", "Văn bản", "Trích yếu") if vi else (
+        "Item", "Kind", "From", "To", "Document", "Subject"
+    )  # fmt: skip
+    table(headings, [_item_row(i) for i in answer["items"]], "Trống" if vi else "Nothing waits")
+
+
+def _item_row(item: Mapping[str, Any]) -> tuple[str, ...]:
+    status = item.get("status", {})
+    what = f"{item['kind']} {status['code']}" if status else item["kind"]
+    subject = item.get("header", {}).get("subject", status.get("description", ""))
+    return (item["id"], what, item["from"], item["agency"], item["document_id"], subject)
+
+
+def _fetch(gateway: Any, item: Mapping[str, Any], directory: Path) -> list[str]:
+    """Paths written. Names come from strangers: they are made safe, and never twice the same."""
+    from gateway.cli.client import quoted
+    from gateway.cli.files import free_names
+
+    directory.mkdir(parents=True, exist_ok=True)
+    base = f"/v1/inbox/{quoted(item['id'])}"
+    attachments = item.get("attachments", [])
+    names = free_names([a["name"] for a in attachments], taken=("package.edxml",))
+    written = [directory / "package.edxml"]
+    gateway.download(f"{base}/package", written[0], item["package"]["sha256"])
+    for number, (fact, name) in enumerate(zip(attachments, names, strict=True)):
+        if not fact["failed"]:
+            target = directory / name
+            gateway.download(f"{base}/attachments/{number}", target, fact["sha256"])
+            written.append(target)
+    return [str(path) for path in written]
+
+
+@click.command(
+    "confirm",
+    cls=Command,
+    epilog=example(*ENVIRONMENT, "edoc-gateway confirm 0198c0de-... --receipt bien-nhan-den.json"),
+)
+@click.argument("item")
+@click.option("--receipt", type=click.Path(dir_okay=False), help="Keep the signed receipt here.")
+@json_option
+def confirm(item: str, receipt: str | None, as_json: bool, lang: str) -> None:
+    """Say that ITEM entered your System: the legal moment of receiving. Repeating is harmless."""
+    from gateway.cli import client
+
+    answer = client.Client.from_environment(lang).post(f"/v1/inbox/{client.quoted(item)}/confirm")
+    if receipt is not None:
+        keep_receipt(Path(receipt), answer["receipt"])
+    if as_json:
+        say_json(answer)
+        return
+    at = answer.get("entered_at") or ""
+    say(f"{'Đã xác nhận' if lang == 'vi' else 'Confirmed'}: {item} {answer['state']} {at}".rstrip())
+
+
+@click.command(
+    "status",
+    cls=Command,
+    epilog=example(
+        *ENVIRONMENT,
+        "edoc-gateway status 0198c0de-...",
+        'edoc-gateway status 0198c0de-... --report 06 --description "Đã hoàn thành"',
+    ),
+)
+@click.argument("ref")
+@click.option(
+    "--report",
+    type=click.Choice(_REPORTED),
+    help="Report this status about inbox item REF to its sender (QCVN 102:2016).",
+)
+@click.option("--description", default="", help="Required with 02 and 16: the reason.")
+@json_option
+def status(ref: str, report: str | None, description: str, as_json: bool, lang: str) -> None:
+    """Show what became of the document REF; with --report tell its sender how far REF is."""
+    from gateway.cli import client
+
+    gateway = client.Client.from_environment(lang)
+    if report is not None:
+        answer = gateway.post(
+            f"/v1/inbox/{client.quoted(ref)}/status", {"code": report, "description": description}
+        )
+        if as_json:
+            say_json(answer)
+        else:
+            say(f"{'Đã báo' if lang == 'vi' else 'Reported'}: {report} → {answer['transfer_id']}")
+        return
+    found = gateway.get(f"/v1/documents/{client.quoted(ref)}")
+    if as_json:
+        say_json(found)
+        return
+    _say_document(found, lang)
+
+
+def _say_document(found: Mapping[str, Any], lang: str) -> None:
+    vi = lang == "vi"
+    say(f"{found['document_id']}  {found['subject']}".rstrip())
+    sources = found["instants"]["sources"]
+    for name, words in (("released_at", "phát hành"), ("accepted_at", "gateway nhận")):
+        at, source = found["instants"][name], sources[name]
+        say(f"  {words if vi else name:14} {at} ({source})")
+    headings = ("Nơi nhận", "Trục", "Chuyển", "Trạng thái", "Lên trục", "Vào Hệ thống") if vi else (
+        "Receiver", "Axis", "Transfer", "State", "On axis", "Entered"
+    )  # fmt: skip
+    rows = [
+        (
+            r["agency"],
+            t["axis"],
+            t["state"],
+            f"{r['state']} {r['status_code']}".strip(),
+            r["on_axis_at"] or "",
+            r["entered_at"] or "",
+        )
+        for t in found["transfers"]
+        for r in t["recipients"]
+    ]
+    table(headings, rows, "")

@@ -1,0 +1,54 @@
+"""The ledger of a configured gateway, opened for reading while the gateway may go on writing.
+
+In:     Settings.
+Out:    the store, the blobs, the ledger's public key, the anchors of its timestamp authorities.
+Fails:  Misconfigured; Unavailable when the database cannot be reached.
+Never:  takes the database's lock, writes, or hands the private key on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from adapters.blobs.local import LocalBlobs
+from adapters.keys.ledger import load_ledger_key
+from gateway.config import Settings
+from gateway.ledger import keys as ledger_keys
+from gateway.ports import BlobStore
+from gateway.store import Store, open_store
+from gateway.wiring.process import anchors, require_schema
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """`vkey`: the public key as witnesses take it (C2SP signed note)."""
+
+    store: Store
+    blobs: BlobStore
+    public_key: ec.EllipticCurvePublicKey
+    anchors: tuple[x509.Certificate, ...]
+    vkey: str
+
+
+@contextmanager
+def open_books(settings: Settings) -> Iterator[Books]:
+    """Blocks: for programs without an event loop."""
+    key = load_ledger_key(settings.ledger.key).public_key()
+    trusted = tuple(a for one in settings.stamp.authorities for a in anchors(one.ca_file))
+    require_schema(settings)
+    store = open_store(settings.database.url)
+    try:
+        yield Books(
+            store=store,
+            blobs=LocalBlobs(settings.blobs.folder),
+            public_key=key,
+            anchors=trusted,
+            vkey=ledger_keys.vkey(settings.ledger.origin, key),
+        )
+    finally:
+        store.close_sync()

@@ -183,9 +183,9 @@ class Parser:
             self._expat.Parse(data, False)
         except expat.ExpatError as error:
             raise self._refusal(error) from None
-        pending = self.fed - self.offset
-        if not self.closed and pending > self._limits.header_bytes + len(data):
-            raise self.too_large("header_bytes")  # one tag, comment or instruction without end
+        # the parser waits at the start of a tag, comment or instruction that does not end
+        if self.fed - self.offset > self._limits.header_bytes and not self.closed:
+            raise self.too_large("header_bytes")
 
     def skip(self, raw: bytes) -> None:
         """Character data that the caller has judged: known free of markup, never given to expat.

@@ -28,7 +28,8 @@ _BEGINNING = re.compile(rb"<\?xml[ \t\r\n]|<(?:[A-Za-z_][\w.\-]*:)?edxml[ \t\r\n
 _CONTENT_TAG = re.compile(rb"<(?:[^\s<>/:]+:)?contenttransferencoded(?:\s[^<>]*)?>", re.IGNORECASE)
 _ROOT_TAG = re.compile(rb"<[^\s<>/]+")
 _CUT_TAG = 4096
-_TRAILING = b" \t\r\n\0"
+_BLANKS = b" \t\r\n"
+_TRAILING = _BLANKS + b"\0"
 _REPAIRS = {"edXML": NS_QCVN102, "xlink": "http://www.w3.org/1999/xlink"}
 
 
@@ -62,31 +63,31 @@ class Feed:
             if len(data) < 2 * _JUNK + (self._repair or 0) + 8192:
                 self._held = data
                 return
-            data = self._begin(data)
+            data = self._begin(data, final=False)
         self._give(data, final=False)
 
     def finish(self) -> None:
         data = self._held + self._decoder.decode(b"", final=True)
         self._held = b""
         if not self._started:
-            data = self._begin(data)
+            data = self._begin(data, final=True)
         self._give(data, final=True)
         if not self._ended:
             self.parser.close()
 
-    def _begin(self, data: bytes) -> bytes:
+    def _begin(self, data: bytes, *, final: bool) -> bytes:
         self._started = True
         if self._decoder.family == "utf-16":
             self.parser = Parser(self._owner, self._limits, family="utf-16")
+        if final and not data.strip(_TRAILING):
+            return b""  # nothing at all: the parser says that no package is there
         data = self._without_junk(data)
         return data if self._repair is None else self._repaired(data, self._repair)
 
     def _without_junk(self, data: bytes) -> bytes:
         match = _BEGINNING.search(data, 0, _JUNK + 256)
-        at = match.start() if match else 0
-        if match is None and not data.lstrip(_TRAILING).startswith(b"<"):
-            if not data:
-                return data  # the parser says that nothing is there
+        at = match.start() if match is not None and match.start() <= _JUNK else 0
+        if not at and not data.lstrip(_BLANKS).startswith(b"<"):
             raise unreadable(
                 "package.not_xml",
                 Text(
@@ -96,7 +97,7 @@ class Feed:
             )
         junk = data[:at]
         # markup in front is a matter for the parser: a DOCTYPE must never pass as junk
-        if not junk or b"<" in junk or at > _JUNK:
+        if not junk or b"<" in junk:
             return data
         self._warn(
             "package.junk_before",

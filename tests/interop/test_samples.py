@@ -1,4 +1,4 @@
-"""Public sample packages: exactly what `inspect` must say of each, sizes and digests by an oracle."""
+"""Public sample packages: what `inspect` must say of each; sizes and digests by an oracle."""
 
 import importlib.util
 import json

@@ -188,17 +188,17 @@ class VxpAxis:
             return Fetched(failure=self._judge.unanswered(error))
 
     async def _fetch(self, doc_id: str, sink: BinaryIO) -> Fetched:
-        first: _Download | None = None
+        unsupported = False
         if self._downloads:
             first = await self._download(doc_id, sink)
             if not first.try_other_way:
                 return first.fetched
+            unsupported = first.unsupported
         fetched = await self._get(doc_id, sink)
-        if first is None or fetched.failure is None:
+        if unsupported and fetched.failure is None:
             # remembered only once the other way has worked: a 404 may mean the document
-            self._downloads = self._downloads and not (first and first.unsupported)
-            return fetched
-        return first.fetched if first.fetched.failure else fetched
+            self._downloads = False
+        return fetched
 
     async def _download(self, doc_id: str, sink: BinaryIO) -> _Download:
         """downloadEdoc: the bare bytes; it has no way to say what is wrong (4.3)."""

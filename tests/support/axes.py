@@ -187,11 +187,11 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def raw_server(
-    talk: Talk, tls: ssl.SSLContext | None = None
+    talk: Talk, tls: ssl.SSLContext | None = None, *, read_head: bool = True
 ) -> AsyncIterator[tuple[str, list[bytes]]]:
     """A server that says what `talk` says; yields its URL and the request heads it read.
 
-    The head is read before `talk` runs; when `talk` returns, the connection is closed.
+    The head is read before `talk` runs, if it is; when `talk` returns, the connection is closed.
     """
     heads: list[bytes] = []
     open_ones: set[asyncio.StreamWriter] = set()
@@ -200,7 +200,8 @@ async def raw_server(
         open_ones.add(writer)
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-                heads.append(await reader.readuntil(b"\r\n\r\n"))
+                if read_head:
+                    heads.append(await reader.readuntil(b"\r\n\r\n"))
                 await talk(reader, writer)
         finally:
             open_ones.discard(writer)
@@ -235,8 +236,8 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-def answer(body: bytes, status: int = 200, extra: str = "") -> bytes:
-    """A whole HTTP answer with Content-Length."""
+def answer(body: bytes, status: int = 200, extra: str = "Connection: close\r\n") -> bytes:
+    """A whole HTTP answer with Content-Length; `extra`: further header lines."""
     head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
     return head.encode() + body
 

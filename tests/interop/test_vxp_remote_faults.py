@@ -1,0 +1,736 @@
+"""The VXP client against servers of raw bytes: what no well-behaved server would ever do."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import io
+import json
+import random
+from dataclasses import replace
+
+import pytest
+
+from gateway.errors import Broken, Text, Unavailable
+from gateway.model.outcome import Deferred, Delivered, Refused, Uncertain
+from gateway.model.package import PackageKind
+from gateway.ports import WaitingItem
+from tests.support.axes import (
+    FixedClock,
+    answer,
+    closed_port,
+    document_package,
+    parcel,
+    raw_server,
+    read_body,
+    reset,
+    self_signed,
+    vxp_axis,
+)
+
+LONG = 60.0
+SHORT = 0.2
+PACKAGE = document_package()
+LARGE = document_package(
+    files=(("a.pdf", "application/pdf", random.Random(1).randbytes(24 * 1024 * 1024)),)
+)
+OK = b'{"status":"OK","ErrorCode":"0","ErrorDesc":"","DocId":"65a1b2c3d4e5f60718293a4b"}'
+ITEM = WaitingItem("doc-1", PackageKind.DOCUMENT)
+DOCUMENT = PackageKind.DOCUMENT
+
+
+heads_of: dict[int, list[bytes]] = {}  # by the id of a talk that needs its own request
+
+
+def talking(say: bytes):
+    """A server that reads the whole request and then says this."""
+
+    async def talk(reader, writer):
+        del reader
+        writer.write(say)
+        await writer.drain()
+
+    return talk
+
+
+async def submitted(talk, package=PACKAGE, deadline=LONG, tls=None, **settings):
+    async with raw_server(talk, tls) as (url, _), vxp_axis(url, **settings) as axis:
+        return await axis.submit(parcel(package), deadline)
+
+
+async def fetched(talk, **settings):
+    sink = io.BytesIO()
+    async with raw_server(talk) as (url, _), vxp_axis(url, inner_tries=1, **settings) as axis:
+        got = await axis.fetch(ITEM, sink, LONG)
+    return got, sink.getvalue()
+
+
+# --- sending ---------------------------------------------------------------------------------
+
+
+def test_the_request_is_exactly_what_the_protocol_describes():
+    seen = []
+
+    async def talk(reader, writer):
+        seen.append(await reader.readexactly(len(PACKAGE)))
+        writer.write(answer(OK))
+        await writer.drain()
+
+    async def scene():
+        async with raw_server(talk) as (url, heads), vxp_axis(url) as axis:
+            assert await axis.submit(parcel(PACKAGE), LONG) == Delivered("65a1b2c3d4e5f60718293a4b")
+            return heads[0].decode("ascii").split("\r\n")
+
+    lines = asyncio.run(scene())
+    assert seen == [PACKAGE]
+    assert lines[0] == "POST /vxp/sendEdoc HTTP/1.1"
+    names = [line.partition(":")[0] for line in lines[1:] if line]
+    for name in (
+        "XroadVnpt-systemid",
+        "XroadVnpt-servicetype",
+        "XroadVnpt-messagetype",
+        "XroadVnpt-hash-file",
+        "XroadVnpt-from",
+        "XroadVnpt-timestamp",
+        "XroadVnpt-Content-Type",
+        "XroadVnpt-sign-header-key",
+        "XroadVnpt-sign-header",
+        "XroadVnpt-hash-header",
+        "XroadVnpt-version",
+        "User-Agent",
+        "Content-Type",
+    ):
+        assert names.count(name) == 1
+    assert f"Content-Length: {len(PACKAGE)}" in lines
+    assert not {"Accept-Encoding", "Transfer-Encoding", "Expect", "Cookie"} & set(names)
+
+
+def test_a_refused_connection_is_not_doubt():
+    async def scene():
+        async with vxp_axis(f"http://127.0.0.1:{closed_port()}") as axis:
+            return await axis.submit(parcel(PACKAGE), LONG)
+
+    outcome = asyncio.run(scene())
+    assert isinstance(outcome, Deferred)
+    assert outcome.code == "connect.refused"
+
+
+def test_a_name_that_does_not_resolve_is_not_doubt():
+    async def scene():
+        async with vxp_axis("https://axis.invalid/vxp") as axis:
+            return await axis.submit(parcel(PACKAGE), LONG)
+
+    outcome = asyncio.run(scene())
+    assert isinstance(outcome, Deferred)
+    assert outcome.code == "connect.dns"
+
+
+def test_plain_text_where_tls_was_expected_is_not_doubt():
+    async def scene():
+        plain = talking(answer(b"", 400))
+        async with (
+            raw_server(plain, read_head=False) as (url, _),
+            vxp_axis(url.replace("http:", "https:")) as axis,
+        ):
+            return await axis.submit(parcel(PACKAGE), LONG)
+
+    outcome = asyncio.run(scene())
+    assert isinstance(outcome, Deferred)
+    assert outcome.code == "connect.tls"
+
+
+def test_a_handshake_that_never_ends_is_not_doubt():
+    async def mute(reader, writer):
+        del writer
+        while await reader.read(1000):
+            pass
+
+    async def scene():
+        async with (
+            raw_server(mute, read_head=False) as (url, _),
+            vxp_axis(url.replace("http:", "https:")) as axis,
+        ):
+            return await axis.submit(parcel(PACKAGE), SHORT)
+
+    outcome = asyncio.run(scene())
+    assert isinstance(outcome, Deferred)
+    assert outcome.code == "send.timeout"
+
+
+def test_an_unknown_certificate_is_not_doubt_and_alarms(tmp_path):
+    context, _ = self_signed(tmp_path)
+
+    async def scene():
+        async with raw_server(talking(answer(OK)), context) as (url, heads):
+            async with vxp_axis(url.replace("127.0.0.1", "localhost")) as axis:
+                outcome = await axis.submit(parcel(PACKAGE), LONG)
+            assert heads == []
+            return outcome
+
+    outcome = asyncio.run(scene())
+    assert isinstance(outcome, Deferred)
+    assert (outcome.code, outcome.alarm) == ("connect.certificate", True)
+
+
+def test_a_certificate_of_the_configured_authority_is_trusted(tmp_path):
+    context, pem = self_signed(tmp_path)
+
+    async def talk(reader, writer):
+        await reader.readexactly(len(PACKAGE))
+        writer.write(answer(OK))
+        await writer.drain()
+
+    async def scene():
+        async with raw_server(talk, context) as (url, _):
+            local = url.replace("127.0.0.1", "localhost")
+            async with vxp_axis(local, ca_file=str(pem)) as axis:
+                return await axis.submit(parcel(PACKAGE), LONG)
+
+    assert isinstance(asyncio.run(scene()), Delivered)
+
+
+def test_a_reset_before_the_last_byte_is_not_doubt():
+    async def talk(reader, writer):
+        await reader.readexactly(1000)
+        reset(writer)
+
+    outcome = asyncio.run(submitted(talk, LARGE))
+    assert isinstance(outcome, Deferred)
+    assert outcome.code == "send.interrupted"
+
+
+def test_a_remote_that_stops_reading_is_not_doubt():
+    async def talk(reader, writer):
+        del writer
+        await asyncio.Event().wait()
+        await reader.read(1)
+
+    outcome = asyncio.run(submitted(talk, LARGE, SHORT))
+    assert isinstance(outcome, Deferred)
+    assert outcome.code == "send.timeout"
+
+
+def test_a_reset_after_the_last_byte_is_doubt():
+    async def talk(reader, writer):
+        await reader.readexactly(len(PACKAGE))
+        reset(writer)
+
+    outcome = asyncio.run(submitted(talk))
+    assert isinstance(outcome, Uncertain)
+    assert outcome.code == "answer.reset"
+
+
+def test_silence_is_doubt_and_ends_with_the_deadline():
+    async def talk(reader, writer):
+        await reader.readexactly(len(PACKAGE))
+        await reader.read(1)
+        del writer
+
+    outcome = asyncio.run(submitted(talk, deadline=SHORT))
+    assert isinstance(outcome, Uncertain)
+    assert outcome.code == "answer.silence"
+
+
+def test_nothing_of_an_attempt_is_sent_after_its_deadline():
+    """The rest of the package must not trickle out of a buffer when the lease is gone."""
+    got = bytearray()
+    go_on = asyncio.Event()
+    ended = asyncio.Event()
+
+    async def talk(reader, writer):
+        del writer
+        await go_on.wait()
+        try:
+            while piece := await reader.read(65536):
+                got.extend(piece)
+        except ConnectionError:
+            pass
+        ended.set()
+
+    async def scene():
+        async with raw_server(talk) as (url, _), vxp_axis(url) as axis:
+            # one chunk: everything is in the connection's buffer at once
+            cargo = parcel(LARGE, chunk=len(LARGE))
+            outcome = await axis.submit(cargo, SHORT)
+            assert isinstance(outcome, Uncertain)
+            go_on.set()
+            await ended.wait()
+
+    asyncio.run(scene())
+    assert len(got) < len(LARGE)
+
+
+HALF_ANSWERS = {
+    "no answer line": b"",
+    "half a status line": b"HTTP/1.1 20",
+    "half the headers": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "no body": b"HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\n",
+    "half a body": b"HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\n" + OK[:40],
+    "half a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n" + OK[:40],
+    "a chunk without an end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n52\r\n" + OK,
+    "a bad chunk size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + OK,
+    "binary noise": bytes(range(256)) * 4,
+    "another protocol": b"220 mail.example ESMTP\r\n",
+    "a broken header": b"HTTP/1.1 200 OK\r\n\x00\x01: \x02\r\n\r\n",
+    "an endless header": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 80\r\n\r\n" + OK,
+    "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" + OK,
+    "false gzip": answer(OK, extra="Content-Encoding: gzip\r\n"),
+    "cut gzip": answer(gzip.compress(OK)[:30], extra="Content-Encoding: gzip\r\n"),
+    "a page": answer(b"<html>login</html>", extra="Content-Type: text/html\r\n"),
+    "a list": answer(b"[]"),
+    "nothing": answer(b""),
+    "the wrong case": answer(OK.replace(b"ErrorCode", b"errorcode")),
+    "too much": answer(b" " * 2_000_000),
+    "a server error": answer(b"<html>oops</html>", 500),
+    "a gateway error": answer(b"", 504),
+    "accepted for later": answer(b"", 202),
+    "no content": answer(b"", 204),
+}
+
+
+@pytest.mark.parametrize("how", sorted(HALF_ANSWERS))
+def test_an_answer_that_says_nothing_is_doubt(how):
+    async def talk(reader, writer):
+        await reader.readexactly(len(PACKAGE))
+        writer.write(HALF_ANSWERS[how])
+        await writer.drain()
+
+    outcome = asyncio.run(submitted(talk))
+    assert isinstance(outcome, Uncertain)
+    assert "made-up-secret" not in repr(outcome)
+
+
+GOOD_ANSWERS = {
+    "plain": answer(OK),
+    "created": answer(OK, 201),
+    "accepted": answer(OK, 202),
+    "until close": b"HTTP/1.0 200 OK\r\n\r\n" + OK,
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n51\r\n"
+    + OK
+    + b"\r\n0\r\n\r\n",
+    "with a mark": answer(b"\xef\xbb\xbf" + OK),
+    "as text": answer(OK, extra="Content-Type: text/plain\r\n"),
+    "gzip though not asked": answer(gzip.compress(OK), extra="Content-Encoding: gzip\r\n"),
+    "a number": answer(OK.replace(b'"0"', b"0")),
+    "after 100 Continue": b"HTTP/1.1 100 Continue\r\n\r\n" + answer(OK),
+}
+
+
+@pytest.mark.parametrize("how", sorted(GOOD_ANSWERS))
+def test_every_form_of_success_is_understood(how):
+    assert len(OK) == 0x51
+
+    async def talk(reader, writer):
+        await reader.readexactly(len(PACKAGE))
+        writer.write(GOOD_ANSWERS[how])
+        await writer.drain()
+
+    assert asyncio.run(submitted(talk)) == Delivered("65a1b2c3d4e5f60718293a4b")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_never_followed(status):
+    asked = []
+
+    async def elsewhere(reader, writer):
+        del reader
+        asked.append(True)
+        writer.write(answer(OK))
+        await writer.drain()
+
+    async def scene():
+        async with raw_server(elsewhere) as (target, _):
+
+            async def talk(reader, writer):
+                await reader.readexactly(len(PACKAGE))
+                writer.write(answer(b"", status, f"Location: {target}/sendEdoc\r\n"))
+                await writer.drain()
+
+            return await submitted(talk)
+
+    outcome = asyncio.run(scene())
+    assert isinstance(outcome, Deferred)
+    assert outcome.code == f"http.{status}"
+    assert asked == []
+
+
+def test_an_early_refusal_of_a_large_package_is_read():
+    async def talk(reader, writer):
+        await reader.readexactly(1000)
+        body = b'{"status":"FAIL","ErrorCode":"15","ErrorDesc":"key","DocId":""}'
+        writer.write(answer(body, extra="Connection: close\r\n"))
+        await writer.drain()
+        while await reader.read(65536):
+            pass
+
+    outcome = asyncio.run(submitted(talk, LARGE, never_codes=("15",)))
+    assert outcome == Refused("vxp.15", "key")
+
+
+def test_send_is_never_repeated_by_the_adapter_itself():
+    calls = []
+
+    async def talk(reader, writer):
+        await reader.readexactly(len(PACKAGE))
+        calls.append(True)
+        writer.transport.abort()
+
+    asyncio.run(submitted(talk, inner_tries=5))
+    assert calls == [True]
+
+
+def test_a_connection_that_the_axis_closed_meanwhile_is_not_used_for_a_package():
+    async def talk(reader, writer):
+        await read_body(heads_of[id(talk)][-1], reader)
+        writer.write(answer(OK, extra=""))  # says nothing of closing, and closes
+        await writer.drain()
+
+    async def scene():
+        async with raw_server(talk) as (url, heads), vxp_axis(url) as axis:
+            heads_of[id(talk)] = heads
+            for _ in range(5):
+                assert isinstance(await axis.submit(parcel(PACKAGE), LONG), Delivered)
+                # by the time another connection was opened and closed, the end of ours is known
+                await _round_trip(int(url.split(":")[2].split("/")[0]))
+            assert len([head for head in heads if b"sendEdoc" in head]) == 5
+
+    asyncio.run(scene())
+
+
+async def _round_trip(port):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    await reader.read()
+    writer.close()
+    await writer.wait_closed()
+
+
+# --- our own side ----------------------------------------------------------------------------
+
+
+def test_damaged_bytes_never_become_a_whole_package_at_the_axis():
+    whole = []
+
+    async def talk(reader, writer):
+        await read_body(b"Content-Length: %d" % len(LARGE), reader)
+        whole.append(True)
+        writer.write(answer(OK))
+        await writer.drain()
+
+    async def scene(cargo):
+        async with raw_server(talk) as (url, _), vxp_axis(url) as axis:
+            with pytest.raises(Broken) as error:
+                await axis.submit(cargo, LONG)
+            assert error.value.code == "blob.damaged"
+
+    good = parcel(LARGE)
+    for cargo in (
+        parcel(LARGE, sha256="00" * 32),
+        replace(good, size=good.size - 5),
+        replace(good, size=good.size + 5),
+    ):
+        asyncio.run(scene(cargo))
+    assert whole == []
+
+
+@pytest.mark.parametrize("error", [Broken(Text("a", "b")), OSError("disk"), RuntimeError("bug")])
+def test_a_fault_of_our_own_store_is_raised_as_it_is(error):
+    async def chunks():
+        yield PACKAGE[:100]
+        raise error
+
+    async def scene():
+        async with raw_server(talking(answer(OK))) as (url, _), vxp_axis(url) as axis:
+            with pytest.raises(type(error)) as raised:
+                await axis.submit(replace(parcel(PACKAGE), chunks=chunks), LONG)
+            assert raised.value is error
+
+    asyncio.run(scene())
+
+
+def test_a_full_disk_is_not_the_remotes_fault():
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    async def scene():
+        async with raw_server(talking(answer(PACKAGE))) as (url, _), vxp_axis(url) as axis:
+            with pytest.raises(Unavailable) as error:
+                await axis.fetch(ITEM, Full(), LONG)
+            assert error.value.code == "spool.unwritable"
+
+    asyncio.run(scene())
+
+
+# --- fetching --------------------------------------------------------------------------------
+
+
+def get_answer(text: str, code: str = "0") -> bytes:
+    return json.dumps({"status": "OK", "ErrorCode": code, "ErrorDesc": "e", "data": text}).encode()
+
+
+BASE64 = base64.b64encode(PACKAGE).decode()
+BAD_DOWNLOADS = {  # with the code of the failure; getEdoc is asked when no package came at all
+    "truncated": (answer(PACKAGE)[:-50], "answer.cut"),
+    "short with a true length": (answer(PACKAGE[:-50]), "package.incomplete"),
+    "empty": (answer(b""), "answer.empty"),
+    "a page": (answer(b"<html>maintenance</html>"), "answer.unreadable"),
+    "an error text": (
+        answer(b'{"status":"FAIL","ErrorCode":"-1","ErrorDesc":"unknown"}'),
+        "vxp.-1",
+    ),
+    "half chunked": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n" + PACKAGE[:64],
+        "answer.cut",
+    ),
+    "cut until close": (b"HTTP/1.0 200 OK\r\n\r\n" + PACKAGE[:-50], "package.incomplete"),
+    "cut gzip": (
+        answer(gzip.compress(PACKAGE)[:-20], extra="Content-Encoding: gzip\r\n"),
+        "package.incomplete",
+    ),
+    "denied": (answer(b"", 401), "http.401"),
+    "moved": (answer(PACKAGE, 302, "Location: http://127.0.0.1:1/\r\n"), "http.302"),
+    "no content": (answer(PACKAGE, 202), "http.202"),
+    "a server error": (answer(PACKAGE, 500), "http.500"),
+    "noise": (bytes(range(256)), "answer.garbled"),
+}
+
+
+@pytest.mark.parametrize("how", sorted(BAD_DOWNLOADS))
+def test_a_bad_download_is_never_a_package(how):
+    say, code = BAD_DOWNLOADS[how]
+    got, _ = asyncio.run(fetched(talking(say)))
+    assert isinstance(got.failure, Deferred)
+    assert got.failure.code == code
+
+
+BAD_GETS = {
+    "cut base64": (answer(get_answer(BASE64[:-13])), "base64.cut"),
+    "cut at a group": (answer(get_answer(BASE64[:-16])), "package.incomplete"),
+    "bad letters": (answer(get_answer(BASE64[:40] + "*" + BASE64[41:])), "base64.bad"),
+    "cut json": (answer(get_answer(BASE64)[:-2]), "answer.cut"),
+    "truncated": (answer(get_answer(BASE64))[:-20], "answer.cut"),
+    "an error code": (answer(get_answer(BASE64, "-1")), "vxp.-1"),
+    "no data": (answer(b'{"status":"OK","ErrorCode":"0"}'), "answer.no_data"),
+    "null data": (answer(b'{"status":"OK","ErrorCode":"0","data":null}'), "answer.no_data"),
+    "no code": (answer(json.dumps({"data": BASE64}).encode()), "answer.unreadable"),
+    "empty data": (answer(get_answer("")), "package.empty"),
+    "a page in base64": (
+        answer(get_answer(base64.b64encode(b"<html></html>").decode())),
+        "package.not_edxml",
+    ),
+    "a page": (answer(b"<html>maintenance</html>"), "answer.unreadable"),
+    "data as a list": (
+        answer(b'{"status":"OK","ErrorCode":"0","data":["QUJD"]}'),
+        "answer.no_data",
+    ),
+    "something behind": (answer(get_answer(BASE64) + b"x"), "answer.trailing"),
+    "accepted for later": (answer(get_answer(BASE64), 202), "http.202"),
+}
+
+
+def without_download(say: bytes):
+    """downloadEdoc does not exist; getEdoc says this."""
+
+    async def talk(reader, writer):
+        head = heads_of[id(talk)][-1]
+        if b"downloadEdoc" in head:
+            writer.write(answer(b"", 404))
+        else:
+            await read_body(head, reader)
+            writer.write(say)
+        await writer.drain()
+
+    return talk
+
+
+async def got_by_json(say: bytes):
+    talk = without_download(say)
+    sink = io.BytesIO()
+    async with raw_server(talk) as (url, heads), vxp_axis(url, inner_tries=1) as axis:
+        heads_of[id(talk)] = heads
+        got = await axis.fetch(ITEM, sink, LONG)
+    return got, sink.getvalue()
+
+
+@pytest.mark.parametrize("how", sorted(BAD_GETS))
+def test_a_bad_answer_with_base64_is_never_a_package(how):
+    say, code = BAD_GETS[how]
+    got, _ = asyncio.run(got_by_json(say))
+    assert isinstance(got.failure, Deferred)
+    assert got.failure.code == code
+
+
+def test_a_package_in_json_is_read_however_it_is_written():
+    escaped = get_answer("@").replace(b'"@"', b'"' + BASE64.replace("/", "\\/").encode() + b'"')
+    for body in (get_answer(BASE64), escaped, b"\xef\xbb\xbf" + get_answer(BASE64) + b"\r\n"):
+        got, data = asyncio.run(got_by_json(answer(body)))
+        assert got.failure is None
+        assert data == PACKAGE
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        answer(PACKAGE),
+        answer(PACKAGE, 201),
+        b"HTTP/1.0 200 OK\r\n\r\n" + PACKAGE,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(PACKAGE)
+        + PACKAGE
+        + b"\r\n0\r\n\r\n",
+        answer(gzip.compress(PACKAGE), extra="Content-Encoding: gzip\r\n"),
+    ],
+)
+def test_a_whole_download_is_taken_in_every_framing(say):
+    got, data = asyncio.run(fetched(talking(say)))
+    assert got.failure is None
+    assert data == PACKAGE
+
+
+def test_a_package_beyond_the_limit_is_refused_and_alarms():
+    got, data = asyncio.run(fetched(talking(answer(PACKAGE)), max_package_bytes=100))
+    assert isinstance(got.failure, Deferred)
+    assert (got.failure.code, got.failure.alarm) == ("package.too_large", True)
+    assert len(data) <= 100
+
+
+def test_a_hung_download_ends_with_the_deadline():
+    async def talk(reader, writer):
+        writer.write(answer(PACKAGE)[:-50])
+        await writer.drain()
+        await reader.read(1)
+
+    async def scene():
+        async with raw_server(talk) as (url, _), vxp_axis(url) as axis:
+            return await axis.fetch(ITEM, io.BytesIO(), SHORT)
+
+    failure = asyncio.run(scene()).failure
+    assert isinstance(failure, Deferred)
+    assert failure.code == "answer.silence"
+
+
+@pytest.mark.parametrize("doc_id", ["", "\u0110", "a\r\nX-Evil: 1", "a\x00", "x" * 300, " a"])
+def test_an_id_that_cannot_be_a_header_is_never_sent(doc_id):
+    async def scene():
+        async with raw_server(talking(answer(PACKAGE))) as (url, heads), vxp_axis(url) as axis:
+            item = WaitingItem(doc_id, DOCUMENT)
+            assert (await axis.fetch(item, io.BytesIO(), LONG)).failure == Deferred(
+                "item.bad_id", alarm=True
+            )
+            assert await axis.acknowledge(doc_id, LONG) == Deferred("item.bad_id", alarm=True)
+            assert heads == []
+
+    asyncio.run(scene())
+
+
+def test_a_reset_before_an_answer_is_repeated_where_repeating_is_safe():
+    async def talk(reader, writer):
+        del reader
+        if len(tries) < 3:
+            tries.append(True)
+            writer.transport.abort()
+            return
+        writer.write(answer(b'{"status":"OK","ErrorCode":"0","data":[]}'))
+        await writer.drain()
+
+    tries = [True]
+
+    async def scene():
+        async with raw_server(talk) as (url, _), vxp_axis(url, inner_tries=3) as axis:
+            return await axis.list_waiting(DOCUMENT, LONG)
+
+    assert asyncio.run(scene()).failure is None
+    assert len(tries) == 3
+
+
+# --- lists -----------------------------------------------------------------------------------
+
+
+async def listed(say: bytes, **settings):
+    async with (
+        raw_server(talking(say)) as (url, _),
+        vxp_axis(url, inner_tries=1, **settings) as axis,
+    ):
+        return await axis.list_waiting(DOCUMENT, LONG)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html></html>",
+        b"[]",
+        b'{"status":"OK","ErrorCode":"0","ErrorDesc":"Success"}',
+        b'{"status":"OK","ErrorCode":"0","data":{}}',
+        b'{"status":"OK","ErrorCode":"0","data":"W10="}',
+        b'{"status":"OK","data":[]}',
+        b'{"status":"FAIL","ErrorCode":"-1","data":[]}',
+        b'{"status":"OK","ErrorCode":"0","data":[{"docId":"a"}',
+        b'{"status":"OK","ErrorCode":"0","data":[{"docId":"a"}]',
+        b'{"status":"OK","ErrorCode":"0","data":[{"docId":null}]}',
+        b'{"status":"OK","ErrorCode":"0","data":[{}, 7, null, {"docId":"a\\u0000"}]}',
+    ],
+)
+def test_a_list_that_is_no_list_is_a_failure(body):
+    listing = asyncio.run(listed(answer(body)))
+    assert isinstance(listing.failure, Deferred)
+    assert listing.items == ()
+
+
+def test_null_fields_and_unusable_lines_do_not_hide_the_others():
+    items = [
+        {"docId": None, "from": "a"},
+        {"docId": "one", "from": None, "to": ["x"], "status": 7, "messageType": "STATUS"},
+        {"docId": "two"},
+        {"docId": "one", "from": "again"},
+        {"docId": 12, "from": "a\x00\ud800b"},
+    ]
+    body = json.dumps({"status": "ok", "ErrorCode": 0, "data": items}).encode()
+    listing = asyncio.run(listed(answer(body)))
+    assert listing.failure is None
+    assert [item.axis_doc_id for item in listing.items] == ["one", "two", "12"]
+    assert listing.items[0].kind is PackageKind.STATUS
+    assert listing.items[2].sender == "a b"
+
+
+def test_an_empty_list_is_an_empty_list():
+    for data in (b"[]", b"null"):
+        listing = asyncio.run(listed(answer(b'{"status":"OK","ErrorCode":"0","data":%s}' % data)))
+        assert listing.failure is None
+        assert listing.items == ()
+
+
+def test_a_list_beyond_the_limit_is_a_failure():
+    body = b'{"status":"OK","ErrorCode":"0","data":[%s{"docId":"a"}]}' % (b'{"docId":"b"},' * 5000)
+    listing = asyncio.run(listed(answer(body), max_reply_bytes=20_000))
+    assert isinstance(listing.failure, Deferred)
+    assert listing.failure.code == "answer.too_large"
+
+
+def test_counts_are_read_and_their_failures_told():
+    async def count(body: bytes):
+        async with raw_server(talking(answer(body))) as (url, _), vxp_axis(url) as axis:
+            return await axis.count_waiting(PackageKind.STATUS, LONG)
+
+    assert asyncio.run(count(b'{"ErrorCode":"0","count":17}')).waiting == 17
+    assert asyncio.run(count(b'{"ErrorCode":0,"count":"3"}')).waiting == 3
+    for body in (b"", b"[]", b'{"ErrorCode":"0"}', b'{"ErrorCode":"1","count":3}', b"<html>"):
+        assert isinstance(asyncio.run(count(body)).failure, Deferred)
+
+
+def test_the_clock_is_asked_for_every_call():
+    async def scene():
+        clock = FixedClock()
+        said = answer(b'{"ErrorCode":"0","count":1}')
+        async with raw_server(talking(said)) as (url, heads), vxp_axis(url) as axis:
+            axis._clock = clock
+            await axis.count_waiting(DOCUMENT, LONG)
+            clock.at = clock.at.replace(year=2027)
+            await axis.count_waiting(DOCUMENT, LONG)
+        return heads
+
+    first, second = asyncio.run(scene())
+    assert b"XroadVnpt-timestamp: 22112026T102538+0589" in first
+    assert b"XroadVnpt-timestamp: 22112027T102538+0589" in second

@@ -92,7 +92,7 @@ class Event(StrEnum):
     TRANSFER_HELD = (
         "transfer.held",
         True,
-        "Decide: `queue show`, then release, retry or withdraw. `hold_cause` says why.",
+        "A person must decide. `queue show` tells the cause (`hold_cause`) and every attempt.",
     )
     TRANSFER_RELEASED = (
         "transfer.released",

@@ -33,8 +33,8 @@ from gateway.model.package import (
 )
 from gateway.model.record import Source
 from gateway.model.submission import AxisRoute, CheckedSubmission, Submission
-from gateway.model.transfer import RecipientState, TransferState
-from gateway.packing import metadata, write
+from gateway.model.transfer import TransferState
+from gateway.packing import write
 from gateway.ports import BlobStore, KeyHolder, Parcel
 from gateway.promise import (
     VIETNAM,
@@ -47,10 +47,13 @@ from gateway.promise import (
     answer_json,
     document_conflict,
     document_id_for,
+    document_row,
     first_code,
     not_acceptable,
+    recipient_rows,
     routes_left,
     sent_before,
+    transfer_rows,
     vietnam_time,
 )
 from gateway.routing.directory import Directory
@@ -317,10 +320,26 @@ class Outbound:
 
     async def _first_answer(self, order: Order, document_ref: str) -> documents.Answered:
         """The same identity with no new receiver: what was answered the first time."""
-        row = await self.store.read(lambda tx: documents.by_id(tx, document_ref))
-        if row is None:
+
+        def commit(tx: Tx) -> documents.Answered | None:
+            row = documents.by_id(tx, document_ref)
+            if row is None:
+                return None
+            first = documents.Answered(order.content, 202, row.answer, f"/v1/documents/{row.id}")
+            if order.idempotency_key is not None:
+                documents.keep_answer_again(
+                    tx,
+                    account_id=order.account_id,
+                    key=order.idempotency_key,
+                    answered=first,
+                    created_at=tx.now(),
+                )
+            return first
+
+        answered = await self.store.write(commit)
+        if answered is None:
             raise Unavailable(Text("Hãy thử lại", "try again"), code="store.moved")
-        return documents.Answered(order.content, 202, row.answer, f"/v1/documents/{row.id}")
+        return answered
 
     async def _commit(self, order: Order, promise: Promise, *, bind: bool) -> documents.Answered:
         """Record, receipt, answer and queue rows in one commit: before it, nothing is promised."""
@@ -355,9 +374,6 @@ class Outbound:
         location = f"/v1/documents/{promise.document_ref}"
         answered = documents.Answered(order.content, 202, answer, location)
         records = [r for r in (made, self.scribe.step_back(promise.at)) if r is not None]
-        lifetimes = {
-            p.route.axis: self.outlets[p.route.axis].policy.lifetime_seconds for p in promise.packed
-        }
 
         def commit(tx: Tx) -> None:
             now = tx.now()
@@ -377,7 +393,7 @@ class Outbound:
                     document_id=promise.header.document_id,
                     identity=promise.identity,
                 )
-            self._insert(tx, order.account_id, promise, made, answer, lifetimes, now)
+            self._insert(tx, order.account_id, promise, made, answer)
             blob_rows.refer(tx, [(p.package.sha256, p.package.size) for p in promise.packed])
             ledger.append(tx, records)
 
@@ -391,68 +407,21 @@ class Outbound:
         promise: Promise,
         made: ledger.NewRecord,
         answer: str,
-        lifetimes: Mapping[str, float],
-        now: datetime,
         about_item: str | None = None,
     ) -> None:
-        header = promise.header
-        receivers = [
-            (p, code, self.key_of(code)) for p in promise.packed for code in p.route.receivers
-        ]
+        now = tx.now()
+        expires = {
+            p.route.axis: now
+            + timedelta(seconds=self.outlets[p.route.axis].policy.lifetime_seconds)
+            for p in promise.packed
+        }
+        receivers = recipient_rows(promise, self.key_of, now)
         documents.add(
             tx,
-            documents.NewDocument(
-                id=promise.document_ref,
-                kind=promise.kind.value,
-                account_id=account_id,
-                sender=header.sender.organ_id,
-                sender_key=self.key_of(header.sender.organ_id),
-                document_id=header.document_id,
-                identity=promise.identity,
-                business_type=int(header.business.type),
-                header=metadata.header_to_json(header),
-                files=promise.files,
-                accepted_at=promise.at,
-                released_at=promise.released_at,
-                released_source=promise.released_source.value,
-                answer=answer,
-                record_id=made.id,
-                about_item=about_item,
-            ),
-            [key for _, _, key in receivers],
-            [
-                {
-                    "id": p.transfer_id,
-                    "document_ref": promise.document_ref,
-                    "kind": promise.kind.value,
-                    "axis": p.route.axis,
-                    "state": TransferState.ACCEPTED.value,
-                    "lane": promise.lane,
-                    "due_at": None,
-                    "doubt": False,
-                    "attempts": 0,
-                    "sender": header.sender.organ_id,
-                    "package_sha256": p.package.sha256,
-                    "package_size": p.package.size,
-                    "accepted_at": promise.at,
-                    "expires_at": now + timedelta(seconds=lifetimes[p.route.axis]),
-                    "fence": 0,
-                    "equal_answers": 0,
-                    "record_id": made.id,
-                    "moved_at": now,
-                }
-                for p in promise.packed
-            ],
-            [
-                {
-                    "transfer_id": p.transfer_id,
-                    "agency": code,
-                    "agency_key": key,
-                    "state": RecipientState.PENDING.value,
-                    "moved_at": now,
-                }
-                for p, code, key in receivers
-            ],
+            document_row(promise, self.key_of, account_id, made.id, answer, about_item),
+            [str(r["agency_key"]) for r in receivers],
+            transfer_rows(promise, made.id, expires, now),
+            receivers,
         )
 
     def _refuse_when_unsealed(self, tx: Tx, now: datetime) -> None:
@@ -530,9 +499,7 @@ class Outbound:
             },
             document_ref=promise.document_ref,
         )
-        axis = packed.route.axis
-        lifetimes = {axis: self.outlets[axis].policy.lifetime_seconds}
-        self._insert(tx, account_id, promise, made, "", lifetimes, tx.now(), about_item=item_id)
+        self._insert(tx, account_id, promise, made, "", about_item=item_id)
         blob_rows.refer(tx, [(packed.package.sha256, packed.package.size)])
         ledger.append(tx, [made])
 

@@ -24,9 +24,10 @@ from gateway.model.package import (
 )
 from gateway.model.record import Source
 from gateway.model.submission import AxisRoute
-from gateway.model.transfer import TransferState
+from gateway.model.transfer import RecipientState, TransferState
+from gateway.packing import metadata
 from gateway.ports import Axis
-from gateway.store import transfers
+from gateway.store import documents, transfers
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 
@@ -200,6 +201,80 @@ def not_acceptable() -> Text:
 def first_code(findings: Sequence[Finding]) -> str:
     wrong = errors_in(findings)
     return wrong[0].code if wrong else "submission.invalid"
+
+
+def document_row(
+    promise: Promise,
+    key_of: Callable[[str], str],
+    account_id: str,
+    record_id: str,
+    answer: str,
+    about_item: str | None,
+) -> documents.NewDocument:
+    header = promise.header
+    return documents.NewDocument(
+        id=promise.document_ref,
+        kind=promise.kind.value,
+        account_id=account_id,
+        sender=header.sender.organ_id,
+        sender_key=key_of(header.sender.organ_id),
+        document_id=header.document_id,
+        identity=promise.identity,
+        business_type=int(header.business.type),
+        header=metadata.header_to_json(header),
+        files=promise.files,
+        accepted_at=promise.at,
+        released_at=promise.released_at,
+        released_source=promise.released_source.value,
+        answer=answer,
+        record_id=record_id,
+        about_item=about_item,
+    )
+
+
+def transfer_rows(
+    promise: Promise, record_id: str, expires: Mapping[str, datetime], now: datetime
+) -> list[dict[str, Any]]:
+    """`expires`: the end of the lifetime, by axis, on the database's clock."""
+    return [
+        {
+            "id": p.transfer_id,
+            "document_ref": promise.document_ref,
+            "kind": promise.kind.value,
+            "axis": p.route.axis,
+            "state": TransferState.ACCEPTED.value,
+            "lane": promise.lane,
+            "due_at": None,
+            "doubt": False,
+            "attempts": 0,
+            "sender": promise.header.sender.organ_id,
+            "package_sha256": p.package.sha256,
+            "package_size": p.package.size,
+            "accepted_at": promise.at,
+            "expires_at": expires[p.route.axis],
+            "fence": 0,
+            "equal_answers": 0,
+            "record_id": record_id,
+            "moved_at": now,
+        }
+        for p in promise.packed
+    ]
+
+
+def recipient_rows(
+    promise: Promise, key_of: Callable[[str], str], now: datetime
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "transfer_id": p.transfer_id,
+            "agency": code,
+            "agency_key": key_of(code),
+            "state": RecipientState.PENDING.value,
+            "moved_at": now,
+        }
+        for p in promise.packed
+        for code in p.route.receivers
+    ]
 
 
 def answer_json(promise: Promise, receipt: bytes, language: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, bindparam, insert, or_, select
 
 from gateway.store.session import Tx
+from gateway.store.statements import insert_or_ignore
 from gateway.store.tables import document, document_key, idempotency, recipient, sent_receiver
 from gateway.store.tables import transfer as transfers
 
@@ -113,6 +114,7 @@ _INSERT_DOCUMENT = insert(document)
 _INSERT_TRANSFER = insert(transfers)
 _INSERT_RECIPIENT = insert(recipient)
 _INSERT_ANSWER = insert(idempotency)
+_INSERT_ANSWER_AGAIN = insert_or_ignore(idempotency)
 
 
 def answered(tx: Tx, account_id: str, key: str) -> Answered | None:
@@ -126,6 +128,16 @@ def keep_answer(
     """Raises Violation when the key was used before."""
     tx.execute(
         _INSERT_ANSWER,
+        {"account_id": account_id, "key": key, "created_at": created_at, **answered._asdict()},
+    )
+
+
+def keep_answer_again(
+    tx: Tx, *, account_id: str, key: str, answered: Answered, created_at: datetime
+) -> None:
+    """`keep_answer` where an earlier one with this key may stand: it says the same."""
+    tx.execute(
+        _INSERT_ANSWER_AGAIN.on(tx),
         {"account_id": account_id, "key": key, "created_at": created_at, **answered._asdict()},
     )
 

@@ -97,14 +97,16 @@ class House:
             tables["database"] = {"url": self.database}
         if self.tsa is not None:
             url, anchor = self.tsa
-            tables["stamp"]["authorities"] = [
-                {"name": "test", "url": url, "ca_file": str(anchor)}
-            ]
+            tables["stamp"]["authorities"] = [{"name": "test", "url": url, "ca_file": str(anchor)}]
         tables["key"] = []
         for code in self.local:
             made_key = make_agency_key(keys, code, NOW, issuer=ca, rsa_key=False)
             tables["key"].append(
-                {"agency": code, "path": str(made_key.key), "certificate": str(made_key.certificate)}
+                {
+                    "agency": code,
+                    "path": str(made_key.key),
+                    "certificate": str(made_key.certificate),
+                }
             )
         tables["axis"] = []
         for axis, (url, system_id) in self.axes.items():

@@ -77,9 +77,13 @@ class Collecting:
             await self.axis.acknowledge(doc_id, self.list_seconds)
         fetched = failed = 0
         while claims := await self._claim():
-            done = await asyncio.gather(*(self._fetch(due) for due in claims))
-            fetched += sum(done)
-            failed += len(done) - sum(done)
+            got = await asyncio.gather(*(self._fetch(due) for due in claims))
+            for incoming in got:
+                # side by side over the network, but received in the order of the list
+                if incoming is not None:
+                    await self._receive(incoming)
+            fetched += len([i for i in got if i is not None])
+            failed += got.count(None)
         return Collected(len(listing.items), fetched, failed)
 
     async def _sort(self, items: Sequence[WaitingItem]) -> set[str]:
@@ -100,9 +104,10 @@ class Collecting:
                         "sender": item.sender,
                         "receiver": item.receiver,
                         "listed_at": now,
-                        "due_at": now,
+                        # the axis lists the oldest first: keep that order among equals
+                        "due_at": now + timedelta(microseconds=place),
                     }
-                    for item in items
+                    for place, item in enumerate(items, start=-len(items))
                     if item.axis_doc_id not in held
                 ],
             )
@@ -121,33 +126,34 @@ class Collecting:
 
         return await self.store.write(take)
 
-    async def _fetch(self, due: arrivals.DueFetch) -> bool:
-        """True: durable, recorded, acknowledged (or to be acknowledged at the next list)."""
+    async def _fetch(self, due: arrivals.DueFetch) -> Incoming | None:
+        """Whole and durable under its digest; None: a failure, recorded, to be tried again."""
         item = WaitingItem(due.axis_doc_id, PackageKind(due.kind), due.sender, due.receiver)
         spool = await asyncio.to_thread(self.blobs.spool)
         try:
             got = await self.axis.fetch(item, spool, self.fetch_seconds)
             if got.failure is not None:
                 await self._failed(due, got.failure, self.scribe.now())
-                return False
+                return None
             sha256, size = await asyncio.to_thread(_digest, spool)
             await asyncio.to_thread(self.blobs.keep, spool, sha256)
         finally:
             await asyncio.to_thread(spool.close)
-        await self.intake.receive(
-            Incoming(
-                axis=due.axis,
-                axis_doc_id=due.axis_doc_id,
-                kind=item.kind,
-                sha256=sha256,
-                size=size,
-                listed_from=due.sender,
-                listed_to=due.receiver,
-            )
+        return Incoming(
+            axis=due.axis,
+            axis_doc_id=due.axis_doc_id,
+            kind=item.kind,
+            sha256=sha256,
+            size=size,
+            listed_from=due.sender,
+            listed_to=due.receiver,
         )
+
+    async def _receive(self, incoming: Incoming) -> None:
+        """Committed first; then the axis is told. What it does not hear, it lists again."""
+        await self.intake.receive(incoming)
         if not self.axis.capabilities.acknowledge_reports_arrival:
-            await self.axis.acknowledge(due.axis_doc_id, self.list_seconds)
-        return True
+            await self.axis.acknowledge(incoming.axis_doc_id, self.list_seconds)
 
     async def _failed(self, due: arrivals.DueFetch, failure: Outcome, at: datetime) -> None:
         fraction = self.scribe.entropy.fraction()

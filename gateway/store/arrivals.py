@@ -103,7 +103,7 @@ _CLAIM_FETCH = (
         fetch.c.state == FetchState.DUE.value,
     )
     .values(lease_until=bindparam("until"), fence=fetch.c.fence + 1, tries=fetch.c.tries + 1)
-    .returning(*[fetch.c[name] for name in DueFetch._fields])
+    .returning(*[fetch.c[name] for name in DueFetch._fields], fetch.c.due_at)
 )
 _FETCHED = (
     update(fetch)
@@ -226,7 +226,8 @@ def claim_fetches(
     rows = tx.execute(
         _CLAIM_FETCH, {"on_axis": axis, "most": most, "now": now, "until": until}
     ).all()
-    return [DueFetch._make(row) for row in rows]
+    # RETURNING promises no order; the oldest first
+    return [DueFetch._make(row[:-1]) for row in sorted(rows, key=lambda row: row[-1])]
 
 
 def fetch_failed(
@@ -270,7 +271,8 @@ def receive(tx: Tx, new: NewArrival) -> str | None:
 
 def claim_to_open(tx: Tx, *, most: int, now: datetime, until: datetime) -> list[OpenClaim]:
     rows = tx.execute(_CLAIM_OPEN, {"most": most, "now": now, "until": until}).all()
-    return [OpenClaim._make(row) for row in rows]
+    # RETURNING promises no order; opened in the order of receiving
+    return sorted((OpenClaim._make(row) for row in rows), key=lambda c: (c.received_at, c.id))
 
 
 def opened(

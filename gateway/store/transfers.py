@@ -88,7 +88,7 @@ _DUE = (
         t.c.due_at <= bindparam("now"),
         t.c.expires_at > bindparam("now"),
     )
-    .order_by(t.c.lane, t.c.due_at)
+    .order_by(t.c.lane, t.c.due_at, t.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )

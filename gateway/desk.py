@@ -19,7 +19,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, BinaryIO
 
 from gateway.c14n import canonical_json
@@ -244,10 +244,15 @@ class Desk:
                 findings=findings,
             )
         ready = ReadyPackage(PackageKind.DOCUMENT, package.sha256, package.size)
-        await asyncio.to_thread(self.outbound.blobs.keep, spool, package.sha256)
+        content = canonical_json(
+            {
+                "metadata": metadata.header_to_json(header),
+                "files": [[f.declared_name, f.sha256] for f in package.files],
+            }
+        )
         order = Order(
             account_id=who.id,
-            content=package.sha256,
+            content=hashlib.sha256(content).hexdigest(),
             idempotency_key=idempotency_key,
             language=language,
         )
@@ -256,6 +261,7 @@ class Desk:
             header=header,
             files=[(f.name, f.size, f.sha256, f.declared_name) for f in package.files],
             package=ready,
+            keep=partial(self.outbound.blobs.keep, spool, package.sha256),
             findings=findings,
         )
 

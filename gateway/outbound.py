@@ -164,11 +164,14 @@ class Outbound:
         header: DocumentHeader,
         files: Sequence[tuple[str, int, str, str]],
         package: ReadyPackage,
+        keep: Callable[[], None],
         findings: Sequence[Finding],
     ) -> documents.Answered:
-        """A package made by the unit system: its bytes are durable already and never change.
+        """A package made by the unit system, whose bytes never change.
 
-        `files`: (name, size, inner SHA-256, declared name). Never split: architecture 4.
+        `files`: (name, size, inner SHA-256, declared name). `keep` makes the bytes durable; it
+        blocks, and is called only once nothing can refuse them any more. Never split:
+        architecture 4.
         """
         repeated = await self._answered_before(order)
         if repeated is not None:
@@ -183,6 +186,7 @@ class Outbound:
         made_identity = identity(header, [(declared, sha) for _, _, sha, declared in files])
 
         async def pack(routes: Sequence[AxisRoute], seed: str) -> tuple[Packed, ...]:
+            await asyncio.to_thread(keep)
             return tuple(Packed(r, package, f"{seed}-{n}") for n, r in enumerate(routes))
 
         return await self._promise(

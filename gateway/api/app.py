@@ -45,9 +45,9 @@ POLICY = "default-src 'none'; frame-ancestors 'none'"
 GONE = 499  # in the log only: the client went away before its answer
 EVERYBODY = tuple(Role)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_REQUEST_ID = "request_id"
-_LANGUAGE = "language"
-_ACCOUNT = "account"
+_REQUEST_ID = web.RequestKey("request_id", str)
+_LANGUAGE = web.RequestKey("language", str)
+_ACCOUNT = web.RequestKey("account", str)
 
 
 class Route(NamedTuple):
@@ -116,6 +116,8 @@ def make_app(deps: ApiDeps) -> web.Application:
 
 def _guarded(route: Route) -> PublicHandler:
     async def serve(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+            raise web.HTTPExpectationFailed
         deps = request.app[DEPS]
         who = await authenticate(deps.desk, request)
         request[_ACCOUNT] = who.id
@@ -127,8 +129,7 @@ def _guarded(route: Route) -> PublicHandler:
 
 async def _body_later(request: web.Request) -> None:
     """100 Continue is sent by whoever reads the body, after key and headers were judged."""
-    if request.headers.get("Expect", "").lower() != "100-continue":
-        raise web.HTTPExpectationFailed
+    del request
 
 
 @web.middleware

@@ -163,6 +163,7 @@ class Form:
         self._submission: Submission | None = None
         self._files: list[tuple[str, int, int, str]] = []
         self._nameless: list[Finding] = []
+        self._empty: list[Finding] = []
         self._part: _Part | None = None
 
     async def read(self) -> Submission:
@@ -192,6 +193,12 @@ class Form:
                 Text("Có tệp không có tên", "a file has no name"),
                 code="multipart.no_file_name",
                 findings=tuple(self._nameless),
+            )
+        if self._empty:
+            raise Rejected(
+                Text("Có tệp rỗng", "a file is empty"),
+                code="content.file_empty",
+                findings=tuple(self._empty),
             )
         await self._hold.settle()
         return replace(
@@ -257,6 +264,15 @@ class Form:
         if part is None or part.name == "metadata":
             self._submission = self._judge(bytes(self._metadata))
             return
+        if not part.size:
+            self._empty.append(
+                Finding(
+                    f"files[{len(self._files)}]",
+                    "content.file_empty",
+                    Severity.ERROR,
+                    Text("Tệp này rỗng", "this file has no bytes"),
+                )
+            )
         self._files.append((part.file_name, part.start, part.size, part.hash.hexdigest()))
 
 

@@ -98,7 +98,8 @@ class ToUtf8:
         if self._decoder is None:
             return raw
         try:
-            return self._decoder.decode(raw, final).encode()
+            # never `final`: a character cut in two is a document cut in two, as the parser says
+            return self._decoder.decode(raw).encode()
         except UnicodeError:
             raise unreadable(
                 "xml.malformed",

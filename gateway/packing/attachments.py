@@ -43,7 +43,8 @@ class FileSink(Protocol):
         """A place for attachment `index` (from 0); the reader closes it.
 
         May be asked for the same index again: the earlier content is void. `name` is the best name
-        known so far; the final one is in the FileFact. A failed attachment leaves an empty file.
+        known so far; the final one is in the FileFact. A failed attachment leaves an empty file or
+        none.
         """
 
 

@@ -128,7 +128,8 @@ class Memory:
         return self.files[index]
 
     def content(self, index: int) -> bytes:
-        return self.files[index].kept
+        """What was written last for this index; b"" when nothing ever was."""
+        return self.files[index].kept if index in self.files else b""
 
 
 class Kept(io.BytesIO):

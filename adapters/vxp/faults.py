@@ -28,7 +28,7 @@ KINDS: Mapping[str, bool] = {
     "truncated": True,  # an answer that stops in the middle; a package cut by the transport
     "cut": True,  # a package cut inside a well-formed transport: short body, short base64
     "latency": True,  # `seconds`, then as if nothing had happened
-    "refuse": False,  # the listener is closed while this fault is in the plan
+    "refuse": False,  # the listener is closed while this stands in the fault file (files only)
 }
 _ALIASES: Mapping[str, tuple[str, int]] = {
     str(status): ("http", status) for status in (202, 302, 400, 401, 403, 404, 429, 500, 502, 503)

@@ -461,11 +461,12 @@ class Simulator:
     async def _change_faults(self, request: web.Request) -> web.Response:
         """POST a JSON list replaces the plan, DELETE clears it."""
         try:
-            self.faults.replace(
-                () if request.method == "DELETE" else faults_from(await request.json())
-            )
+            plan = () if request.method == "DELETE" else faults_from(await request.json())
         except (ValueError, TypeError) as error:
             return web.json_response({"error": str(error)}, status=400)
+        if any(fault.kind == "refuse" for fault in plan):
+            return web.json_response({"error": "refuse: nobody could take it back"}, status=400)
+        self.faults.replace(plan)
         return web.json_response({"faults": len(self.faults.plan)})
 
     def _load_faults(self, path: Path) -> None:

@@ -32,7 +32,6 @@ DONE = "done"
 
 _TIMEZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 _HEADER_SAFE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_CRLF = b"\r\n"
 _SIGNED_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -367,8 +366,3 @@ def render_answer(
         **extra,
     }
     return json.dumps(fields, separators=(",", ":")).encode("ascii")
-
-
-def without_crlf(tail: bytes) -> bytes:
-    """Body without the one CR LF that the SDK appends to a package (2.7)."""
-    return tail.removesuffix(_CRLF)

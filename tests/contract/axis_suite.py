@@ -21,7 +21,7 @@ from gateway.ports import Axis, Listing
 from tests.support.axes import document_package, parcel, status_package
 
 LONG = 60.0  # far beyond anything a healthy remote needs; pytest's own timeout guards the rest
-SHORT = 0.2  # how long a test lets a silent remote be silent
+SHORT = 0.5  # how long a silent remote may be silent; enough to hand a small package over
 PACKAGE = document_package()
 
 # What may come back from `submit` when the remote does this. `*_after`: it did its work first.

@@ -30,7 +30,7 @@ from tests.support.axes import (
 )
 
 LONG = 60.0
-SHORT = 0.2
+SHORT = 0.5  # enough to hand a small package over
 PACKAGE = document_package()
 LARGE = document_package(
     files=(("a.pdf", "application/pdf", random.Random(1).randbytes(24 * 1024 * 1024)),)

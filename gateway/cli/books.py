@@ -81,7 +81,7 @@ def _verify(settings: Settings, lang: str) -> LedgerReport:
 
     show = counter("Đã kiểm tra" if lang == "vi" else "Checked")
     with open_books(settings) as books:
-        report = verify_books(
+        return verify_books(
             books.store,
             books.blobs,
             origin=settings.ledger.origin,
@@ -89,11 +89,10 @@ def _verify(settings: Settings, lang: str) -> LedgerReport:
             anchors=books.anchors,
             progress=show,
         )
-    return report
 
 
 def report_json(report: LedgerReport, settings: Settings, lang: str) -> dict[str, Any]:
-    """`first_bad`: {epoch, seq} of the first bad entry; `checkpoint`: the newest note that holds."""
+    """`first_bad`: the first bad entry; `checkpoint`: the newest note that holds."""
     bad = report.first_bad
     return {
         "gateway": settings.gateway.name,

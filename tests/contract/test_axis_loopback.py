@@ -25,12 +25,15 @@ class LoopbackWorld:
 
     async def break_remote(self, how):
         if how == "silent":
-            self.intake.gate.clear()
+            self.intake.before.clear()
+        elif how == "silent_after":
+            self.intake.after.clear()
         else:
             self.intake.failure = Unavailable(Text("bận", "busy"), code="store.busy")
 
     async def heal(self):
-        self.intake.gate.set()
+        self.intake.before.set()
+        self.intake.after.set()
         self.intake.failure = None
 
     async def stored(self):
@@ -38,7 +41,7 @@ class LoopbackWorld:
 
 
 class TestLoopbackAxis(AxisSuite):
-    breaks = frozenset({"silent", "unavailable"})
+    breaks = frozenset({"silent", "silent_after", "unavailable"})
 
     @contextlib.asynccontextmanager
     async def world(self, folder):

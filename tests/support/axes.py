@@ -142,15 +142,19 @@ class MemoryIntake:
     def __init__(self) -> None:
         self.arrivals: dict[tuple[str, str], Incoming] = {}
         self.failure: Exception | None = None
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.before = asyncio.Event()  # cleared: silence, and nothing is kept
+        self.after = asyncio.Event()  # cleared: kept, and the answer is lost
+        self.before.set()
+        self.after.set()
 
     async def receive(self, incoming: Incoming) -> str:
-        await self.gate.wait()
+        await self.before.wait()
         if self.failure is not None:
             raise self.failure
-        self.arrivals.setdefault((incoming.axis, incoming.axis_doc_id), incoming)
-        return f"arrival-{list(self.arrivals).index((incoming.axis, incoming.axis_doc_id)) + 1}"
+        key = (incoming.axis, incoming.axis_doc_id)
+        self.arrivals.setdefault(key, incoming)
+        await self.after.wait()
+        return f"arrival-{list(self.arrivals).index(key) + 1}"
 
 
 @contextlib.asynccontextmanager

@@ -8,12 +8,14 @@ Never:  writes; holds more than a batch in memory; trusts a row (ledger/verify.p
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.c14n import canonical_json
 from gateway.errors import Broken
 from gateway.ledger import checkpoint, merkle, receipt, verify
 from gateway.model.record import Checkpoint, Entry
@@ -35,16 +37,20 @@ def verify_books(
 ) -> verify.LedgerReport:
     """Check every record, entry, node, checkpoint, stamp and blob. `progress`: entries so far.
 
-    What is sealed while this runs may be missed; it is never mistaken for damage, because the
-    newest checkpoint is read first and bounds what is looked at.
+    All of it inside one reading transaction: the gateway may go on writing meanwhile, and what
+    is looked at is one moment. Only the blobs are outside it, and those are never rewritten.
     """
-    rows = verify.LedgerRows(
-        origin=origin,
-        epochs=_epochs(store, progress),
-        unsealed=_unsealed(store),
-        record_count=store.read_sync(ledger.record_count),
-    )
-    return verify.verify_ledger(rows, [public_key], anchors, partial(_blob_sha256, blobs))
+
+    def look(tx: Tx) -> verify.LedgerReport:
+        rows = verify.LedgerRows(
+            origin=origin,
+            epochs=_epochs(tx, progress),
+            unsealed=_unsealed(tx),
+            record_count=ledger.record_count(tx),
+        )
+        return verify.verify_ledger(rows, [public_key], anchors, partial(_blob_sha256, blobs))
+
+    return store.read_sync(look)
 
 
 def look_for(
@@ -55,7 +61,7 @@ def look_for(
     public_key: ec.EllipticCurvePublicKey,
 ) -> tuple[receipt.ReceiptVerdict, receipt.Receipt]:
     """Found in the tree, promised but missing, or not yet sealed. Untrusted: not our receipt."""
-    promised = receipt.verify_receipt(receipt_bytes, [public_key])
+    promised = receipt.verify_receipt(_as_signed(receipt_bytes), [public_key])
 
     def look(tx: Tx) -> receipt.ReceiptVerdict:
         entry = ledger.entry_of(tx, promised.record.id)
@@ -76,31 +82,32 @@ def look_for(
     return store.read_sync(look), promised
 
 
-def _epochs(store: Store, progress: Callable[[int], None]) -> Iterator[verify.EpochRows]:
-    for epoch in store.read_sync(ledger.epochs):
+def _as_signed(kept: bytes) -> bytes:
+    """The canonical form: units keep a receipt as their JSON tool wrote it, or within an answer."""
+    try:
+        value = json.loads(kept)
+        if isinstance(value, dict) and "receipt" in value:
+            value = value["receipt"]
+        return canonical_json(value)
+    except (ValueError, TypeError, RecursionError):
+        return kept  # no JSON at all: the receipt's own reader says so
+
+
+def _epochs(tx: Tx, progress: Callable[[int], None]) -> Iterator[verify.EpochRows]:
+    for epoch in ledger.epochs(tx):
         yield verify.EpochRows(
             epoch=epoch,
-            entries=_entries(store, epoch, progress),
-            read_nodes=partial(_nodes, store, epoch),
-            node_count=store.read_sync(partial(ledger.node_count, epoch=epoch)),
-            checkpoints=_checkpoints(store, epoch),
-            stamps=store.read_sync(partial(ledger.stamps, epoch=epoch)),
+            entries=_entries(tx, epoch, progress),
+            read_nodes=partial(ledger.read_nodes, tx, epoch),
+            node_count=ledger.node_count(tx, epoch),
+            checkpoints=_checkpoints(tx, epoch),
+            stamps=ledger.stamps(tx, epoch),
         )
 
 
-def _nodes(
-    store: Store, epoch: int, coordinates: Sequence[merkle.Coordinate]
-) -> dict[merkle.Coordinate, bytes]:
-    return dict(store.read_sync(lambda tx: ledger.read_nodes(tx, epoch, coordinates)))
-
-
-def _entries(
-    store: Store, epoch: int, progress: Callable[[int], None]
-) -> Iterator[verify.SealedRow]:
+def _entries(tx: Tx, epoch: int, progress: Callable[[int], None]) -> Iterator[verify.SealedRow]:
     start = 0
-    while rows := store.read_sync(
-        partial(ledger.entries_from, epoch=epoch, start=start, most=BATCH)
-    ):
+    while rows := ledger.entries_from(tx, epoch, start, BATCH):
         for row in rows:
             entry = Entry(epoch, int(row.seq), row.record_id, bytes(row.leaf))
             yield verify.SealedRow(entry, None if row.body is None else bytes(row.body))
@@ -108,20 +115,20 @@ def _entries(
         progress(start)
 
 
-def _checkpoints(store: Store, epoch: int) -> Iterator[Checkpoint]:
+def _checkpoints(tx: Tx, epoch: int) -> Iterator[Checkpoint]:
     after = -1
-    while found := store.read_sync(partial(ledger.checkpoints, epoch=epoch, after=after)):
+    while found := ledger.checkpoints(tx, epoch, after):
         yield from found
         after = found[-1].size
 
 
-def _unsealed(store: Store) -> Iterator[verify.UnsealedRow]:
+def _unsealed(tx: Tx) -> Iterator[verify.UnsealedRow]:
     after = ""
-    while rows := store.read_sync(partial(ledger.unsealed, after=after, most=BATCH)):
+    while rows := ledger.unsealed(tx, after, BATCH):
         for row in rows:
             yield verify.UnsealedRow(row.record_id, row.body, pending=row.pending)
         after = rows[-1].record_id
-    for row in store.read_sync(ledger.odd_pending):
+    for row in ledger.odd_pending(tx):
         yield verify.UnsealedRow(row.record_id, row.body, pending=True, sealed=row.sealed)
 
 

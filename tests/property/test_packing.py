@@ -1,0 +1,409 @@
+"""What goes in comes out; what was touched is found; nothing hostile gets out as a crash."""
+
+import base64
+import io
+import random
+import re
+import string
+import zipfile
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.errors import Rejected, Untrusted
+from gateway.model.package import (
+    Business,
+    DocumentCode,
+    DocumentHeader,
+    DocumentType,
+    Organ,
+    OtherInfo,
+    Promulgation,
+    ReceiverChange,
+    Replacement,
+    ResponseFor,
+    Signer,
+    Staff,
+    StatusReport,
+    TraceHeader,
+    header_digest,
+    identity,
+)
+from gateway.packing import feed
+from gateway.packing.metadata import header_to_json, parse_metadata
+from gateway.packing.names import safe_name
+from gateway.packing.read import ReadPackage, extract_file, read_header, read_package
+from gateway.packing.write import plan_files, write_document, write_status
+from tests.support.packages import Memory, a_header, an_attachment, packed, read
+
+VIETNAMESE = (
+    "aăâbcdđeêghiklmnoôơpqrstuưvxyàảãáạằẳẵắặầẩẫấậèẻẽéẹềểễếệìỉĩíịòỏõóọồổỗốộờởỡớợùủũúụừửữứựỳỷỹýỵ"
+)
+LETTERS = (
+    VIETNAMESE + VIETNAMESE.upper() + string.digits + " .,/-&<>'\"()%\t\n\r]" + "\u2019\U0001d11e"
+)
+
+
+def trimmed(text: str) -> str:
+    return text.strip()
+
+
+texts = (
+    st.text(alphabet=LETTERS, min_size=1, max_size=40).map(trimmed).filter(lambda t: t != "null")
+)
+dates = st.one_of(st.just(""), st.dates().map(lambda d: d.isoformat()))
+moments = st.datetimes().map(lambda d: f"{d.year:04}/{d.month:02}/{d.day:02} {d:%H:%M:%S}")
+organ_ids = st.from_regex(r"[A-Z0-9]{1,6}(\.[A-Z0-9]{1,6}){0,4}", fullmatch=True)
+numbers = st.one_of(st.none(), st.integers(0, 999_999_999))
+flags = st.one_of(st.none(), st.integers(0, 1))
+lists = st.lists(texts.filter(bool), max_size=3).map(tuple)
+organs = st.builds(Organ, organ_ids, texts, texts, texts, texts, texts, texts, texts)
+people = st.builds(Staff, texts, texts, texts, texts, texts, texts).filter(lambda s: s != Staff())
+responses = st.builds(ResponseFor, texts, texts, texts, dates).filter(lambda r: r != ResponseFor())
+acts = st.builds(
+    Business,
+    st.integers(0, 3),
+    texts,
+    texts,
+    flags,
+    flags,
+    flags,
+    st.lists(st.builds(ReceiverChange, organ_ids, st.integers(0, 1)), max_size=3).map(tuple),
+    st.lists(st.builds(Replacement, texts.filter(bool), lists), max_size=2).map(tuple),
+    st.lists(people, max_size=2).map(tuple),
+)
+traces = st.builds(TraceHeader, texts, moments)
+headers = st.builds(
+    DocumentHeader,
+    organs,
+    st.lists(organs, min_size=1, max_size=3, unique_by=lambda o: o.organ_id).map(tuple),
+    texts.filter(bool),
+    st.builds(DocumentCode, texts, texts),
+    st.builds(Promulgation, texts, dates),
+    st.builds(DocumentType, numbers, numbers, texts),
+    texts,
+    texts,
+    st.builds(Signer, texts, texts, texts),
+    dates,
+    st.builds(
+        OtherInfo,
+        st.one_of(st.none(), st.integers(0, 4)),
+        texts,
+        texts,
+        numbers,
+        numbers,
+        texts,
+        st.one_of(st.none(), st.booleans()),
+        texts,
+        lists,
+    ),
+    st.lists(responses, max_size=2).map(tuple),
+    st.integers(0, 3),
+    lists,
+    texts,
+    lists,
+    acts,
+    st.lists(traces, max_size=2).map(tuple),
+    texts.map(lambda t: " ".join(t.split())),
+    st.just("1.0"),
+    flags,
+)
+names = st.builds(
+    lambda stem, ext: safe_name(f"{stem}{ext}"),
+    st.text(alphabet=VIETNAMESE + " -_", min_size=1, max_size=30),
+    st.sampled_from([".pdf", ".doc", ".docx", ".xls", ".xlsx", ".txt", ".zip", ".png", ""]),
+)
+
+
+def a_zip(entries: list[tuple[str, bytes]]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, (name, data) in enumerate(entries):
+            archive.writestr(f"{number}{name}", data)
+    return out.getvalue()
+
+
+contents = st.one_of(
+    st.binary(max_size=2000),
+    st.builds(lambda d: b"%PDF-1.7\n" + d, st.binary(max_size=500)),
+    st.builds(a_zip, st.lists(st.tuples(names, st.binary(max_size=200)), max_size=3)),
+    st.builds(lambda n, d: a_zip([(n, a_zip([(n, d)]))]), names, st.binary(max_size=200)),
+)
+files_of_a_package = st.lists(st.tuples(names, contents), max_size=4)
+slow = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+
+
+@slow
+@given(headers, files_of_a_package)
+def test_what_is_written_is_read_back(
+    header: DocumentHeader, files: list[tuple[str, bytes]]
+) -> None:
+    plan = plan_files([an_attachment(name, data) for name, data in files], "s")
+    out = io.BytesIO()
+    ready = write_document(out, header, plan)
+    sink = Memory()
+    got = read_package(io.BytesIO(out.getvalue()), sink=sink)
+    assert got.header == header
+    assert (got.sha256, got.size) == (ready.sha256, ready.size)
+    # the identity is alike at both ends, and the sink holds what the facts say
+    planned = [(p.fact.declared_name, p.fact.sha256) for p in plan]
+    found = [(f.declared_name, f.sha256) for f in got.files]
+    assert planned == found
+    assert got.header is not None
+    assert identity(header, planned) == identity(got.header, found)
+    assert header_digest(header, planned) == header_digest(got.header, found)
+    for index, fact in enumerate(got.files):
+        assert len(sink.content(index)) == fact.size
+    assert not [f for f in got.findings if f.severity == "error"]
+    assert read_header(io.BytesIO(out.getvalue())).header == header
+
+
+@slow
+@given(
+    st.builds(
+        StatusReport,
+        organs,
+        st.builds(ResponseFor, organ_ids, texts, texts.filter(bool), dates),
+        st.sampled_from(["01", "02", "03", "04", "05", "06", "13", "15", "16"]),
+        moments,
+        texts,
+        st.builds(Staff, texts, texts, texts, texts, texts, texts),
+    )
+)
+def test_a_status_that_is_written_is_read_back(report: StatusReport) -> None:
+    got = read(write_status(report))
+    assert got.status == report
+    assert got.findings == ()
+
+
+@slow
+@given(headers)
+def test_a_header_survives_the_way_through_json(header: DocumentHeader) -> None:
+    import json
+
+    stated = replace(header, traces=(), trace_id="", trace_version="", paper=None)
+    assert parse_metadata(json.dumps(header_to_json(stated)).encode()).header == stated
+
+
+# -- touched bytes
+
+
+def package_of_everything() -> bytes:
+    header = a_header(
+        business=Business(
+            2, "e", "r", 1, 1, 1, (ReceiverChange("G22", 0),), (Replacement("x", ("G22",)),)
+        )
+    )
+    files = [("a.pdf", b"%PDF-1.7 nho"), ("b.txt", b"van ban nho"), ("c.zip", a_zip([("x", b"y")]))]
+    signature = b'<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"><SignedInfo>x</SignedInfo></Signature>'
+    return packed(header, files, signature)
+
+
+PACKAGE = package_of_everything()
+WHOLE = read(PACKAGE)
+
+
+def opened(data: bytes) -> ReadPackage | None:
+    """The package, or None when it was refused in one of the two ways there are."""
+    try:
+        return read_package(io.BytesIO(data), sink=Memory())
+    except (Rejected, Untrusted) as error:
+        told = bool(error.findings and error.code)
+    assert told
+    return None
+
+
+def facts(package: ReadPackage) -> object:
+    return (package.header, package.files, package.signature, package.extras)
+
+
+@pytest.mark.parametrize("position", range(0, len(PACKAGE), 7))
+def test_a_changed_byte_is_found_and_never_a_crash(position: int) -> None:
+    rng = random.Random(position)
+    for value in (PACKAGE[position] ^ (1 << rng.randrange(8)), rng.randrange(256), 0, 0x3C, 0x26):
+        if value == PACKAGE[position]:
+            continue
+        data = PACKAGE[:position] + bytes([value]) + PACKAGE[position + 1 :]
+        got = opened(data)
+        assert got is None or got.sha256 != WHOLE.sha256
+
+
+def test_a_changed_base64_letter_changes_that_file_or_fails_it() -> None:
+    for index, found in enumerate(re.finditer(rb"TransferEncoded [^>]*>([^<]+)<", PACKAGE)):
+        start, end = found.span(1)
+        for position in range(start, end):
+            letter = b"A" if PACKAGE[position : position + 1] != b"A" else b"B"
+            got = opened(PACKAGE[:position] + letter + PACKAGE[position + 1 :])
+            assert got is not None
+            before, after = WHOLE.files[index], got.files[index]
+            unchanged = before.carried_sha256 == after.carried_sha256
+            # the last letter before padding has bits that decode to nothing
+            assert not unchanged or position >= end - 3
+            assert got.files[:index] == WHOLE.files[:index]
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.data())
+def test_mutations_and_cuts_never_raise_anything_else(data: st.DataObject) -> None:
+    package = bytearray(PACKAGE)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(package)))
+        length = data.draw(st.integers(0, 60))
+        kind = data.draw(st.sampled_from(["cut", "repeat", "insert", "swap", "end"]))
+        piece = bytes(package[at : at + length])
+        if kind == "cut":
+            del package[at : at + length]
+        elif kind == "repeat":
+            package[at:at] = piece * 3
+        elif kind == "insert":
+            package[at:at] = data.draw(
+                st.one_of(
+                    st.binary(max_size=12),
+                    st.sampled_from(
+                        [
+                            b"<!--",
+                            b"-->",
+                            b"<![CDATA[",
+                            b"]]>",
+                            b"&lt;",
+                            b"&x;",
+                            b"<x>",
+                            b"</",
+                            b"\0",
+                        ]
+                    ),
+                )
+            )
+        elif kind == "swap":
+            other = data.draw(st.integers(0, len(package)))
+            package[at : at + length] = package[other : other + length]
+        else:
+            del package[at:]
+    got = opened(bytes(package))
+    if got is not None:
+        for index, fact in enumerate(got.files):
+            if not fact.failed:
+                out = io.BytesIO()
+                extract_file(io.BytesIO(bytes(package)), index, out, unwrap=fact.unwrapped)
+                assert len(out.getvalue()) == fact.size
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    opened(data)
+    opened(b'<?xml version="1.0"?>' + data)
+    opened(PACKAGE + data)
+
+
+# -- the fast path against the parser
+
+
+HOSTILE = [
+    "<!-- <edXML:ContentTransferEncoded> -->",
+    "<!--<edXML:ContentTransferEncoded>AAAA</edXML:ContentTransferEncoded>-->",
+    "<?pi <edXML:ContentTransferEncoded>AAAA?>",
+    '<x a="&lt;ContentTransferEncoded>"/>',
+    "<x a='<'/>",
+    '<x a="edXML:ContentTransferEncoded>"/>',
+    "<![CDATA[<edXML:ContentTransferEncoded>]]>",
+    "<edXML:ContentTransferEncoded/>",
+    "<edXML:ContentTransferEncoded />",
+    '<edXML:ContentTransferEncoded a=">">QUFB</edXML:ContentTransferEncoded>',
+    "<edXML:ContentTransferEncoded\n\t>QUFB</edXML:ContentTransferEncoded>",
+    "<ContentTransferEncodedX>QUFB</ContentTransferEncodedX>",
+    "<Attachment><ContentTransferEncoded>QUFB</ContentTransferEncoded></Attachment>",
+    "</edXML:ContentTransferEncoded>",
+    "<edXML:ContentTransferEncoded>",
+]
+INSIDE = [
+    "QUJD",
+    "REVG",
+    "QQ==",
+    "\r\n",
+    " ",
+    "&#65;",
+    "&amp;",
+    "*",
+    "<!-- c -->",
+    "<![CDATA[QUJD]]>",
+    "ệ",
+    "]]>",
+]
+
+
+def hostile_package(rng: random.Random) -> bytes:
+    def attachment() -> str:
+        inside = "".join(
+            rng.choices(INSIDE, [9, 9, 2, 2, 1, 1, 0.3, 0.3, 1, 1, 0.1, 0.1], k=rng.randrange(9))
+        )
+        before = rng.choice(HOSTILE) if rng.random() < 0.3 else ""
+        middle = rng.choice(HOSTILE) if rng.random() < 0.15 else ""
+        tag = rng.choice(["edXML:ContentTransferEncoded", "ContentTransferEncoded"])
+        space = rng.choice(["", " ", "\n", ' a="b"', " a='>'"])
+        return (
+            f"<Attachment><AttachmentName>a.pdf</AttachmentName>{before}"
+            f"<{tag}{space}>{middle}{inside}</{tag}></Attachment>"
+        )
+
+    q = "http://www.mic.gov.vn/TBT/QCVN_102_2016"
+    head = rng.choice(HOSTILE) if rng.random() < 0.2 else ""
+    return (
+        f'<edXML xmlns="{q}" xmlns:edXML="{q}"><edXMLEnvelope><edXMLHeader><MessageHeader>'
+        f"<Subject>s</Subject></MessageHeader>{head}</edXMLHeader></edXMLEnvelope>"
+        f"<AttachmentEncoded>{''.join(attachment() for _ in range(rng.randrange(1, 4)))}"
+        "</AttachmentEncoded></edXML>"
+    ).encode()
+
+
+class Dripping(io.BytesIO):
+    """Hands out pieces of odd sizes, so that tags and base64 are cut everywhere."""
+
+    def __init__(self, data: bytes, rng: random.Random) -> None:
+        super().__init__(data)
+        self._rng = rng
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(min(self._rng.choice([1, 5, 17, 64, 100_000]), size or 1))
+
+
+def judged(data: bytes, source: io.BytesIO) -> object:
+    try:
+        got = read_package(source)
+    except (Rejected, Untrusted) as error:
+        return error.code
+    assert got.size == len(data)
+    return [(f.failed, f.size, f.sha256, f.carried_sha256) for f in got.files], len(got.extras)
+
+
+def test_the_fast_path_and_the_parser_see_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tag's pattern is made to match nothing: then expat alone reads every letter."""
+    rng = random.Random(20260503)
+    packages = [hostile_package(rng) for _ in range(1500)]
+    fast = [judged(data, io.BytesIO(data)) for data in packages]
+    # the first kilobytes are read in one piece; padding makes the pieces cut the attachments
+    padded = [data.replace(b"<edXMLHeader>", b"<edXMLHeader>" + b" " * 11_000) for data in packages]
+    cut = [judged(data, Dripping(data, rng)) for data in padded]
+    monkeypatch.setattr(feed, "_CONTENT_TAG", re.compile(rb"(?!)"))
+    slow_path = [judged(data, io.BytesIO(data)) for data in packages]
+    assert fast == slow_path
+    assert cut == slow_path
+    assert sum(isinstance(result, tuple) for result in slow_path) > 700
+    assert sum(isinstance(result, str) for result in slow_path) > 100
+
+
+def test_a_long_content_in_pieces_of_any_size_is_the_same_file() -> None:
+    rng = random.Random(7)
+    data = rng.randbytes(40_000)
+    for line in (0, 76, 64):
+        text = base64.b64encode(data)
+        if line:
+            text = b"\r\n".join(text[i : i + line] for i in range(0, len(text), line))
+        package = packed(a_header(), [("a.pdf", b"x")]).replace(b">eA==<", b">" + text + b"<")
+        got = read_package(Dripping(package, rng))
+        assert got.files[0].size == len(data)
+        assert got.files == read(package).files

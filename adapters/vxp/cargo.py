@@ -60,10 +60,12 @@ class Cargo(Payload):
         try:
             kept = b""
             while (chunk := await self._next(source)) is not None:
+                if not chunk:
+                    continue
                 if kept:
                     await self._hand(writer, kept)
                 digest.update(chunk)
-                kept = chunk or kept
+                kept = chunk
             await self._before_last(kept, digest.hexdigest())
             if self._transport is not None and self._transport.is_closing():
                 raise ConnectionResetError("closed before the last chunk")

@@ -43,7 +43,7 @@ from adapters.vxp.simulator_store import (
     SimulatorStore,
 )
 from adapters.vxp.wire import Operation
-from gateway.errors import Rejected
+from gateway.errors import Misconfigured, Rejected
 from gateway.model.package import PackageKind
 from gateway.ports import Clock
 
@@ -473,7 +473,10 @@ class Simulator:
         self.faults.replace(read_fault_file(path).faults)
 
     async def _watch(self, path: Path) -> None:
-        """Follows the fault file, and closes or opens the listener as its plan says."""
+        """Follows the fault file, and closes or opens the listener as its plan says.
+
+        While the file is missing or half written the last plan stays.
+        """
         seen = _modified(path)
         while True:
             if self.faults.refusing:
@@ -481,7 +484,7 @@ class Simulator:
             else:
                 await self.accept_connections()
             await asyncio.sleep(0.2)
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, Misconfigured):
                 if (changed := _modified(path)) != seen:
                     seen = changed
                     self._load_faults(path)

@@ -435,6 +435,31 @@ def test_damaged_bytes_never_become_a_whole_package_at_the_axis():
     assert whole == []
 
 
+@pytest.mark.parametrize(
+    "cuts", [[0, 0, 10, 10, 500, 10**6, 10**6], [10**6], [1] * 40 + [10**6, 0]]
+)
+def test_a_package_arrives_whole_in_whatever_pieces_it_is_read(cuts):
+    got = []
+
+    async def pieces():
+        at = 0
+        for size in cuts:
+            yield PACKAGE[at : at + size]
+            at += size
+
+    async def talk(reader, writer):
+        got.append(await reader.readexactly(len(PACKAGE)))
+        writer.write(answer(OK))
+        await writer.drain()
+
+    async def scene():
+        async with raw_server(talk) as (url, _), vxp_axis(url) as axis:
+            return await axis.submit(replace(parcel(PACKAGE), chunks=pieces), LONG)
+
+    assert isinstance(asyncio.run(scene()), Delivered)
+    assert got == [PACKAGE]
+
+
 @pytest.mark.parametrize("error", [Broken(Text("a", "b")), OSError("disk"), RuntimeError("bug")])
 def test_a_fault_of_our_own_store_is_raised_as_it_is(error):
     async def chunks():

@@ -530,6 +530,23 @@ def test_a_fault_file_is_followed_while_the_axis_runs(tmp_path):
     scene(play, tmp_path, faults_file=path)
 
 
+def test_a_fault_file_can_refuse_connections_and_take_them_again(tmp_path):
+    path = tmp_path / "faults.json"
+    path.write_text('{"fault": [{"kind": "refuse"}]}')
+
+    async def play(sim):
+        async with vxp_axis(sim.url) as axis:
+            # the first watch closes the listener as soon as the loop comes to it
+            while (await axis.submit(parcel(PACKAGE), LONG)).code != "connect.refused":
+                pass
+            path.write_text('{"fault": []}')
+            while not isinstance(await axis.submit(parcel(PACKAGE), LONG), Delivered):
+                pass
+        assert len(sim.received()) == 1
+
+    scene(play, tmp_path, faults_file=path)
+
+
 def test_run_says_where_it_listens_and_for_whom_and_ends_on_interrupt(tmp_path):
     lines = []
 

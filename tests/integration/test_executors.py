@@ -555,7 +555,7 @@ def test_a_deadlock_runs_the_function_again(pg_url):
             return await asyncio.gather(store.write(fn("a", "b")), store.write(fn("b", "a")))
 
         assert asyncio.run(scenario()) == ["a", "b"]
-        assert len(runs) == 3
+        assert len(runs) >= 3  # once more for each deadlock: on a busy machine there may be two
 
 
 def test_a_lost_connection_before_commit_runs_the_function_again(pg_url):

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tests.support.houses import PDF, House, metadata, town
 
 from gateway import config
 from gateway.cli import cli
+from tests.support.houses import PDF, House, metadata, town
 
 SO19, SO20 = "000.00.19.H14", "000.00.20.H14"
 
@@ -78,15 +78,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Sealed:
                     answer["id"],
                     lambda d: d["transfers"][0]["recipients"][0]["status_code"] == "01",
                 )
-                listener = here.gateway.store.listener("test")
-                async with asyncio.timeout(20):
-                    while any(
-                        r["stamped_at"] is None
-                        for r in await here.gateway.desk.history(
-                            await here.account(SO19), answer["id"]
-                        )
-                    ):
-                        await listener.wait(0.05)
+                await here.stamped(SO19, answer["id"])
             return house, answer
 
     house, answer = asyncio.run(live())
@@ -105,16 +97,21 @@ def test_an_untouched_ledger_holds_and_its_receipt_is_found(original: Sealed) ->
     assert (code, found["verdict"]) == (0, "found")
 
 
-FLIPPED = "UPDATE {table} SET {column} = CAST(substr({column}, 1, 20) || x'00' || substr({column}, 22) AS BLOB) WHERE {where}"
+FLIPPED = (
+    "UPDATE {table} SET {column} = "
+    "CAST(substr({column}, 1, 20) || x'00' || substr({column}, 22) AS BLOB) WHERE {where}"
+)
 BY_HAND = [
     ("record", FLIPPED.format(table="record", column="body", where="id = '{id}'")),
     ("leaf", FLIPPED.format(table="entry", column="leaf", where="seq = 2")),
     ("node", FLIPPED.format(table="node", column="hash", where="level = 1 AND idx = 1")),
-    ("root", "UPDATE checkpoint SET root = zeroblob(32) WHERE size = 2"),
+    (
+        "root",
+        "UPDATE checkpoint SET root = zeroblob(32) WHERE size = (SELECT min(size) FROM checkpoint)",
+    ),
     (
         "note",
-        "UPDATE checkpoint SET note = replace(note, char(10), char(10) || ' ') "
-        "WHERE size = (SELECT max(size) FROM checkpoint)",
+        "UPDATE checkpoint SET note = note || ' ' WHERE size = (SELECT max(size) FROM checkpoint)",
     ),
     ("token", FLIPPED.format(table="stamp", column="token", where="rowid = 1")),
     ("gone", "DELETE FROM record WHERE id = '{id}'"),

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.databases import Postgres
-from tests.support.houses import PDF, House, Running, Town, metadata, town
 
 from gateway.errors import Conflict, Rejected
 from gateway.model.arrival import ArrivalState, ItemKind
 from gateway.model.package import Organ, ResponseFor, StatusReport
 from gateway.packing import write
 from gateway.store import arrivals
+from tests.support.databases import Postgres
+from tests.support.houses import PDF, House, Running, Town, metadata, town
 
 SO19, SO20, VPCP = "000.00.19.H14", "000.00.20.H14", "000.00.00.G22"
 EVERYONE = [{"axis": "vxp", "everyone": True}]
@@ -76,15 +76,7 @@ async def whole_life(here: Running, there: Running, made: Town) -> None:
     assert recipient["sources"] == {"on_axis_at": "observed", "entered_at": "reported"}
     statuses = await here.inbox(SO19, ItemKind.STATUS)
     assert sorted(s["status"]["code"] for s in statuses) == ["01", "03", "06"]
-    async with asyncio.timeout(20):
-        while not all(
-            r["stamped_at"] and r["sealed"]
-            for r in await here.gateway.desk.history(await here.account(SO19), answer["id"])
-        ):
-            await asyncio.sleep(0)
-    events = [
-        r["event"] for r in await here.gateway.desk.history(await here.account(SO19), answer["id"])
-    ]
+    events = [r["event"] for r in await here.stamped(SO19, answer["id"])]
     assert events[:3] == ["submission.accepted", "attempt.started", "attempt.ended"]
 
 
@@ -244,9 +236,10 @@ def test_each_status_is_an_item_of_its_own_and_comes_once(tmp_path: Path) -> Non
 
             return await here.gateway.store.read(look)
 
+        listener = here.gateway.store.listener("inbox")
         async with asyncio.timeout(20):
             while len([a for a in await settled() if a.state != "RECEIVED"]) < len(packages):
-                await asyncio.sleep(0)
+                await listener.wait(0.1)
         states = sorted(a.state for a in await settled())
         assert states == ["DUPLICATE", *["OPENED"] * 5, "ORPHAN"]
         items = await here.inbox(SO19, ItemKind.STATUS)

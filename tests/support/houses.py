@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -32,10 +34,8 @@ from gateway.store.accounts import Account
 from gateway.store.migrations import migrate
 from gateway.store.tables import Role
 from gateway.wiring import Gateway, open_gateway
-from hashlib import sha256
 
 CONF = Path(__file__).parents[2] / "conf"
-NOW = datetime.now(UTC)
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 QUICK = {
     "dispatch": {
@@ -52,11 +52,6 @@ QUICK = {
     "stamp": {"interval": "200ms", "deadline": "5s"},
     "seal": {"pause": "5ms"},
 }
-
-
-class WallClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 @dataclass
@@ -156,8 +151,6 @@ class Running:
         desk = self.gateway.desk
         who = await self.account(meta["from"]["organ_id"])
         submission = desk.judge_metadata(who, json.dumps(meta).encode(), key)
-        from dataclasses import replace
-
         submission = replace(submission, files=tuple(attachment(n, d) for n, d in files))
         answered = await desk.submit(who, submission, key, "en")
         return json.loads(answered.answer)
@@ -177,7 +170,7 @@ class Running:
     async def until(
         self, code: str, document_ref: str, good: Callable[[dict[str, Any]], bool]
     ) -> dict[str, Any]:
-        """The document once `good` holds for it: woken by the store, bounded by the test's limit."""
+        """The document once `good` holds for it: bounded by a limit of its own."""
         listener = self.gateway.store.listener("test")
         async with asyncio.timeout(30):
             while True:
@@ -185,6 +178,25 @@ class Running:
                 if good(shown):
                     return shown
                 await listener.wait(0.05)
+
+    async def stamped(self, code: str, document_ref: str) -> list[dict[str, Any]]:
+        """The records of a document once each of them is sealed and stamped."""
+        listener = self.gateway.store.listener("test")
+        who = await self.account(code)
+        async with asyncio.timeout(30):
+            while True:
+                history = await self.gateway.desk.history(who, document_ref)
+                if all(r["sealed"] and r["stamped_at"] for r in history):
+                    return history
+                await listener.wait(0.05)
+
+
+class WallClock:
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(time.time(), UTC)
+
+
+NOW = WallClock().now()
 
 
 def toml(tables: Mapping[str, Any]) -> str:

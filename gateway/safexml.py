@@ -196,7 +196,8 @@ class Parser:
         size = len(raw)
         self.fed += size
         self._skipped += size
-        self._skipped_lines += raw.count(b"\n")
+        if b"\n" in raw:  # looking for one is 25 times faster than counting, and base64 has none
+            self._skipped_lines += raw.count(b"\n")
 
     def close(self) -> None:
         """The input has ended. Raises Unreadable `package.incomplete` if the root is open."""

@@ -46,6 +46,8 @@ class Sealing:
         at = self.scribe.now()
 
         def commit(tx: Tx) -> int:
+            if ledger.oldest_pending(tx) is None:
+                return 0  # an idle sealer writes nothing, not even its lease
             now = tx.now()
             until = now + self.pace.lease
             if leases.take(tx, SEALER, self.owner, now=now, until=until) is None:

@@ -23,6 +23,7 @@ _TAKE = (
 _GIVE = delete(lease).where(
     lease.c.name == bindparam("lease_name"), lease.c.owner == bindparam("who")
 )
+_FORGET = delete(lease)
 
 
 def take(tx: Tx, name: str, owner: str, *, now: datetime, until: datetime) -> int | None:
@@ -36,3 +37,8 @@ def take(tx: Tx, name: str, owner: str, *, now: datetime, until: datetime) -> in
 
 def give_back(tx: Tx, name: str, owner: str) -> None:
     tx.execute(_GIVE, {"lease_name": name, "who": owner})
+
+
+def forget(tx: Tx) -> None:
+    """Only for the holder of the database lock, at start: whoever held one is dead."""
+    tx.execute(_FORGET)

@@ -49,7 +49,7 @@ from gateway.scribe import Scribe
 from gateway.sealing import Pace, Sealing, Stamping
 from gateway.settling import Settling
 from gateway.signing.selfcheck import check_libraries
-from gateway.store import Store, Tx, arrivals, ledger, open_store, sqlite_path, transfers
+from gateway.store import Store, Tx, arrivals, leases, ledger, open_store, sqlite_path, transfers
 from gateway.store.lock import DatabaseLock
 from gateway.store.migrations import current, head
 from gateway.telemetry.events import Event
@@ -271,10 +271,11 @@ def require_schema(settings: Settings) -> None:
 
 
 async def take_over_the_dead(gateway: Gateway) -> None:
-    """We hold the lock, so whoever was sending or opening is dead (architecture 6)."""
+    """We hold the lock, so whoever was sealing, sending or opening is dead (architecture 6)."""
     at = gateway.scribe.now()
 
     def commit(tx: Tx) -> None:
+        leases.forget(tx)
         arrivals.forget_leases(tx)
         gateway.settling.take_over(tx, transfers.sending(tx), at)
 

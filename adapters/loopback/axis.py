@@ -3,7 +3,7 @@
 In: a parcel whose bytes already lie in our blob store. Out: Delivered once `Intake.receive` has
 made the arrival durable, Uncertain when that did not end in time (the same bytes again find the
 same arrival). Nothing is collected, so listing and fetching have nothing to say. An `Unavailable`
-store is Deferred; our own faults are raised. Source: architecture 4, issue text on loopback.
+store is Deferred; our own faults are raised. Source: architecture 2, 4.
 """
 
 from __future__ import annotations

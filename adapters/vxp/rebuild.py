@@ -471,7 +471,7 @@ def _first_entry(packed: BinaryIO, files: ExitStack) -> BinaryIO:
                 raise PackageRefused("21", "the zip of an attachment has no usable entry")
             with archive.open(entries[0]) as source:
                 shutil.copyfileobj(source, inner, _BLOCK)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         raise PackageRefused("21", f"declared application/zip is no zip: {error}") from error
     return inner
 

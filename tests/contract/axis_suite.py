@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +67,7 @@ LIST_FAULTS = ("unreachable", "silent", "lost_answer", "garbage", "page", "serve
 FETCH_FAULTS = (*LIST_FAULTS, "cut", "truncated")
 
 
-class AxisSuite:
+class AxisSuite(ABC):
     """Sending. `breaks`: the keys of SUBMIT_OUTCOMES this remote can be made to do."""
 
     breaks: ClassVar[frozenset[str]] = frozenset()
@@ -82,8 +83,9 @@ class AxisSuite:
             if name in metafunc.fixturenames:
                 metafunc.parametrize(name, sorted(ways))
 
+    @abstractmethod
     def world(self, folder: Path) -> AbstractAsyncContextManager[World]:
-        raise NotImplementedError(f"{type(self).__name__} must open a world in {folder}")
+        """A fresh axis with its stranger; `folder` is empty and the world's own."""
 
     def test_a_parcel_is_delivered_with_the_id_of_the_other_side(self, tmp_path):
         async def scene():

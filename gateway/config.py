@@ -36,6 +36,7 @@ from gateway.rules import RuleSet, load_rules
 from gateway.safexml import Limits
 
 FILE_NAME = "gateway.toml"
+CREDENTIAL = "credential:"
 Seconds = NewType("Seconds", float)
 Where: TypeAlias = Sequence[str | int]  # ("axis", 0, "name")
 Made = TypeVar("Made")
@@ -278,7 +279,7 @@ def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | N
     if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         url = f"sqlite:///{folder / url.removeprefix('sqlite:///')}"
     secrets = written.secrets
-    if not secrets.master_key.startswith("credential:"):
+    if not secrets.master_key.startswith(CREDENTIAL):
         secrets = SecretsSection(master_key=str(_resolved(folder, secrets.master_key)))
     rules = _loaded(load_rules, "rules", written.tables.rules, source)
     agencies = _loaded(load_agencies, "agencies", written.tables.agencies, source)
@@ -563,7 +564,7 @@ def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> 
     for number, authority in enumerate(written.stamp.authorities):
         public.append((("stamp", "authorities", number, "ca_file"), authority.ca_file))
     needs_master = any(axis.secret for axis in written.axis)
-    if needs_master and not secrets.master_key.startswith("credential:"):
+    if needs_master and not secrets.master_key.startswith(CREDENTIAL):
         private.append((("secrets", "master_key"), Path(secrets.master_key)))
     credentials = os.environ.get("CREDENTIALS_DIRECTORY", "")
     for path, file in (*private, *public):
@@ -629,6 +630,10 @@ def _move(findings: Iterable[Finding], source: _Source, read: Iterable[_Source] 
 
 
 def _resolved(folder: Path, value: str) -> Path:
+    """From the file's folder; `credential:NAME` is what systemd gave this very process."""
+    if value.startswith(CREDENTIAL):
+        given = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/run/credentials"))
+        return given / value.removeprefix(CREDENTIAL)
     return Path(os.path.normpath(folder / value))
 
 

@@ -93,6 +93,8 @@ def _verify(settings: Settings, lang: str) -> LedgerReport:
 
 def report_json(report: LedgerReport, settings: Settings, lang: str) -> dict[str, Any]:
     """`first_bad`: the first bad entry; `checkpoint`: the newest note that holds."""
+    from gateway.promise import local_time
+
     bad = report.first_bad
     return {
         "gateway": settings.gateway.name,
@@ -101,7 +103,7 @@ def report_json(report: LedgerReport, settings: Settings, lang: str) -> dict[str
         "entries": report.entries,
         "pending": report.pending,
         "checkpoint": report.checkpoint.note if report.checkpoint else None,
-        "stamped_until": report.stamped_until.isoformat() if report.stamped_until else None,
+        "stamped_until": local_time(report.stamped_until) if report.stamped_until else None,
         "stamped_size": report.stamped_size,
         "first_bad": {"epoch": bad[0], "seq": bad[1]} if bad else None,
         "findings": [f.as_json(lang) for f in report.problems],
@@ -110,6 +112,8 @@ def report_json(report: LedgerReport, settings: Settings, lang: str) -> dict[str
 
 
 def _say_report(report: LedgerReport, lang: str) -> None:
+    from gateway.promise import local_time
+
     vi = lang == "vi"
     verdict = Text("Sổ cái TOÀN VẸN", "The ledger HOLDS") if report.verified else Text(
         "Sổ cái KHÔNG toàn vẹn", "The ledger does NOT hold"
@@ -119,7 +123,7 @@ def _say_report(report: LedgerReport, lang: str) -> None:
     say(f"  {'mục' if vi else 'entries':22} {report.entries:,}")
     say(f"  {'chờ niêm phong' if vi else 'waiting to be sealed':22} {report.pending:,}")
     say(f"  {'điểm kiểm soát ở' if vi else 'checkpoint at':22} {size:,}")
-    stamped = report.stamped_until.isoformat() if report.stamped_until else "-"
+    stamped = local_time(report.stamped_until) if report.stamped_until else "-"
     say(
         f"  {'dấu thời gian đến' if vi else 'stamped until':22} {stamped} ({report.stamped_size:,})"
     )
@@ -131,6 +135,7 @@ def _say_report(report: LedgerReport, lang: str) -> None:
 
 def _look_for(settings: Settings, path: Path, lang: str, *, as_json: bool) -> int:
     from gateway.audit.books import look_for
+    from gateway.promise import local_time
     from gateway.wiring.books import open_books
 
     with open_books(settings) as books:
@@ -147,14 +152,14 @@ def _look_for(settings: Settings, path: Path, lang: str, *, as_json: bool) -> in
                 "verdict": verdict.name.lower(),
                 "record": promised.record.id,
                 "event": promised.record.event,
-                "promised_at": promised.at.isoformat(),
+                "promised_at": local_time(promised.at),
                 "origin": promised.origin,
             }
         )
     else:
         say(f"{told(_RECEIPTS[code], lang)}: {promised.record.event} {promised.record.id}")
         words = "hứa lúc" if lang == "vi" else "promised at"
-        say(f"  {words} {promised.at.isoformat()} ({promised.origin})")
+        say(f"  {words} {local_time(promised.at)} ({promised.origin})")
     return code
 
 
@@ -169,6 +174,7 @@ def checkpoint(conf: str | None, as_json: bool, lang: str) -> None:
     """Print the newest signed checkpoint (C2SP tlog-checkpoint), to keep outside this house."""
     del lang
     from gateway.cli.places import settings as load
+    from gateway.promise import local_time
     from gateway.store import ledger as rows
     from gateway.wiring.books import open_books
 
@@ -185,7 +191,7 @@ def checkpoint(conf: str | None, as_json: bool, lang: str) -> None:
                 "epoch": newest.epoch,
                 "size": newest.size,
                 "root": newest.root.hex(),
-                "at": newest.at.isoformat(),
+                "at": local_time(newest.at),
                 "note": newest.note,
                 "vkey": books.vkey,
             }

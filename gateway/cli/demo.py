@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.cli import demo_files
-from gateway.cli.answers import say, say_json
+from gateway.cli.answers import INTERRUPTED, say, say_json
 from gateway.cli.client import Client, quoted
 from gateway.cli.places import packaged_conf
 from gateway.errors import Broken, Text
@@ -49,25 +49,32 @@ NAMES = {
 def main(directory: Path | None, *, lang: str, serve: bool, keep: bool, as_json: bool) -> int:
     """The exit code. Ctrl-C and SIGTERM end everything that was started."""
     folder = directory or Path(tempfile.mkdtemp(prefix="edoc-sandbox-"))
+    ended: list[signal.Signals] = []
     try:
-        return asyncio.run(_main(folder, lang=lang, serve=serve, as_json=as_json))
+        return asyncio.run(_main(folder, ended, lang=lang, serve=serve, as_json=as_json))
     except asyncio.CancelledError:
-        return TERMINATED
-    except KeyboardInterrupt:
-        if serve:
-            return 0
-        raise
+        if signal.SIGTERM in ended:
+            return TERMINATED
+        return 0 if serve else INTERRUPTED  # Ctrl-C is how a served sandbox ends
     finally:
         if directory is None and not keep:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _main(folder: Path, *, lang: str, serve: bool, as_json: bool) -> int:
+async def _main(
+    folder: Path, ended: list[signal.Signals], *, lang: str, serve: bool, as_json: bool
+) -> int:
     from gateway.wiring.sandbox import open_sandbox
 
-    running = asyncio.current_task()
-    if running is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    running, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def end(number: signal.Signals) -> None:
+        ended.append(number)
+        if running is not None and len(ended) == 1:  # a second one must not disturb the clearing up
+            running.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end, number)
     tell = _Teller(lang, silent=as_json)
     tell("Đang dựng hai gateway, trục mô phỏng và dịch vụ dấu thời gian", "building the sandbox")
     async with open_sandbox(folder, packaged_conf()) as sandbox:

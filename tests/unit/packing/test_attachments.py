@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import random
+import struct
 import zipfile
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from gateway.errors import Unreadable
 from gateway.packing.read import extract_file, read_package
 from gateway.packing.write import plan_files
-from gateway.safexml import Limits
+from gateway.safexml import Limits, Parser
 from tests.support.packages import (
     Folder,
     Memory,
@@ -176,6 +177,18 @@ def test_a_zip_based_format_is_unwrapped_only_around_its_own_kind(ext: str) -> N
 def test_an_office_file_with_one_part_is_never_taken_apart() -> None:
     odd = zipped(("document.xml", PDF))
     assert read(carrying("a.docx", odd)).files[0].sha256 == sha256(odd)
+
+
+def test_one_file_listed_twice_in_the_directory_is_no_wrapper() -> None:
+    carried = zipped(("a.txt", PDF))
+    end = carried.rindex(b"PK\x05\x06")
+    start = carried.rindex(b"PK\x01\x02")
+    directory = carried[start:end]
+    facts = struct.pack("<2HI", 2, 2, 2 * len(directory))
+    twice = carried[:end] + directory + carried[end : end + 8] + facts + carried[end + 16 :]
+    with zipfile.ZipFile(io.BytesIO(twice)) as archive:
+        assert len(archive.infolist()) == 2
+    assert read(carrying("a.pdf", twice)).files[0].sha256 == sha256(twice)
 
 
 # bombs
@@ -350,3 +363,20 @@ def test_the_plan_of_a_file_is_what_a_reader_finds(name: str, data: bytes) -> No
     assert (fact.name, fact.content_id) == (plan.fact.name, plan.fact.content_id)
     if not plan.wrapped:
         assert fact == plan.fact
+
+
+# the fast path
+
+
+def test_base64_does_not_go_through_the_xml_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[int] = []
+    skip = Parser.skip
+
+    def counting(parser: Parser, raw: bytes) -> None:
+        passed.append(len(raw))
+        skip(parser, raw)
+
+    monkeypatch.setattr(Parser, "skip", counting)
+    data = a_pdf(4_000_000)
+    assert read(packed(a_header(), [("a.pdf", data), ("b.pdf", PDF)])).files[1].size == len(PDF)
+    assert sum(passed) == sum(len(base64.b64encode(d)) for d in (data, PDF))

@@ -458,25 +458,24 @@ class Desk:
     def new_account(
         self, by: str, *, name: str, role: Role, agencies: Sequence[str]
     ) -> tuple[Account, str, ledger.NewRecord]:
-        unknown = [c for c in agencies if self.outbound.directory.find(c) is None]
-        if unknown or (role is Role.UNIT) != bool(agencies):
-            raise Rejected(
-                Text(
-                    "Khóa của đơn vị phải gắn với mã cơ quan có trong danh mục",
-                    "a unit's key must be bound to agencies of the directory; no other key may be",
-                ),
-                code="account.agencies",
-                findings=tuple(
-                    Finding(
-                        f"agencies[{n}]",
-                        "agency.unknown",
-                        Severity.ERROR,
-                        Text(f"Không có cơ quan {c[:60]!r}", f"no agency {c[:60]!r}"),
-                    )
-                    for n, c in enumerate(agencies)
-                    if c in unknown
-                ),
+        wrong = [
+            Finding(
+                f"agencies[{n}]",
+                "agency.unknown",
+                Severity.ERROR,
+                Text(f"Không có cơ quan {code[:60]!r}", f"no agency {code[:60]!r}"),
             )
+            for n, code in enumerate(agencies)
+            if self.outbound.directory.find(code) is None
+        ]
+        rule = Text(
+            "Khóa của đơn vị phải gắn với mã cơ quan trong danh mục; khóa khác thì không",
+            "a unit's key is bound to agencies of the directory; no other key is",
+        )
+        if (role is Role.UNIT) != bool(agencies):
+            wrong.append(Finding("agencies", "account.agencies", Severity.ERROR, rule))
+        if wrong:
+            raise Rejected(rule, code="account.agencies", findings=tuple(wrong))
         scribe = self.outbound.scribe
         at = scribe.now()
         account_id = secrets.token_hex(6)

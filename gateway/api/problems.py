@@ -11,6 +11,7 @@ by family (architecture 9). `type` leads to the code in our own /docs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -56,8 +57,11 @@ class Stalled(Rejected):
     default_code = "request.stalled"
 
 
+@dataclass(eq=False)
 class OutOfRange(Rejected):
-    """No byte of the range asked for exists."""
+    """No byte of the range asked for exists. `size`: how many bytes there are."""
+
+    size: int = 0
 
     default_code = "range.unsatisfiable"
 
@@ -110,6 +114,8 @@ def answer(problem: GatewayError, language: str) -> web.Response:
     if kind.status == 401:
         wrong = ', error="invalid_token"' if problem.code == Unauthenticated.default_code else ""
         headers["WWW-Authenticate"] = f'Bearer realm="edoc-gateway"{wrong}'
+    if isinstance(problem, OutOfRange):
+        headers["Content-Range"] = f"bytes */{problem.size}"
     if kind.status == 503:
         headers["Retry-After"] = RETRY_SECONDS
     if kind is BROKEN:

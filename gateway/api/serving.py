@@ -135,7 +135,8 @@ def choose(request: web.Request, size: int, etag: str) -> Span:
             Text(
                 f"Tệp có {size} byte, không có phạm vi này",
                 f"there are {size} bytes; this range has none of them",
-            )
+            ),
+            size=size,
         )
     return Span(start, end, partial=True)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import os
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from gateway.store import tables
 from gateway.store.tables import Role
 from gateway.wiring import Gateway
 from tests.support.houses import PDF, House, metadata, town
+from tests.support.openapi import conforms
 
 T = TypeVar("T")
 
@@ -95,10 +95,12 @@ class Door:
             sent.setdefault("Authorization", f"Bearer {self.key(who)}")
         try:
             connection.request(method, path, body, sent)
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.headers, answer.read())
+            response = connection.getresponse()
+            answer = Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
+        conforms(method, urlsplit(path).path, answer.status, answer.headers, answer.body)
+        return answer
 
     def get(self, path: str, who: str | Role | None = None, **headers: str) -> Answer:
         named = {k.replace("_", "-"): v for k, v in headers.items()}
@@ -164,7 +166,7 @@ def open_spools() -> int:
     count = 0
     for descriptor in Path("/proc/self/fd").iterdir():
         try:
-            target = os.readlink(descriptor)
+            target = str(descriptor.readlink())
         except FileNotFoundError:
             continue
         count += "/blobs/" in target and target.endswith("(deleted)")

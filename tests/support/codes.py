@@ -103,10 +103,9 @@ def _code(node: ast.expr, texts: list[tuple[str, str]]) -> Iterator[Found]:
     if isinstance(node, ast.IfExp):
         yield from _code(node.body, texts)
         yield from _code(node.orelse, texts)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        if _CODE.fullmatch(node.value):
-            vi, en = texts[0] if texts else ("", "")
-            yield Found(node.value, vi, en)
+    elif isinstance(node, ast.Constant) and _CODE.fullmatch(str(node.value)):
+        vi, en = texts[0] if texts else ("", "")
+        yield Found(str(node.value), vi, en)
 
 
 def _texts(call: ast.Call) -> Iterator[tuple[str, str]]:

@@ -38,7 +38,7 @@ def check_stamping_certificate(certificate: x509.Certificate) -> None:
     """
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except (x509.ExtensionNotFound, ValueError) as error:
+    except (x509.ExtensionNotFound, TypeError, ValueError) as error:
         raise _unfit("no extended key usage") from error
     if not usage.critical or list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
         raise _unfit("its extended key usage is not time stamping alone, and critical")
@@ -90,7 +90,11 @@ def _paths(
 
 def _issued(subject: x509.Certificate, issuer: x509.Certificate, below: int) -> bool:
     """`issuer` signed `subject` and was allowed to; `below`: authorities under it."""
-    if subject.issuer != issuer.subject or not _may_issue(issuer, below):
+    try:
+        named = subject.issuer == issuer.subject
+    except (TypeError, ValueError):  # a name that cannot be read is nobody's
+        return False
+    if not named or not _may_issue(issuer, below):
         return False
     if isinstance(subject.signature_hash_algorithm, _WEAK):
         return False
@@ -104,7 +108,7 @@ def _issued(subject: x509.Certificate, issuer: x509.Certificate, below: int) -> 
 def _may_issue(certificate: x509.Certificate, below: int) -> bool:
     try:
         basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, TypeError, ValueError):
         return False
     if not basic.ca or (basic.path_length is not None and below > basic.path_length):
         return False
@@ -122,7 +126,7 @@ def _key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
 def _critical_understood(certificate: x509.Certificate) -> bool:
     try:
         return all(e.oid in _UNDERSTOOD for e in certificate.extensions if e.critical)
-    except ValueError:  # extensions that cannot be read at all
+    except (TypeError, ValueError):  # extensions that cannot be read at all
         return False
 
 

@@ -68,7 +68,8 @@ class Certificate:
                 "key": self.key_name,
                 "trust": "not_checked",
             }
-        except ValueError:
+        except (ValueError, TypeError):
+            # the library raises TypeError for a name whose value has an impossible ASN.1 type
             return {}
 
 
@@ -80,7 +81,7 @@ def parse_certificate(der: bytes) -> Certificate | None:
         return None
     try:
         key = parsed.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         return Certificate(parsed, der, None)
     if isinstance(key, rsa.RSAPublicKey):
         return Certificate(parsed, der, key)

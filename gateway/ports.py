@@ -178,5 +178,8 @@ class BlobStore(Protocol):
 
     def delete(self, sha256: str) -> None: ...
 
+    def delete_older(self, sha256: str, seconds: float) -> bool:
+        """Delete unless it was kept (again) within `seconds`, decided at once; True: it is gone."""
+
     def digests(self) -> Sequence[tuple[str, float]]:
         """Every stored digest with the age of its file in seconds (for the sweep)."""

@@ -12,6 +12,7 @@ All calls block. Concurrent syncs from several threads share the journal's commi
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import re
@@ -128,6 +129,31 @@ class LocalBlobs:
                 return
             _sync_folder(path.parent)
 
+    def delete_older(self, sha256: str, seconds: float) -> bool:
+        """Remove a blob unless it was kept (again) within `seconds`; True when it is gone.
+
+        What a sweep decided a moment ago may be wrong by now: another request, or another process
+        on this folder, keeps the same bytes and counts on them. Both sides hold the file's own
+        lock while they look and act, so either the keeper makes the file young first, or it finds
+        it gone and writes it anew. A kill at any point leaves it whole or gone.
+        """
+        path = self._path(sha256)
+        with _mapped():
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return True
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                found = os.fstat(fd)
+                if found.st_nlink and time.time() - found.st_mtime <= seconds:
+                    return False
+                path.unlink(missing_ok=True)
+            finally:
+                os.close(fd)
+            _sync_folder(path.parent)
+        return True
+
     def digests(self) -> list[tuple[str, float]]:
         """Every stored digest with the age of its file in seconds (for the sweep)."""
         now = time.time()
@@ -174,6 +200,9 @@ class LocalBlobs:
         except FileNotFoundError:
             return False
         try:
+            fcntl.flock(fd, fcntl.LOCK_SH)  # see `delete_older`
+            if not os.fstat(fd).st_nlink:
+                return False  # removed while we came: written anew
             os.utime(fd)  # young again: the sweep leaves young files alone that have no row yet
             os.fsync(fd)
         finally:

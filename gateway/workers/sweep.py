@@ -35,27 +35,27 @@ class Sweep:
         return moved > 0
 
     async def unused_blobs(self) -> int:
-        """Rows nobody refers to, and files without a row, both untouched for a day."""
+        """Rows nobody refers to, and files without a row, both untouched for a day.
+
+        Between looking and deleting, an accept may come to count on the same bytes: keeping them
+        makes the file young, and only what is still old at the moment of deleting goes.
+        """
+        old = UNUSED_FOR.total_seconds()
 
         def drop(tx: Tx) -> list[str]:
             return blobs.drop_unused(tx, tx.now() - UNUSED_FOR)
 
         dropped = await self.store.write(drop)
         for digest in dropped:
-            await asyncio.to_thread(self.files.delete, digest)
-        aged = [
-            digest
-            for digest, age in await asyncio.to_thread(self.files.digests)
-            if age > UNUSED_FOR.total_seconds()
-        ]
+            await asyncio.to_thread(self.files.delete_older, digest, old)
+        aged = [digest for digest, age in await asyncio.to_thread(self.files.digests) if age > old]
         orphans = 0
         for start in range(0, len(aged), 500):
             batch = aged[start : start + 500]
             known = await self.store.read(partial(blobs.known, digests=batch))
             for digest in batch:
                 if digest not in known:
-                    await asyncio.to_thread(self.files.delete, digest)
-                    orphans += 1
+                    orphans += await asyncio.to_thread(self.files.delete_older, digest, old)
         return len(dropped) + orphans
 
 

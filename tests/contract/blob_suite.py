@@ -118,6 +118,14 @@ class BlobSuite:
         blobs.keep_bytes(PDF, DIGEST)
         assert read(blobs, DIGEST) == PDF
 
+    def test_only_what_nobody_kept_lately_is_deleted_for_its_age(self, blobs: BlobStore):
+        blobs.keep_bytes(PDF, DIGEST)
+        assert not blobs.delete_older(DIGEST, 3600)
+        assert read(blobs, DIGEST) == PDF
+        assert blobs.delete_older(DIGEST, -1)
+        assert blobs.delete_older(DIGEST, -1), "what is gone is gone"
+        assert list(blobs.digests()) == []
+
     def test_every_digest_is_listed_with_an_age(self, blobs: BlobStore):
         kept = {hashlib.sha256(bytes([n])).hexdigest(): bytes([n]) for n in range(50)}
         for digest, data in kept.items():
@@ -137,6 +145,7 @@ class BlobSuite:
                 lambda: blobs.keep_bytes(b"", digest),
                 lambda: blobs.open(digest),
                 lambda: blobs.delete(digest),
+                lambda: blobs.delete_older(digest, 0),
             ):
                 with pytest.raises(errors.Broken) as refused:
                     call()

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,29 @@ class TestLocalBlobs(BlobSuite):
         assert blobs.digests()[0][1] > 86_400
         blobs.keep_bytes(PDF, DIGEST)
         assert blobs.digests()[0][1] < 86_400
+
+    def test_who_keeps_an_old_file_while_the_sweep_deletes_it_never_loses_it(self, blobs, tmp_path):
+        """Two stores on one folder, as two processes have: one accepts, the other sweeps."""
+        other = LocalBlobs(tmp_path / "blobs")
+        blobs.keep_bytes(PDF, DIGEST)
+        (path,) = _files(tmp_path)
+        day = 86_400
+        for _ in range(150):
+            if not path.exists():
+                blobs.keep_bytes(PDF, DIGEST)
+            os.utime(path, (1, 1))
+            together = threading.Barrier(2)
+
+            def sweep(together=together) -> None:
+                together.wait()
+                other.delete_older(DIGEST, day)
+
+            sweeping = threading.Thread(target=sweep)
+            sweeping.start()
+            together.wait()
+            blobs.keep_bytes(PDF, DIGEST)
+            sweeping.join()
+            assert read(blobs, DIGEST) == PDF
 
     def test_strangers_in_the_folder_are_not_listed(self, blobs, tmp_path):
         blobs.keep_bytes(PDF, DIGEST)

@@ -146,9 +146,11 @@ class LocalBlobs:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX)
                 found = os.fstat(fd)
-                if found.st_nlink and time.time() - found.st_mtime <= seconds:
+                if not found.st_nlink:
+                    return True  # by another sweep; what has the name now is a new file
+                if time.time() - found.st_mtime <= seconds:
                     return False
-                path.unlink(missing_ok=True)
+                path.unlink()
             finally:
                 os.close(fd)
             _sync_folder(path.parent)

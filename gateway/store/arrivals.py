@@ -94,12 +94,14 @@ _DUE = (
     .order_by(fetch.c.due_at)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
+    # as a CTE it is run once; a sub-select may be run once a row, and then takes others each time
+    .cte("due")
 )
 _CLAIM_FETCH = (
     update(fetch)
     .where(
         fetch.c.axis == bindparam("on_axis"),
-        fetch.c.axis_doc_id.in_(_DUE.scalar_subquery()),
+        fetch.c.axis_doc_id.in_(select(_DUE.c.axis_doc_id)),
         fetch.c.state == FetchState.DUE.value,
     )
     .values(lease_until=bindparam("until"), fence=fetch.c.fence + 1, tries=fetch.c.tries + 1)
@@ -139,11 +141,12 @@ _TO_OPEN = (
     .order_by(arrival.c.received_at)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
+    .cte("waiting")
 )
 _CLAIM_OPEN = (
     update(arrival)
     .where(
-        arrival.c.id.in_(_TO_OPEN.scalar_subquery()),
+        arrival.c.id.in_(select(_TO_OPEN.c.id)),
         arrival.c.state == ArrivalState.RECEIVED.value,
     )
     .values(lease_until=bindparam("until"), fence=arrival.c.fence + 1, opens=arrival.c.opens + 1)

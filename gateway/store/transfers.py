@@ -91,10 +91,12 @@ _DUE = (
     .order_by(t.c.lane, t.c.due_at, t.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
+    # as a CTE it is run once; a sub-select may be run once a row, and then takes others each time
+    .cte("due")
 )
 _CLAIM = (
     update(t)
-    .where(t.c.id.in_(_DUE.scalar_subquery()), t.c.state.in_(_CLAIMABLE))
+    .where(t.c.id.in_(select(_DUE.c.id)), t.c.state.in_(_CLAIMABLE))
     .values(
         state=TransferState.SENDING.value,
         attempts=t.c.attempts + 1,

@@ -5,8 +5,9 @@ Out:    the package's bytes and digest; a `ReadPackage` with every fact and find
 Fails:  Rejected (cannot be written strictly: all findings at once), Unreadable, TooLarge.
 Never:  decides who may send, verifies a signature, touches a network or a database.
 
-write.py     header + files -> package in one pass; write_status; their strict checks: check.py
-read.py      its inverse; elements.py: XML -> header; attachments.py: base64 -> files
-metadata.py  the submission's JSON <-> header; describe.py: what `inspect` says
+write.py     header + files -> package in one pass; statuses. check.py: what forbids it
+read.py      its inverse: feed.py (bytes -> events), collect.py (events -> what is there),
+             attachments.py (base64 -> files), elements.py (XML -> header), result.py
+metadata.py  the submission's JSON -> header, and back. describe.py: what `inspect` says
 zipfiles.py, sniff.py, names.py, tally.py: what the bytes of an attachment really are
 """

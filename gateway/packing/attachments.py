@@ -27,7 +27,7 @@ _HELD = 8  # pieces
 
 
 class Place(Protocol):
-    """Where one file goes: what the reader needs of a `BinaryIO` opened for writing."""
+    """Where one file goes: what the reader needs of a buffered `BinaryIO` opened for writing."""
 
     def write(self, data: bytes, /) -> int: ...
 

@@ -3,6 +3,7 @@
 In:     the bytes of one package (seekable), the limits, a sink for the files or none.
 Out:    ReadPackage: header or status, files with their digests, signature values, findings.
 Fails:  Unreadable (no package at all, cut off, DTD, wrong namespace), TooLarge (a limit).
+        OSError of the source or the sink passes through.
 Never:  verifies a signature, follows a reference, holds a file in memory, repairs in silence.
 
 One pass: raw digest, parsing, base64, unwrapping and inner digests together (feed.py, collect.py,
@@ -43,7 +44,7 @@ def read_package(
     return package
 
 
-def read_header(source: BinaryIO, *, limits: Limits | None = None) -> ReadPackage:
+def read_header(source: BinaryIO, limits: Limits | None = None) -> ReadPackage:
     """The header alone: stops where the attachments begin, without reading them.
 
     Whether the package is complete is not known then; `sha256` is "" and `files` empty.

@@ -51,7 +51,7 @@ _HTML = re.compile(rb"(?i)\s*(<!doctype html|<html[\s>])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _OVERLAP = 64
 _ZIP_SEARCHED = 1024 * 1024
-_REPLACEMENT = "\ufffd"
+_REPLACEMENT = "\ufffd".encode()
 
 
 class Sniffer:
@@ -100,11 +100,10 @@ class Sniffer:
 
         edxml-format 4 has one that came back from the axis so, and nothing noticed.
         """
-        if not self._head.startswith(b"%PDF-"):
+        if not self._head.startswith(b"%PDF-") or self._head.count(_REPLACEMENT) < 4:
             return False
         text = self._head.decode("utf-8", "ignore")
-        valid = len(text.encode()) >= len(self._head) - 3
-        return valid and text.count(_REPLACEMENT) >= 4
+        return len(text.encode()) >= len(self._head) - 3
 
     def _look_closer(self) -> None:
         if self._head.startswith(ZIP_MAGIC):

@@ -90,7 +90,7 @@ def write_document(
     *,
     signature: bytes = b"",
 ) -> ReadyPackage:
-    """Write a document package where `out` stands.
+    """Write a document package where `out` stands; `out` must write all it is given (buffered).
 
     `signature`: the bytes of a ready Signature element that declares its own namespaces; it
     becomes the last child of edXMLHeader.

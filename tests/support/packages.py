@@ -149,7 +149,7 @@ def pack_file(path: Path, target: Path, block: int = 256 * 1024) -> ReadyPackage
             digest.update(piece)
             size += len(piece)
     upload = Attachment(path.name, size, digest.hexdigest(), lambda: path.open("rb", buffering=0))
-    with target.open("wb", buffering=0) as out:
+    with target.open("wb") as out:
         return write_document(out, a_header(), plan_files([upload], "bench"))
 
 

@@ -162,7 +162,10 @@ async def _around(request: web.Request, handler: PublicHandler) -> web.StreamRes
         except HttpProcessingError:
             response = problems.unreadable(language)
             status, code = response.status, problems.Malformed.default_code
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:
+            status = GONE
+            response = problems.unreadable(language)  # for nobody: the client is gone
+        except asyncio.CancelledError:
             status = GONE
             raise
         finally:
@@ -185,6 +188,10 @@ async def _around(request: web.Request, handler: PublicHandler) -> web.StreamRes
                 account=request.get(_ACCOUNT, ""),
                 **facts,
             )
+    if (code or status == GONE) and request.writer.output_size and request.transport is not None:
+        # Part of an answer has left. Breaking off is all that is left to say: what follows would
+        # be taken for the rest of it.
+        raise ConnectionResetError
     return response
 
 

@@ -2,8 +2,8 @@
 
 In:     what `desk` opened; a request. `before_last`: what must be done before the last byte leaves.
 Out:    200, 206, 304 or 416 (RFC 9110), with ETag and Repr-Digest (RFC 9530) over the whole.
-Fails:  OutOfRange. When `before_last` fails the last byte stays here: the client sees a short
-        body and asks again.
+Fails:  OutOfRange; Broken (`blob.short`). When `before_last` fails the last byte stays here: the
+        client sees a short body and asks again.
 Never:  lets a browser run what it serves: attachment, nosniff, a policy that forbids everything.
 """
 
@@ -20,7 +20,7 @@ from aiohttp import web
 
 from gateway.api.problems import OutOfRange
 from gateway.desk import Stored
-from gateway.errors import Text
+from gateway.errors import Broken, Text
 
 CHUNK = 256 * 1024
 _RANGE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
@@ -86,8 +86,14 @@ async def _serve(
 
 def _read(stored: Stored, size: int) -> bytes:
     data = stored.source.read(size)
-    if len(data) < size:  # the file is shorter than its row says: never pretend it was whole
-        raise ConnectionAbortedError
+    if len(data) < size:
+        raise Broken(
+            Text(
+                f"Tệp đã lưu {stored.sha256} ngắn hơn đã ghi",
+                f"the stored file {stored.sha256} is shorter than was written down",
+            ),
+            code="blob.short",
+        )
     return data
 
 

@@ -227,13 +227,16 @@ def test_a_body_that_turns_out_too_large_is_refused_where_it_passes_the_limit(at
     assert b"limit.body_bytes" in answered
 
 
-def test_a_client_that_goes_away_leaves_nothing(at: Door) -> None:
+def test_a_client_that_goes_away_leaves_nothing_and_no_alarm(
+    at: Door, caplog: pytest.LogCaptureFixture
+) -> None:
     body = form([("metadata", None, META), ("file", "large.bin", b"0" * 3_000_000)])
     head = (
         f"POST /v1/documents HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {at.key(SENDER)}\r\n"
         f"Content-Type: {FORM}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     assert at.raw(head.encode() + body[:2_500_000], half_close=True) == b""
+    assert [r for r in caplog.records if r.levelname == "ERROR"] == []
 
 
 def test_chunks_that_are_no_chunks_are_a_malformed_request(at: Door) -> None:

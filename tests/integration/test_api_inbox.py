@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import http.client
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import Text, Unavailable
 from tests.support.api import PDF, RECEIVER, SENDER, Door, door, letter
 from tests.support.packages import a_pdf
 
@@ -276,3 +278,33 @@ def test_both_written_forms_of_a_code_ask_for_the_same_inbox(at: Door) -> None:
     for code in (RECEIVER, "H14.20", "h14.20"):
         listed = at.get(f"/v1/inbox?agency={code}&limit=200", RECEIVER).json()["items"]
         assert got["id"] in {i["id"] for i in listed}
+
+
+def test_a_serving_that_cannot_be_recorded_is_broken_off_and_leads_to_no_instant(at: Door) -> None:
+    """The port Entropy gives no id, so no record can be made of the serving."""
+    got = received(at, ("a.pdf", a_pdf(700_000)))
+    path = f"/v1/inbox/{got['id']}/package"
+    scribe = at.gateway.scribe
+    salted, scribe.entropy = scribe.entropy, Exhausted()
+    try:
+        with pytest.raises(http.client.IncompleteRead) as cut:
+            at.get(path, RECEIVER)
+    finally:
+        scribe.entropy = salted
+    assert len(cut.value.partial) < got["package"]["size"]
+    assert fetched(at, got["id"]) is None
+    assert at.get(path, RECEIVER).status == 200
+    assert fetched(at, got["id"]) is not None
+
+
+class Exhausted:
+    """A source of ids that has none for now."""
+
+    def new_id(self) -> str:
+        raise Unavailable(Text("Hết", "none left"))
+
+    def salt(self) -> str:
+        raise Unavailable(Text("Hết", "none left"))
+
+    def fraction(self) -> float:
+        return 0.5

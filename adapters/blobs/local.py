@@ -1,4 +1,4 @@
-"""Blobs as files of a local folder: `root/ab/cd/<sha256 hex>`, read-only.
+"""Blobs as files of a local folder: `root/ab/<sha256 hex>`, read-only.
 
 Comes in: bytes and their digest. Goes out: a file that is durable when `keep` returns: the bytes
 are synced before the name exists, and the folders that lead to the name are synced after it. So
@@ -28,6 +28,7 @@ from gateway import errors
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MODE = 0o440
 _CHUNK = 1 << 18
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LEFT_SECONDS = 86_400
 _NO_TMPFILE = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS})
 # no /proc, a filesystem without links, or a file that lost its last name
@@ -47,7 +48,7 @@ def _mapped() -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(folder, _FOLDER)
     try:
         os.fsync(fd)
     finally:
@@ -61,11 +62,11 @@ class LocalBlobs:
         """Make the folder when it is not there. Raises Unavailable."""
         self._root = root
         self._spool = root / "spool"
-        self._reached: set[Path] = set()  # folders whose own names are durable
         with _mapped():
             root.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._spool.mkdir(exist_ok=True, mode=0o700)
-            # all at once, so that a new blob has to sync two folders at most, and later one
+            # one level, made at once: a new blob syncs one folder. Ten million blobs are forty
+            # thousand names in each, which the hashed folders of today's file systems carry
             for number in range(256):
                 (root / f"{number:02x}").mkdir(exist_ok=True, mode=0o750)
             _sync_folder(root.parent)
@@ -161,7 +162,7 @@ class LocalBlobs:
         now = time.time()
         found: list[tuple[str, float]] = []
         with _mapped():
-            for folder in self._root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]"):
+            for folder in self._root.glob("[0-9a-f][0-9a-f]"):
                 with os.scandir(folder) as entries:
                     for entry in entries:
                         if _DIGEST.fullmatch(entry.name):
@@ -193,7 +194,7 @@ class LocalBlobs:
                 ),
                 code="blob.digest",
             )
-        return self._root / sha256[:2] / sha256[2:4] / sha256
+        return self._root / sha256[:2] / sha256
 
     def _already_there(self, path: Path) -> bool:
         """True: there, and durable now. Its writer may have been killed before its last sync."""
@@ -209,7 +210,7 @@ class LocalBlobs:
             os.fsync(fd)
         finally:
             os.close(fd)
-        self._sync_way(path.parent)
+        _sync_folder(path.parent)
         return True
 
     def _unnamed(self) -> int:
@@ -228,7 +229,14 @@ class LocalBlobs:
 
     def _give_name(self, path: Path, fd: int) -> None:
         """Link an unnamed, synced file to its place; durable when this returns."""
-        folder = self._folder(path.parent)
+        folder = os.open(path.parent, _FOLDER)
+        try:
+            self._link(path, fd, folder)
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _link(self, path: Path, fd: int, folder: int) -> None:
         try:
             # only with a dir_fd does Python use linkat(), and only that follows the /proc link
             os.link(f"/proc/self/fd/{fd}", path.name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -238,9 +246,6 @@ class LocalBlobs:
             if exc.errno not in _NO_LINK:
                 raise
             self._copy_into_place(path, fd)
-        finally:
-            os.close(folder)
-        self._sync_way(path.parent)
 
     def _copy_into_place(self, path: Path, fd: int) -> None:
         """Where a file without a name cannot get one: a named copy, synced, then renamed."""
@@ -258,21 +263,6 @@ class LocalBlobs:
             raise
         finally:
             os.close(copy)
-
-    def _folder(self, folder: Path) -> int:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        try:
-            return os.open(folder, flags)
-        except FileNotFoundError:
-            folder.mkdir(exist_ok=True, mode=0o750)
-            return os.open(folder, flags)
-
-    def _sync_way(self, folder: Path) -> None:
-        """Sync the folder, and the one above unless this process has done so before."""
-        _sync_folder(folder)
-        if folder not in self._reached:
-            _sync_folder(folder.parent)
-            self._reached.add(folder)
 
 
 def _write_all(fd: int, data: bytes) -> None:

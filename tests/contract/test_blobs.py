@@ -30,7 +30,7 @@ class TestLocalBlobs(BlobSuite):
 
     def test_a_blob_lies_under_its_digest_and_cannot_be_written(self, blobs, tmp_path):
         blobs.keep_bytes(PDF, DIGEST)
-        path = tmp_path / "blobs" / DIGEST[:2] / DIGEST[2:4] / DIGEST
+        path = tmp_path / "blobs" / DIGEST[:2] / DIGEST
         assert _files(tmp_path) == [path]
         assert stat.S_IMODE(path.stat().st_mode) == 0o440
 
@@ -84,7 +84,7 @@ class TestLocalBlobs(BlobSuite):
 
     def test_strangers_in_the_folder_are_not_listed(self, blobs, tmp_path):
         blobs.keep_bytes(PDF, DIGEST)
-        folder = tmp_path / "blobs" / DIGEST[:2] / DIGEST[2:4]
+        folder = tmp_path / "blobs" / DIGEST[:2]
         (folder / "notes.txt").write_text("")
         (tmp_path / "blobs" / "lost+found").mkdir()
         assert [digest for digest, _ in blobs.digests()] == [DIGEST]
@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path):
 
 
 def test_every_name_is_durable_before_keep_returns(tmp_path, monkeypatch):
-    """The order of syncs and names, seen through the calls: bytes, name, folders upwards."""
+    """The order of syncs and names, seen through the calls: bytes, name, folder."""
     blobs = LocalBlobs(tmp_path / "blobs")
     seen: list[str] = []
     sync, link = os.fsync, os.link
@@ -177,7 +177,7 @@ def test_every_name_is_durable_before_keep_returns(tmp_path, monkeypatch):
     monkeypatch.setattr(local.os, "fsync", synced)
     monkeypatch.setattr(local.os, "link", linked)
     blobs.keep_bytes(PDF, DIGEST)
-    assert seen == ["bytes", "name", DIGEST[2:4], DIGEST[:2]]
+    assert seen == ["bytes", "name", DIGEST[:2]]
     seen.clear()
     blobs.keep_bytes(PDF, DIGEST)
-    assert seen == [DIGEST, DIGEST[2:4]]
+    assert seen == [DIGEST, DIGEST[:2]]

@@ -93,10 +93,10 @@ def example(*lines: str) -> str:
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON object.")
 conf_option = click.option(
     "--conf",
-    type=click.Path(dir_okay=False),
+    type=click.Path(),
     envvar="EDOC_GATEWAY_CONF",
     show_envvar=True,
-    help="The gateway's configuration, gateway.toml.",
+    help="The gateway's configuration: gateway.toml, or the folder that holds it.",
 )
 
 

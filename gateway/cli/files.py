@@ -54,7 +54,11 @@ class StagedFolder:
 
 @contextlib.contextmanager
 def staged(target: Path) -> Iterator[StagedFolder]:
-    """A private folder on the same disk as `target`, gone afterwards whatever happens."""
+    """A private folder on the same disk as `target`, gone afterwards whatever happens.
+
+    So is `target` itself, when it was made here and nothing came to stand in it.
+    """
+    made = not target.exists()
     target.mkdir(parents=True, exist_ok=True)
     folder = target / f".unpacking-{secrets.token_hex(6)}"
     folder.mkdir(mode=0o700)
@@ -62,6 +66,9 @@ def staged(target: Path) -> Iterator[StagedFolder]:
         yield StagedFolder(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if made:
+            with contextlib.suppress(OSError):
+                target.rmdir()
 
 
 def publish(target: Path, files: Sequence[tuple[Path, str]]) -> None:

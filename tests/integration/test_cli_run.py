@@ -1,0 +1,148 @@
+"""run: one process on one database, ready when it says so, gone when it is told."""
+
+import signal
+import sqlite3
+import urllib.request
+
+import pytest
+
+from gateway.errors import Broken, GatewayError, Text
+from tests.support.commands import PATIENCE, call, gateway_running, run
+
+
+@pytest.fixture
+def home(tmp_path, capsys):
+    made = call(capsys, "init", tmp_path / "gw", "--profile", "sandbox", "--json").json()
+    conf = tmp_path / "gw/conf/gateway.toml"
+    conf.write_text(conf.read_text("utf-8") + "\n[api]\nport = 0\n", "utf-8")
+    return conf, made["ops_key"]
+
+
+def test_ready_means_answering_and_sigterm_ends_it_well(home) -> None:
+    conf, _ = home
+    with gateway_running(conf) as (process, url):
+        with urllib.request.urlopen(f"{url}/healthz") as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_ctrl_c_ends_it_well_too(home) -> None:
+    conf, _ = home
+    with gateway_running(conf) as (process, _):
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_second_gateway_on_the_same_database_is_refused(home) -> None:
+    conf, _ = home
+    with gateway_running(conf):
+        ran = run("run", "all", "--conf", conf, "--lang", "en")
+    assert ran.code == 78
+    assert "store.locked" in ran.err
+
+
+def test_on_sqlite_a_single_job_is_refused(home, capsys) -> None:
+    conf, _ = home
+    for job in ("api", "seal", "stamp", "deliver", "collect", "open", "sweep"):
+        ran = call(capsys, "run", job, "--conf", conf)
+        assert ran.code == 78
+        assert "run.sqlite_all_only" in ran.err
+
+
+def test_a_database_of_another_version_is_refused(home, capsys, tmp_path) -> None:
+    conf, _ = home
+    with sqlite3.connect(tmp_path / "gw/data/gateway.sqlite") as db:
+        db.execute("UPDATE alembic_version SET version_num = 'other'")
+    db.close()
+    ran = run("run", "all", "--conf", conf)
+    assert ran.code == 78
+    assert "store.schema" in ran.err
+
+
+def test_a_configuration_with_mistakes_does_not_start(home, capsys) -> None:
+    conf, _ = home
+    conf.write_text(conf.read_text("utf-8") + "[nonsense]\nx = 1\n", "utf-8")
+    ran = call(capsys, "run", "all", "--conf", conf, "--lang", "en")
+    assert ran.code == 78
+    assert "conf.unknown_key" in ran.err
+
+
+def test_accounts_without_a_running_gateway(home, capsys) -> None:
+    conf, _ = home
+    added = call(
+        capsys, "account", "add", "qlvb", "--agency", "H14.19", "--conf", conf, "--json"
+    ).json()
+    assert added["key"].startswith("edoc_")
+    assert "key_hash" not in added
+    listed = call(capsys, "account", "list", "--conf", conf, "--json").json()["accounts"]
+    assert {(a["name"], a["role"]) for a in listed} == {("ops", "ops"), ("qlvb", "unit")}
+    assert call(capsys, "account", "revoke", added["id"], "--conf", conf).code == 0
+    assert call(capsys, "account", "revoke", added["id"], "--conf", conf).code == 65
+    listed = call(capsys, "account", "list", "--conf", conf, "--json").json()["accounts"]
+    assert [a["revoked_at"] is None for a in listed if a["name"] == "qlvb"] == [False]
+    assert "qlvb" in call(capsys, "account", "list", "--conf", conf).out
+
+
+def test_a_units_key_needs_agencies_of_the_directory(home, capsys) -> None:
+    conf, _ = home
+    for args in (("x",), ("x", "--agency", "Z99"), ("x", "--role", "ops", "--agency", "H14.19")):
+        assert call(capsys, "account", "add", *args, "--conf", conf).code == 65
+
+
+def test_while_a_gateway_runs_accounts_go_through_it(home, capsys, monkeypatch) -> None:
+    conf, ops_key = home
+    monkeypatch.delenv("EDOC_GATEWAY_KEY", raising=False)
+    with gateway_running(conf) as (_, url):
+        monkeypatch.setenv("EDOC_GATEWAY_URL", url)
+        without = call(capsys, "account", "list", "--conf", conf, "--lang", "en")
+        assert without.code == 78
+        assert "EDOC_GATEWAY_KEY" in without.err
+        monkeypatch.setenv("EDOC_GATEWAY_KEY", ops_key)
+        added = call(
+            capsys, "account", "add", "qlvb", "--agency", "H14.19", "--conf", conf, "--json"
+        ).json()
+        assert call(capsys, "account", "revoke", added["id"], "--conf", conf).code == 0
+        by_rest = call(capsys, "account", "list", "--json").json()  # no --conf: REST alone
+        empty = call(capsys, "queue", "list", "--conf", conf, "--json").json()
+    directly = call(capsys, "account", "list", "--conf", conf, "--json").json()
+    assert by_rest == directly
+    assert {a["id"]: a["revoked_at"] is None for a in directly["accounts"]}[added["id"]] is False
+    assert empty == {"transfers": [], "cursor": ""}
+
+
+def test_a_transfer_that_does_not_exist_is_65(home, capsys) -> None:
+    conf, _ = home
+    ran = call(capsys, "queue", "show", "no-such-transfer", "--conf", conf, "--json")
+    assert ran.code == 65
+    assert ran.json()["code"] == "transfer.unknown"
+
+
+def test_the_error_of_ours_in_a_group_is_the_one_that_counts() -> None:
+    from gateway.cli.running import first_error
+
+    broken = Broken(Text("vi", "en"))
+    group = BaseExceptionGroup("", [ValueError(), ExceptionGroup("", [KeyError(), broken])])
+    assert first_error(group) is broken
+    assert isinstance(first_error(BaseExceptionGroup("", [ValueError()])), ValueError)
+    assert not isinstance(first_error(BaseExceptionGroup("", [ValueError()])), GatewayError)
+
+
+def test_the_simulated_axis_says_where_it_is_and_ends_with_ctrl_c() -> None:
+    from tests.support.commands import spawn
+
+    process = spawn("simulate", "vxp")
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("endpoint http://127.0.0.1:")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_fault_file_that_cannot_be_read_is_78(tmp_path, capsys) -> None:
+    (tmp_path / "faults.toml").write_text("[[fault]]\nkind = 'no such kind'\n")
+    ran = call(capsys, "simulate", "vxp", "--faults", tmp_path / "faults.toml")
+    assert ran.code == 78

@@ -17,7 +17,7 @@ import hmac
 import secrets
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Any, BinaryIO
@@ -432,11 +432,15 @@ class Desk:
         code: str,
         description: str,
         staff: Staff | None = None,
+        idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """`staff`: who dealt with it, if the unit says so; goes into the status package."""
         item = await self.item(who, item_id)
+        said = staff or Staff()
+        content = canonical_json([item_id, code, description, asdict(said)])
+        order = Order(who.id, hashlib.sha256(content).hexdigest(), idempotency_key)
         transfer_id = await self.inbound.report_status(
-            item, who.id, code=code, description=description, staff=staff or Staff()
+            item, who.id, code=code, description=description, staff=said, order=order
         )
         return {"id": item_id, "code": code, "transfer_id": transfer_id}
 

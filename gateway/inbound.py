@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, BinaryIO
@@ -41,13 +43,14 @@ from gateway.model.package import (
 )
 from gateway.outbound import Outbound
 from gateway.packing import metadata, read
-from gateway.promise import local_time, status_about
+from gateway.promise import Order, key_mismatch, local_time, plain_code, status_about
 from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.scribe import Scribe
 from gateway.settling import Settling
+from gateway.shapes import kept_files, kept_findings, kept_status, kept_verdict
 from gateway.signing import verify
-from gateway.store import Store, Tx, Violation, arrivals, inbox, ledger
+from gateway.store import Store, Tx, Violation, arrivals, documents, inbox, ledger
 from gateway.store import blobs as blob_rows
 from gateway.telemetry.events import Event
 
@@ -57,6 +60,11 @@ OPEN_STATES = (ItemState.WAITING, ItemState.LEASED)
 REASON_NEEDED = ("02", "16")
 NOBODY = Staff()
 NEEDS_ENTERED = ("03", "04", "05", "06")
+REPORTABLE = ("02", *NEEDS_ENTERED, "15", "16")  # 01 is said by confirm alone, 13 by the sender
+
+
+class _Overtaken(Exception):
+    """The lease ran out and another process opens this arrival: nothing of ours is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +149,18 @@ class Inbound:
             return arrivals.claim_to_open(tx, most=most, now=now, until=now + OPEN_LEASE)
 
         claims = await self.store.write(take)
-        for claim in claims:
-            opened = await asyncio.to_thread(self._read, claim)
-            at = self.scribe.now()
-            await self.store.write(partial(self._enter, claim=claim, opened=opened, at=at))
+        left = list(claims)
+        begun = time.monotonic()
+        try:
+            while left and time.monotonic() - begun < OPEN_LEASE.total_seconds() / 2:
+                claim = left.pop(0)
+                opened = await asyncio.to_thread(self._read, claim)
+                at = self.scribe.now()
+                with suppress(_Overtaken):
+                    await self.store.write(partial(self._enter, claim=claim, opened=opened, at=at))
+        finally:
+            if left:  # out of time, or one could not be opened now: that says nothing about these
+                await self.store.write(partial(arrivals.give_back, claims=left))
         return len(claims)
 
     def _read(self, claim: arrivals.OpenClaim) -> Opened:
@@ -201,7 +217,7 @@ class Inbound:
             sender = opened.report.sender.organ_id
             document_id = opened.report.response_for.document_id
             code = opened.report.code
-        verdict = _verdict_json(opened.verdict)
+        verdict = kept_verdict(opened.verdict)
         if not arrivals.opened(
             tx,
             claim,
@@ -211,9 +227,9 @@ class Inbound:
             identity=opened.identity,
             status_code=code,
             verdict=verdict,
-            findings=_findings_json(findings),
+            findings=kept_findings(findings),
         ):
-            raise Violation("lease", "arrival", "fence")
+            raise _Overtaken
         record = self.scribe.record(
             Event.ARRIVAL_OPENED,
             at,
@@ -227,7 +243,7 @@ class Inbound:
                 "from": sender.upper(),
                 "document_id": document_id,
                 "identity": opened.identity,
-                "status_code": code,
+                "status_code": plain_code(code),
                 "signature": opened.verdict.summary() if opened.verdict else "none",
                 "findings": sorted({f.code for f in findings}),
             },
@@ -253,9 +269,9 @@ class Inbound:
             return ArrivalState.QUARANTINED, (_not_ours(),), []
         content = {
             "header": metadata.header_to_json(header),
-            "files": _files_json(opened),
-            "signature": _verdict_json(opened.verdict),
-            "findings": _findings_json(opened.findings),
+            "files": kept_files(opened.verdict, opened.files),
+            "signature": kept_verdict(opened.verdict),
+            "findings": kept_findings(opened.findings),
         }
         made = [
             record
@@ -311,7 +327,7 @@ class Inbound:
             document_id=report.response_for.document_id,
             status_code=report.code,
             about_document=about.carried.document_ref if about else None,
-            content={"status": _status_json(report), "findings": _findings_json(opened.findings)},
+            content={"status": kept_status(report), "findings": kept_findings(opened.findings)},
         )
         if record is None:
             return ArrivalState.DUPLICATE, []
@@ -367,7 +383,7 @@ class Inbound:
                 "identity": identity_hex,
                 "from": sender.upper(),
                 "document_id": document_id,
-                "status_code": status_code,
+                "status_code": plain_code(status_code),
             },
             document_ref=about_document,
             arrival_id=claim.id,
@@ -418,7 +434,11 @@ class Inbound:
             if missing.code != "blob.missing":
                 raise
         with blobs.open(item.raw_sha256) as source, blobs.spool() as spool:
-            read.extract_file(source, number, spool, unwrap=fact["unwrapped"], limits=self.limits)
+            again = read.extract_file(
+                source, number, spool, unwrap=fact["unwrapped"], limits=self.limits
+            )
+            if again.sha256 != fact["sha256"]:  # nothing lies under a digest that is not its own
+                raise _damaged(item.raw_sha256)
             blobs.keep(spool, fact["sha256"])
         return blobs.open(fact["sha256"])
 
@@ -481,7 +501,16 @@ class Inbound:
                 self.outbound.add_status(tx, account_id, status, "01", item.id)
             return answer
 
-        return await self.store.write(commit)
+        return await self._settled(commit)
+
+    async def _settled(self, commit: Callable[[Tx], str]) -> str:
+        """Where two requests say the same at once, the second finds what the first committed."""
+        try:
+            return await self.store.write(commit)
+        except Violation as race:
+            if race.kind != "unique":
+                raise
+            return await self.store.write(commit)
 
     async def report_status(
         self,
@@ -491,10 +520,22 @@ class Inbound:
         code: str,
         description: str,
         staff: Staff = NOBODY,
+        order: Order | None = None,
     ) -> str:
-        """A status 02 to 06, 15 or 16 goes back to the sender. Returns the transfer's id."""
+        """A status 02 to 06, 15 or 16 goes back to the sender. Returns the transfer's id.
+
+        The same status of the same second is one; under the key of `order` it is one for ever.
+        """
         if item.kind != ItemKind.DOCUMENT.value:
             raise not_there()
+        if code not in REPORTABLE:
+            raise Rejected(
+                Text(
+                    f"Đơn vị không báo được trạng thái {code[:8]!r} ở đây",
+                    f"status {code[:8]!r} is not one that a unit reports here",
+                ),
+                code="status.code",
+            )
         if code in REASON_NEEDED and not description.strip():
             raise Rejected(
                 Text("Trạng thái này bắt buộc phải có lý do", "this status needs a reason"),
@@ -522,20 +563,50 @@ class Inbound:
         status = await asyncio.to_thread(self.outbound.make_status, report, item.axis, at)
         transfer_id = status.packed[0].transfer_id
 
-        def commit(tx: Tx) -> None:
-            if code == "02" and not inbox.end(
-                tx,
-                item.id,
-                olds=(*OPEN_STATES, ItemState.ENTERED),
-                new=ItemState.REFUSED,
-                entered_at=None,
-                answer=item.answer,
-            ):
-                raise _state_forbids(item.state)
-            self.outbound.add_status(tx, account_id, status, code, item.id)
+        refused = self.scribe.record(
+            Event.ITEM_REFUSED,
+            at,
+            {"arrival": item.arrival_id, "item": item.id, "account": account_id},
+            {
+                "agency": item.agency.upper(),
+                "from": item.sender.upper(),
+                "document_id": item.document_id,
+                "identity": item.identity,
+                "transfer": transfer_id,
+            },
+            arrival_id=item.arrival_id,
+        )
 
-        await self.store.write(commit)
-        return transfer_id
+        def commit(tx: Tx) -> str:
+            if order is not None and order.idempotency_key is not None:
+                told = documents.answered(tx, account_id, order.idempotency_key)
+                if told is not None and told.content != order.content:
+                    raise key_mismatch()
+                if told is not None:
+                    return told.answer
+            if code == "02":
+                if not inbox.end(
+                    tx,
+                    item.id,
+                    olds=(*OPEN_STATES, ItemState.ENTERED),
+                    new=ItemState.REFUSED,
+                    entered_at=None,
+                    answer="",
+                ):
+                    raise _state_forbids(item.state)
+                ledger.append(tx, [refused])
+            sent = self.outbound.add_status(tx, account_id, status, code, item.id)
+            if order is not None and order.idempotency_key is not None:
+                documents.keep_answer(
+                    tx,
+                    account_id=account_id,
+                    key=order.idempotency_key,
+                    answered=documents.Answered(order.content, 202, sent, ""),
+                    created_at=tx.now(),
+                )
+            return sent
+
+        return await self._settled(commit)
 
     def _report(self, item: inbox.Item, code: str, at: datetime, description: str) -> StatusReport:
         agency = self.outbound.directory.find(item.agency)
@@ -551,62 +622,14 @@ class Inbound:
         )
 
 
-def _findings_json(findings: Sequence[Finding]) -> list[dict[str, str]]:
-    return [
-        {
-            "path": f.path,
-            "code": f.code,
-            "severity": f.severity.value,
-            "rule": f.rule,
-            "vi": f.text.vi,
-            "en": f.text.en,
-        }
-        for f in findings
-    ]
-
-
-def _verdict_json(verdict: SignatureVerdict | None) -> dict[str, Any]:
-    if verdict is None:
-        return {}
-    return {
-        "profile": verdict.profile,
-        "verdict": verdict.summary(),
-        "header": verdict.header.value,
-        "files": verdict.files.value,
-        "references": [{"uri": r.uri, "verdict": r.verdict.value} for r in verdict.references],
-        "certificate": dict(verdict.certificate),
-    }
-
-
-def _files_json(opened: Opened) -> list[dict[str, Any]]:
-    """What is served: the carried bytes where a verified reference covers them, else the inner."""
-    if opened.verdict is None:
-        return []
-    chosen = verify.inner_choice(opened.verdict, opened.files)
-    return [
-        {
-            "name": fact.name,
-            "size": fact.size if digest == fact.sha256 else fact.carried_size,
-            "sha256": digest,
-            "declared_type": fact.declared_type,
-            "actual_type": fact.actual_type,
-            "unwrapped": fact.unwrapped and digest == fact.sha256,
-            "failed": fact.failed,
-        }
-        for fact, digest in zip(opened.files, chosen, strict=True)
-    ]
-
-
-def _status_json(report: StatusReport) -> dict[str, Any]:
-    staff = {k: v for k, v in asdict(report.staff).items() if v}
-    return {
-        "code": report.code,
-        "description": report.description,
-        "timestamp": report.timestamp,
-        "from": {k: v for k, v in asdict(report.sender).items() if v},
-        "response_for": {k: v for k, v in asdict(report.response_for).items() if v},
-        **({"staff": staff} if staff else {}),
-    }
+def _damaged(raw_sha256: str) -> Broken:
+    return Broken(
+        Text(
+            f"Gói tin lưu trữ {raw_sha256} không còn nguyên vẹn",
+            f"the stored package {raw_sha256} does not give the file that was recorded",
+        ),
+        code="blob.damaged",
+    )
 
 
 def not_there() -> Unknown:

@@ -18,7 +18,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from gateway.dispatch import schedule
-from gateway.errors import Conflict, Finding, Rejected, Text, Unavailable, errors_in
+from gateway.errors import Finding, Rejected, Text, Unavailable, errors_in
 from gateway.model.outcome import Delivered, Outcome, outcome_word
 from gateway.model.package import (
     DocumentHeader,
@@ -49,6 +49,7 @@ from gateway.promise import (
     document_id_for,
     document_row,
     first_code,
+    key_mismatch,
     not_acceptable,
     recipient_rows,
     routes_left,
@@ -210,13 +211,7 @@ class Outbound:
         if found is None:
             return None
         if found.content != order.content:
-            raise Conflict(
-                Text(
-                    "Idempotency-Key này đã dùng cho một yêu cầu có nội dung khác",
-                    "this Idempotency-Key was used for a request with other content",
-                ),
-                code="idempotency.mismatch",
-            )
+            raise key_mismatch()
         return found
 
     def _pack(
@@ -482,11 +477,16 @@ class Outbound:
             legal_value={},
         )
 
-    def add_status(
-        self, tx: Tx, account_id: str, promise: Promise, code: str, item_id: str
-    ) -> None:
-        """Queue a status report inside the caller's commit. Violation: it was sent before."""
+    def add_status(self, tx: Tx, account_id: str, promise: Promise, code: str, item_id: str) -> str:
+        """Queue a status report inside the caller's commit; its transfer's id.
+
+        What was said before (the same words, the same second) is not said again: the transfer that
+        carries it. Violation: somebody says it at this moment; asked again, this finds it.
+        """
         packed = promise.packed[0]
+        said = documents.served(tx, self.key_of(promise.header.sender.organ_id), promise.identity)
+        if said:
+            return transfers.of_documents(tx, [said[0].document_ref])[0].id
         made = self.scribe.record(
             Event.STATUS_ACCEPTED,
             promise.at,
@@ -506,6 +506,7 @@ class Outbound:
         self._insert(tx, account_id, promise, made, "", about_item=item_id)
         blob_rows.refer(tx, [(packed.package.sha256, packed.package.size)])
         ledger.append(tx, [made])
+        return packed.transfer_id
 
     # -- deliver -----------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ from gateway.ports import Axis
 from gateway.store import documents, transfers
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
+FIRST_YEAR, LAST_YEAR = 1990, 2200  # of instants that others may state or report
+LONGEST_CODE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,24 @@ def vietnam_time(at: datetime) -> str:
 
 
 def from_vietnam_time(text: str) -> datetime | None:
-    """An instant from a report, read as +07:00; None when it cannot be read."""
-    try:
-        return datetime.strptime(text.strip().replace("-", "/") + " +0700", "%Y/%m/%d %H:%M:%S %z")
-    except ValueError:
-        return None
+    """An instant from a report in any form of edxml-format 8, read as +07:00.
+
+    None when it cannot be read, or lies where no report can: a peer's nonsense is kept as the text
+    it is, and never as an instant that no database or calendar holds. A day alone is no instant.
+    """
+    plain = text.strip().replace("-", "/")
+    for form in ("%Y/%m/%d %H:%M:%S", "%d/%m/%Y %H:%M:%S"):
+        try:
+            read = datetime.strptime(f"{plain} +0700", f"{form} %z")
+        except ValueError:
+            continue
+        return read if FIRST_YEAR <= read.year < LAST_YEAR else None
+    return None
+
+
+def plain_code(code: str) -> str:
+    """A status code as a record may hold it: a peer can write anything, records hold no text."""
+    return code if len(code) <= LONGEST_CODE and code.isascii() and code.isalnum() else ""
 
 
 def document_id_for(header: DocumentHeader) -> str:
@@ -160,8 +175,8 @@ def sent_before(
             code="document.already_sent",
             severity=Severity.NOTE,
             text=Text(
-                f"Văn bản này đã gửi đến {organ.organ_id}; lần này không gửi lại",
-                f"this document already went to {organ.organ_id}; it is not sent there again",
+                f"Văn bản này đã được nhận để gửi {organ.organ_id} từ trước, nay không gửi lại",
+                f"this document was accepted for {organ.organ_id} before, and is not sent again",
             ),
         )
         for n, organ in enumerate(header.to)
@@ -188,6 +203,16 @@ def document_conflict(document_id: str) -> Conflict:
             f"document id {document_id} was used for another document",
         ),
         code="document.conflict",
+    )
+
+
+def key_mismatch() -> Conflict:
+    return Conflict(
+        Text(
+            "Idempotency-Key này đã dùng cho một yêu cầu có nội dung khác",
+            "this Idempotency-Key was used for a request with other content",
+        ),
+        code="idempotency.mismatch",
     )
 
 

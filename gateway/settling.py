@@ -15,7 +15,7 @@ from gateway.dispatch import schedule
 from gateway.model.package import StatusReport
 from gateway.model.record import Source
 from gateway.model.transfer import RecipientState, TransferState, furthest
-from gateway.promise import Outlet, from_vietnam_time
+from gateway.promise import Outlet, from_vietnam_time, plain_code
 from gateway.scribe import Scribe
 from gateway.store import Tx, documents, ledger, transfers
 from gateway.telemetry.events import Event
@@ -147,9 +147,9 @@ class Settling:
         state = furthest(current, report.code)
         # at the sender, *entered* is the Timestamp of status 01, reported; never of a later status
         entered, source = old.entered_at, old.entered_source
-        if report.code == "01" and entered is None:
-            entered = from_vietnam_time(report.timestamp)
-            source = Source.REPORTED.value if entered else ""
+        reported = from_vietnam_time(report.timestamp)
+        if report.code == "01" and entered is None and reported is not None:
+            entered, source = reported, Source.REPORTED.value
         transfers.move_recipient(
             tx,
             old,
@@ -182,8 +182,8 @@ class Settling:
             },
             {
                 "recipient": old.agency.upper(),
-                "code": report.code,
-                "reported_at": report.timestamp,
+                "code": plain_code(report.code),
+                "reported_at": report.timestamp if reported else "",
                 "state": state.value,
             },
             document_ref=carried.document_ref,

@@ -10,11 +10,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from gateway.errors import Rejected, Text
+from gateway.errors import Finding, Rejected, Text
+from gateway.model.package import FileFact, SignatureVerdict, StatusReport
 from gateway.promise import VIETNAM, local_time
+from gateway.signing import verify
 from gateway.store import Tx, arrivals, documents, inbox, ledger, transfers
 from gateway.store.accounts import Account
 
@@ -210,6 +213,67 @@ def arrival_json(row: arrivals.ArrivalRow, language: str) -> Json:
         "from": row.sender or row.listed_from,
         "document_id": row.document_id,
         "findings": findings_json(row.findings, language),
+    }
+
+
+# -- what opening an arrival keeps in its rows -----------------------------------------------------
+
+
+def kept_findings(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    return [
+        {
+            "path": f.path,
+            "code": f.code,
+            "severity": f.severity.value,
+            "rule": f.rule,
+            "vi": f.text.vi,
+            "en": f.text.en,
+        }
+        for f in findings
+    ]
+
+
+def kept_verdict(verdict: SignatureVerdict | None) -> Json:
+    if verdict is None:
+        return {}
+    return {
+        "profile": verdict.profile,
+        "verdict": verdict.summary(),
+        "header": verdict.header.value,
+        "files": verdict.files.value,
+        "references": [{"uri": r.uri, "verdict": r.verdict.value} for r in verdict.references],
+        "certificate": dict(verdict.certificate),
+    }
+
+
+def kept_files(verdict: SignatureVerdict | None, files: Sequence[FileFact]) -> list[Json]:
+    """What is served: the carried bytes where a verified reference covers them, else the inner."""
+    if verdict is None:
+        return []
+    chosen = verify.inner_choice(verdict, files)
+    return [
+        {
+            "name": fact.name,
+            "size": fact.size if digest == fact.sha256 else fact.carried_size,
+            "sha256": digest,
+            "declared_type": fact.declared_type,
+            "actual_type": fact.actual_type,
+            "unwrapped": fact.unwrapped and digest == fact.sha256,
+            "failed": fact.failed,
+        }
+        for fact, digest in zip(files, chosen, strict=True)
+    ]
+
+
+def kept_status(report: StatusReport) -> Json:
+    staff = {k: v for k, v in asdict(report.staff).items() if v}
+    return {
+        "code": report.code,
+        "description": report.description,
+        "timestamp": report.timestamp,
+        "from": {k: v for k, v in asdict(report.sender).items() if v},
+        "response_for": {k: v for k, v in asdict(report.response_for).items() if v},
+        **({"staff": staff} if staff else {}),
     }
 
 

@@ -10,7 +10,16 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from aiohttp import web
 
-from gateway.api.asking import PRINTABLE, cursor_of, json_answer, limit_of, number, only, read_json
+from gateway.api.asking import (
+    PRINTABLE,
+    cursor_of,
+    idempotency_key,
+    json_answer,
+    limit_of,
+    number,
+    only,
+    read_json,
+)
 from gateway.api.deps import Call
 from gateway.api.problems import Malformed
 from gateway.api.serving import serve
@@ -157,7 +166,12 @@ async def report(call: Call) -> web.Response:
     body = await read_json(call, StatusBody)
     staff = Staff(**msgspec.structs.asdict(body.staff))
     made = await call.desk.report_status(
-        call.who, _id(call), code=body.code, description=body.description, staff=staff
+        call.who,
+        _id(call),
+        code=body.code,
+        description=body.description,
+        staff=staff,
+        idempotency_key=idempotency_key(call.request),
     )
     return json_answer(made, 202)
 

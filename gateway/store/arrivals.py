@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import Select, bindparam, func, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from gateway.model.arrival import ArrivalState, FetchState
 from gateway.store.session import Tx
@@ -141,16 +142,33 @@ _TO_OPEN = (
     .order_by(arrival.c.received_at)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
-    .cte("waiting")
 )
-_CLAIM_OPEN = (
+
+
+def _claim_open(waiting: Select[tuple[str]]) -> ReturningUpdate[Any]:
+    return (
+        update(arrival)
+        .where(
+            arrival.c.id.in_(select(waiting.cte("waiting").c.id)),
+            arrival.c.state == ArrivalState.RECEIVED.value,
+        )
+        .values(
+            lease_until=bindparam("until"), fence=arrival.c.fence + 1, opens=arrival.c.opens + 1
+        )
+        .returning(*[arrival.c[name] for name in OpenClaim._fields])
+    )
+
+
+_CLAIM_SUSPECT = _claim_open(_TO_OPEN.where(arrival.c.opens > 0))
+_CLAIM_OPEN = _claim_open(_TO_OPEN.where(arrival.c.opens == 0))
+_GIVE_BACK = (
     update(arrival)
     .where(
-        arrival.c.id.in_(select(_TO_OPEN.c.id)),
+        arrival.c.id == bindparam("arrival_id"),
+        arrival.c.fence == bindparam("held"),
         arrival.c.state == ArrivalState.RECEIVED.value,
     )
-    .values(lease_until=bindparam("until"), fence=arrival.c.fence + 1, opens=arrival.c.opens + 1)
-    .returning(*[arrival.c[name] for name in OpenClaim._fields])
+    .values(lease_until=None, opens=arrival.c.opens - 1)
 )
 _OPENED = (
     update(arrival)
@@ -273,9 +291,22 @@ def receive(tx: Tx, new: NewArrival) -> str | None:
 
 
 def claim_to_open(tx: Tx, *, most: int, now: datetime, until: datetime) -> list[OpenClaim]:
-    rows = tx.execute(_CLAIM_OPEN, {"most": most, "now": now, "until": until}).all()
+    """Up to `most` arrivals that nobody opens; oldest first.
+
+    One whose opening was begun before and never ended may have killed its process: it is taken
+    alone, so that the next death is its own and never counts against its neighbours.
+    """
+    params = {"now": now, "until": until}
+    rows = tx.execute(_CLAIM_SUSPECT, {**params, "most": 1}).all()
+    rows = rows or tx.execute(_CLAIM_OPEN, {**params, "most": most}).all()
     # RETURNING promises no order; opened in the order of receiving
     return sorted((OpenClaim._make(row) for row in rows), key=lambda c: (c.received_at, c.id))
+
+
+def give_back(tx: Tx, claims: Sequence[OpenClaim]) -> None:
+    """Arrivals that were claimed and not begun: as if they had not been."""
+    for claim in claims:
+        tx.execute(_GIVE_BACK, {"arrival_id": claim.id, "held": claim.fence})
 
 
 def opened(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy import Text, and_, bindparam, func, or_, select, update
 
 from gateway.model.arrival import ItemKind, ItemState
 from gateway.store.session import Tx
@@ -109,7 +109,8 @@ _END = (
         entered_at=func.coalesce(i.entered_at, bindparam("entered", type_=Instant())),
         lease_token="",
         lease_until=None,
-        answer=bindparam("to_answer"),
+        # an answer once given stays: whoever moves the item on may have read it before
+        answer=func.coalesce(func.nullif(bindparam("to_answer", type_=Text()), ""), i.answer),
     )
 )
 _HOLDS = (
@@ -177,7 +178,7 @@ def end(
     entered_at: datetime | None,
     answer: str,
 ) -> bool:
-    """Move to a later state and keep the answer that a repeated request gets again."""
+    """Move to a later state and keep the answer that a repeated request gets again ("": as is)."""
     return (
         tx.execute(
             _END,

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from tests.support.queues import queued_transfers
 
 from gateway.store import Store, Tx, arrivals, transfers
+from tests.support.queues import queued_transfers
 
 SLOW_PLANS = ("enable_hashjoin", "enable_mergejoin", "enable_hashagg", "enable_material")
 

@@ -8,8 +8,8 @@ from gateway.store import Tx, documents, ledger, transfers
 from gateway.store.ledger import NewRecord
 
 
-def queued_transfers(tx: Tx, count: int, *, axis: str = "vxp", sealed: bool = True) -> list[str]:
-    """`count` documents of one recipient each, SEALED and due (or ACCEPTED); their ids: t0, t1..."""
+def queued_transfers(tx: Tx, count: int, *, axis: str = "vxp") -> list[str]:
+    """`count` documents of one recipient each, SEALED and due; ids: t0, t1..."""
     now = tx.now()
     for n in range(count):
         ledger.append(tx, [NewRecord(f"r{n}", "submission.accepted", now, b"{}", f"d{n}")])
@@ -65,6 +65,5 @@ def queued_transfers(tx: Tx, count: int, *, axis: str = "vxp", sealed: bool = Tr
                 }
             ],
         )
-    if sealed:
-        transfers.mark_sealed(tx, [f"r{n}" for n in range(count)], now)
+    transfers.mark_sealed(tx, [f"r{n}" for n in range(count)], now)
     return [f"t{n}" for n in range(count)]

@@ -9,7 +9,7 @@ Never:  reads files; lets a rule set pass that would let state secrets pass.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from gateway.rules.kinds import AnyRule, FieldRule, Rule, Secrecy, ValueClass
 
 # UTC+7 all year, without daylight saving (standards 6); QĐ 28/2018 article 14.4
 _VIETNAM = timezone(timedelta(hours=7))
+_DAYS = 64
 
 OneRule = TypeVar("OneRule", bound=Rule)
 
@@ -35,9 +36,17 @@ class RuleSet:
     """All rules of all periods; `on(day)` are those in force."""
 
     rules: tuple[AnyRule, ...]
+    _days: dict[date, RuleSet] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def on(self, day: date) -> RuleSet:
-        return RuleSet(tuple(rule for rule in self.rules if rule.in_force(day)))
+        """The rules in force; remembered, because nearly all that is judged is judged today."""
+        found = self._days.get(day)
+        if found is None:
+            found = RuleSet(tuple(rule for rule in self.rules if rule.in_force(day)))
+            if len(self._days) >= _DAYS:
+                self._days.clear()
+            self._days[day] = found
+        return found
 
     def of(self, kind: type[OneRule]) -> tuple[OneRule, ...]:
         """The rules with one kind of check."""

@@ -21,6 +21,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.errors import Broken, Misconfigured, Text
 from gateway.model.package import NS_DSIG, NS_QCVN102, SignatureReference
@@ -105,23 +106,31 @@ def finish(
     what a verifier finds after relay (edxml-format 9.4).
     """
     method = _produced(prepared.algorithm, policy)
-    certificate, key = _usable(certificate_der, method, policy)
-    if not holds(key, method, signature_value, prepared.signed_info):
+    signer = _signer(certificate_der, method, policy)
+    if not holds(signer.key, method, signature_value, prepared.signed_info):
         raise Misconfigured(
             Text(
-                f"Chữ ký không khớp với chứng thư số {certificate.subject}: "
+                f"Chữ ký không khớp với chứng thư số {signer.subject}: "
                 "khóa và chứng thư số không cùng một cặp",
-                f"the signature does not verify with certificate {certificate.subject}: "
+                f"the signature does not verify with certificate {signer.subject}: "
                 "key and certificate are no pair",
             ),
             code="signing.key_mismatch",
         )
-    return _element(prepared.signed_info, signature_value, certificate, namespace)
+    return _element(prepared.signed_info, signature_value, signer.key_info, namespace)
 
 
-def _usable(
-    certificate_der: bytes, method: SignatureMethod, policy: Policy
-) -> tuple[Certificate, PublicKey]:
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """What a certificate of ours gives to every signature made with its key."""
+
+    subject: str
+    key: PublicKey
+    key_info: bytes
+
+
+@lru_cache(maxsize=64)  # our own agencies: parsing a certificate costs as much as all else here
+def _signer(certificate_der: bytes, method: SignatureMethod, policy: Policy) -> _Signer:
     certificate = parse_certificate(certificate_der)
     if certificate is None:
         raise Misconfigured(
@@ -142,21 +151,15 @@ def _usable(
             ),
             code="signing.weak_key" if answer is Answer.WEAK else "signing.key_kind",
         )
-    return certificate, certificate.key
+    return _Signer(certificate.subject, certificate.key, _key_info(certificate))
 
 
-def _element(
-    signed_info: bytes, signature_value: bytes, certificate: Certificate, namespace: str
-) -> bytes:
+def _element(signed_info: bytes, signature_value: bytes, key_info: bytes, namespace: str) -> bytes:
     if namespace not in {NS_DSIG, NS_QCVN102} or not signed_info.startswith(_OPENING):
         raise Broken(
             Text("Không gian tên của khối chữ ký sai", f"no signature in {namespace!r}"),
             code="signing.namespace",
         )
-    subject = certificate.subject
-    named = b""
-    if subject and not _NOT_XML.search(subject):
-        named = f"<X509SubjectName>{escape_text(subject)}</X509SubjectName>".encode()
     return b"".join(
         (
             b'<Signature xmlns="',
@@ -166,11 +169,25 @@ def _element(
             signed_info[len(_OPENING) :],
             b"<SignatureValue>",
             base64.b64encode(signature_value),
-            b"</SignatureValue><KeyInfo><X509Data>",
+            b"</SignatureValue>",
+            key_info,
+            b"</Signature>",
+        )
+    )
+
+
+def _key_info(certificate: Certificate) -> bytes:
+    subject = certificate.subject
+    named = b""
+    if subject and not _NOT_XML.search(subject):
+        named = f"<X509SubjectName>{escape_text(subject)}</X509SubjectName>".encode()
+    return b"".join(
+        (
+            b"<KeyInfo><X509Data>",
             named,
             b"<X509Certificate>",
             base64.b64encode(certificate.der),
-            b"</X509Certificate></X509Data></KeyInfo></Signature>",
+            b"</X509Certificate></X509Data></KeyInfo>",
         )
     )
 

@@ -18,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
@@ -63,6 +64,8 @@ _SECRET_TEXT = (
         r"\1=" + REDACTED,
     ),
 )
+# what every text that _SECRET_TEXT would change has in it: one look instead of three
+_MAY_BE_SECRET = re.compile(r"(?i)bearer|basic|://|secret|password|token|api[-_]?key")
 _FIRST = ("at", "level", "event")
 _FRAMES = 12
 
@@ -105,9 +108,11 @@ def bound(**identity: object) -> Iterator[None]:
 
 def redacted(value: object, key: str = "") -> object:
     """The value as a log line may show it."""
-    if key and value and _SECRET_KEY.search(key.lower().replace("-", "_")):
+    if key and value and _names_secret(key):
         return REDACTED
     if isinstance(value, str):
+        if not _MAY_BE_SECRET.search(value):
+            return value
         for pattern, shown in _SECRET_TEXT:
             value = pattern.sub(shown, value)
         return value
@@ -116,6 +121,11 @@ def redacted(value: object, key: str = "") -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [redacted(v) for v in value]
     return value
+
+
+@lru_cache(maxsize=512)
+def _names_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key.lower().replace("-", "_")) is not None
 
 
 class _Foreign(logging.Handler):

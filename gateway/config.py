@@ -6,10 +6,9 @@ Fails:  Misconfigured with *every* mistake at once, each path `FILE:LINE:key`.
 Never:  reads a key or a secret (wiring does); takes a value from the environment; guesses a unit.
 Next:   wiring builds a process from Settings.
 
-Every key stands in conf/gateway.toml with its default, and docs/configuration.md explains it; an
-architecture test holds the three together. Durations are text ("20ms", "10m", "3d") and become
-seconds; sizes end in `_bytes` and may be text ("64KiB"). Relative paths start at the folder of
-gateway.toml.
+Every key stands in conf/gateway.toml with its default, and docs/configuration.md explains it (a
+test holds the three together). Durations are text ("20ms", "10m") and become seconds; sizes end in
+`_bytes` and may be text ("64KiB"). Relative paths start at the folder of gateway.toml.
 """
 
 from __future__ import annotations

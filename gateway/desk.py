@@ -72,7 +72,7 @@ from gateway.telemetry.events import Event
 __all__ = ["Account", "Answered", "Desk", "Item", "Role", "Stored", "account_json", "item_json"]
 
 KEY_PREFIX = "edoc"
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,17 @@ class Stored:
 
 
 class Desk:
-    def __init__(self, *, outbound: Outbound, inbound: Inbound, limits: Limits) -> None:
+    """`item_lease`: how long a lease hides an inbox item from other callers."""
+
+    def __init__(
+        self,
+        *,
+        outbound: Outbound,
+        inbound: Inbound,
+        limits: Limits,
+        item_lease: timedelta = LEASE,
+    ) -> None:
+        self.item_lease = item_lease
         self.outbound = outbound
         self.inbound = inbound
         self.limits = limits
@@ -385,7 +395,7 @@ class Desk:
 
         def take(tx: Tx) -> datetime:
             now = tx.now()
-            if not inbox_rows.lease(tx, item_id, token, now=now, until=now + LEASE):
+            if not inbox_rows.lease(tx, item_id, token, now=now, until=now + self.item_lease):
                 raise Conflict(
                     Text(
                         "Mục này đang được người khác giữ hoặc đã xong",
@@ -393,7 +403,7 @@ class Desk:
                     ),
                     code="item.leased",
                 )
-            return now + LEASE
+            return now + self.item_lease
 
         until = await self.store.write(take)
         return {"id": item_id, "lease": token, "until": local_time(until)}

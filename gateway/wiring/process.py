@@ -337,7 +337,12 @@ def build(settings: Settings, store: Store) -> Gateway:
             authorities=authorities(settings),
             deadline_seconds=settings.stamp.deadline,
         ),
-        desk=Desk(outbound=outbound, inbound=inbound, limits=settings.reading_limits()),
+        desk=Desk(
+            outbound=outbound,
+            inbound=inbound,
+            limits=settings.reading_limits(),
+            item_lease=timedelta(seconds=settings.api.item_lease),
+        ),
         metrics=Metrics(),
         axes=axes,
         warnings=warnings,

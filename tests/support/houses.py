@@ -66,6 +66,7 @@ class House:
     tsa: tuple[str, Path] | None = None
     database: str = ""
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    profile: Mapping[str, Any] = field(default_factory=dict)  # what else each [[axis]] says
 
     @property
     def conf(self) -> Path:
@@ -114,6 +115,7 @@ class House:
                     "system_id": system_id,
                     "secret_file": str(secret),
                     "max_connections": 4,
+                    **self.profile,
                 }
             )
         tables["route"] = [dict(r) for r in self.routes]

@@ -13,8 +13,10 @@ import hashlib
 import io
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from gateway.dispatch import schedule
@@ -29,6 +31,7 @@ from gateway.model.package import (
     TraceHeader,
     header_digest,
     identity,
+    normal_text,
     status_identity,
 )
 from gateway.model.record import Source
@@ -49,8 +52,11 @@ from gateway.promise import (
     document_id_for,
     document_row,
     first_code,
+    impossible_release,
     key_mismatch,
+    ledger_unsealed,
     not_acceptable,
+    queue_full,
     recipient_rows,
     routes_left,
     sent_before,
@@ -61,7 +67,7 @@ from gateway.routing.directory import Directory
 from gateway.routing.plan import RoutingTable
 from gateway.rules import checks
 from gateway.scribe import Scribe
-from gateway.settling import reach_axis
+from gateway.settling import Hold, reach_axis
 from gateway.signing import sign
 from gateway.store import Store, Tx, Violation, documents, ledger, transfers
 from gateway.store import blobs as blob_rows
@@ -69,6 +75,7 @@ from gateway.telemetry.events import Event
 
 CHUNK = 256 * 1024
 IN_MEMORY = 1024 * 1024
+PAUSES = (0.1, 0.5, 2.0, 5.0)  # seconds between tries to write an outcome down
 MINIMUM_RATE = 64 * 1024  # bytes a second a long upload must reach before its deadline ends it
 
 PackRoutes = Callable[[Sequence[AxisRoute], str], Awaitable[tuple[Packed, ...]]]
@@ -120,7 +127,7 @@ class Outbound:
         at = self.scribe.now()
         findings = checks.check_submission(submission, at, self.rules)
         plan = self.routing.plan([o.organ_id for o in submission.header.to], self.today())
-        every = (*findings, *plan.findings)
+        every = (*findings, *impossible_release(submission.released_at), *plan.findings)
         if errors_in(every):
             raise Rejected(not_acceptable(), code="submission.invalid", findings=every)
         return CheckedSubmission(submission, plan.routes, findings=every)
@@ -277,17 +284,20 @@ class Outbound:
 
             def look(tx: Tx) -> tuple[str | None, list[documents.Served]]:
                 return (
-                    documents.identity_of(tx, sender_key, header.document_id),
+                    documents.identity_of(tx, sender_key, normal_text(header.document_id)),
                     documents.served(tx, sender_key, made_identity),
                 )
 
             bound, served = await self.store.read(look)
             if header.business.type == 0 and bound is not None and bound != made_identity:
                 raise document_conflict(header.document_id)
-            had = {s.receiver_key for s in served}
+            asked = {self.key_of(code) for route in routes for code in route.receivers}
+            before = [s for s in served if s.receiver_key in asked]
+            had = {s.receiver_key for s in before}
             left = routes_left(routes, had, self.key_of)
             if not left:
-                return await self._first_answer(order, served[0].document_ref)
+                # ids sort by time: the answer that spoke of the last of these receivers
+                return await self._first_answer(order, max(s.document_ref for s in before))
             if had and not split:
                 # a package of the unit's own is never split, so its receivers cannot be thinned
                 raise already_sent(header, had, self.key_of)
@@ -308,7 +318,9 @@ class Outbound:
             )
             try:
                 return await self._commit(order, promise, bind=bound is None)
-            except Violation:
+            except Violation as race:
+                if race.kind != "unique":
+                    raise
                 repeated = await self._answered_before(order)
                 if repeated is not None:
                     return repeated
@@ -333,6 +345,9 @@ class Outbound:
                     answered=first,
                     created_at=tx.now(),
                 )
+                told = documents.answered(tx, order.account_id, order.idempotency_key)
+                if told is not None and told.content != order.content:
+                    raise key_mismatch()
             return first
 
         answered = await self.store.write(commit)
@@ -389,7 +404,7 @@ class Outbound:
                 documents.claim_document_id(
                     tx,
                     sender_key=self.key_of(promise.header.sender.organ_id),
-                    document_id=promise.header.document_id,
+                    document_id=normal_text(promise.header.document_id),
                     identity=promise.identity,
                 )
             self._insert(tx, order.account_id, promise, made, answer)
@@ -427,23 +442,11 @@ class Outbound:
         """Fail closed: a promise that cannot be sealed in time proves nothing (architecture 4)."""
         oldest = ledger.oldest_pending(tx)
         if oldest is not None and now - oldest > self.seal_max_delay:
-            raise Unavailable(
-                Text(
-                    "Sổ cái chưa niêm phong kịp, tạm thời không nhận văn bản",
-                    "the ledger is not being sealed in time; nothing is accepted for now",
-                ),
-                code="ledger.unsealed",
-            )
+            raise ledger_unsealed()
 
     def _refuse_when_full(self) -> None:
         if self.backlog > self.max_backlog:
-            raise Unavailable(
-                Text(
-                    f"Đang có {self.backlog} lượt chuyển chờ gửi; hãy gửi lại sau",
-                    f"{self.backlog} transfers wait to be delivered; send again later",
-                ),
-                code="queue.full",
-            )
+            raise queue_full(self.backlog)
 
     # -- accept: a status report made by the gateway or asked for by a unit ----------------------
 
@@ -562,6 +565,7 @@ class Outbound:
         outlet = self.outlets[claim.axis]
         policy = outlet.policy
         seconds = policy.attempt_deadline_seconds + claim.package_size / MINIMUM_RATE
+        hold = Hold(self.store, work, seconds)
         outcome = await outlet.axis.submit(
             Parcel(
                 transfer_id=claim.id,
@@ -570,24 +574,30 @@ class Outbound:
                 receivers=work.receivers,
                 sha256=claim.package_sha256,
                 size=claim.package_size,
-                chunks=lambda: self._chunks(claim.package_sha256, claim.package_size),
-                still_mine=lambda: self._still_mine(work, seconds),
+                chunks=lambda: self._chunks(claim.package_sha256, claim.package_size, hold),
+                still_mine=hold.until_verdict,
             ),
             seconds,
         )
         at = self.scribe.now()
         fraction = self.scribe.entropy.fraction()
-        await self.store.write(lambda tx: self._end(tx, work, outcome, at, fraction, policy))
+        for pause in PAUSES:
+            # an outcome lost with a database that is away for a moment would send the bytes again
+            with suppress(Unavailable):
+                await self.store.write(partial(self._end, work, outcome, at, fraction, policy))
+                return outcome
+            await asyncio.sleep(pause)
+        await self.store.write(partial(self._end, work, outcome, at, fraction, policy))
         return outcome
 
     def _end(
         self,
-        tx: Tx,
         work: Work,
         outcome: Outcome,
         at: datetime,
         fraction: float,
         policy: schedule.Policy,
+        tx: Tx,
     ) -> None:
         claim = work.claim
         now = tx.now()
@@ -615,21 +625,24 @@ class Outbound:
         )
         said = outcome_word(outcome)
         moved = transfers.end_attempt(tx, claim, said, ending, now=now)
-        if not moved and isinstance(outcome, Delivered):
-            # somebody took the attempt over, yet the axis did take it: that settles the doubt
-            reach_axis(tx, claim.id, at, now)
-        elif moved and step.state is TransferState.ON_AXIS:
+        if moved is None:
+            return
+        state = step.state.value if moved else ""
+        if state == TransferState.ON_AXIS:
             transfers.arrive_on_axis(tx, claim.id, seen=at, now=now)
+        elif isinstance(outcome, Delivered) and reach_axis(tx, claim.id, at, now, remote):
+            # somebody took the attempt over, yet the axis has it: that settles the doubt
+            state = TransferState.ON_AXIS.value
         facts: dict[str, Any] = {
             "axis": claim.axis,
             "attempt": claim.attempts,
             "outcome": said,
             "code": outcome.code,
             "remote_ref": remote,
-            "state": step.state.value if moved else "",
+            "state": state,
         }
         if not moved:
-            facts["lease_lost"] = True
+            facts["overtaken"] = True  # by another attempt, or by a status that settled it
         if step.hold_cause and moved:
             facts["hold_cause"] = step.hold_cause
         made = self.scribe.record(
@@ -641,25 +654,14 @@ class Outbound:
         )
         ledger.append(tx, [made])
 
-    async def _still_mine(self, work: Work, seconds: float) -> bool:
-        """True for certain while less than the lease has passed; near its end the row is asked."""
-        if time.monotonic() - work.claimed < work.lease_seconds / 2:
-            return True
-
-        def renew(tx: Tx) -> bool:
-            now = tx.now()
-            until = now + timedelta(seconds=max(work.lease_seconds, seconds))
-            return transfers.renew(tx, work.claim.id, work.claim.fence, now=now, until=until)
-
-        return await self.store.write(renew)
-
-    async def _chunks(self, sha256: str, size: int) -> AsyncIterator[bytes]:
+    async def _chunks(self, sha256: str, size: int, hold: Hold) -> AsyncIterator[bytes]:
         if size <= IN_MEMORY:
             yield await asyncio.to_thread(_read_whole, self.blobs, sha256)
             return
         source = await asyncio.to_thread(self.blobs.open, sha256)
         try:
             while chunk := await asyncio.to_thread(source.read, CHUNK):
+                await hold.flowing()
                 yield chunk
         finally:
             await asyncio.to_thread(source.close)

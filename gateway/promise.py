@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.dispatch import schedule
-from gateway.errors import Conflict, Finding, Rejected, Severity, Text, errors_in
+from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unavailable, errors_in
 from gateway.model.package import (
     DocumentHeader,
     Organ,
@@ -206,6 +206,17 @@ def document_conflict(document_id: str) -> Conflict:
     )
 
 
+def impossible_release(released_at: datetime | None) -> tuple[Finding, ...]:
+    """A stated instant so long ago that nobody means it, and that no database would give back."""
+    if released_at is None or released_at.year >= FIRST_YEAR:
+        return ()
+    text = Text(
+        f"Thời điểm phát hành (released_at) trước năm {FIRST_YEAR}",
+        f"the instant of release (released_at) lies before {FIRST_YEAR}",
+    )
+    return (Finding("released_at", "content.released_past", Severity.ERROR, text),)
+
+
 def key_mismatch() -> Conflict:
     return Conflict(
         Text(
@@ -213,6 +224,26 @@ def key_mismatch() -> Conflict:
             "this Idempotency-Key was used for a request with other content",
         ),
         code="idempotency.mismatch",
+    )
+
+
+def ledger_unsealed() -> Unavailable:
+    return Unavailable(
+        Text(
+            "Sổ cái chưa niêm phong kịp, tạm thời không nhận văn bản",
+            "the ledger is not being sealed in time; nothing is accepted for now",
+        ),
+        code="ledger.unsealed",
+    )
+
+
+def queue_full(backlog: int) -> Unavailable:
+    return Unavailable(
+        Text(
+            f"Đang có {backlog} lượt chuyển chờ gửi; hãy gửi lại sau",
+            f"{backlog} transfers wait to be delivered; send again later",
+        ),
+        code="queue.full",
     )
 
 

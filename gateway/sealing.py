@@ -22,6 +22,7 @@ from gateway.scribe import Scribe
 from gateway.store import Store, Tx, leases, ledger, transfers
 
 SEALER = "sealer"
+URGENT_CHANNEL = "urgent"  # an urgent document was sealed: its stamp should not wait long
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,11 @@ class Sealing:
                 nodes=[(n.level, n.idx, n.hash) for n in grown.nodes],
                 made=made,
             )
-            if transfers.mark_sealed(tx, [record_id for record_id, _ in batch], now):
+            sealed = transfers.mark_sealed(tx, [record_id for record_id, _ in batch], now)
+            if sealed.moved:
                 tx.notify("deliver")
+            if sealed.urgent:
+                tx.notify(URGENT_CHANNEL)
             return len(batch)
 
         return await self.store.write(commit)

@@ -7,6 +7,7 @@ Never:  lowers the furthest stage shown; guesses an instant; moves what the tabl
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -15,9 +16,9 @@ from gateway.dispatch import schedule
 from gateway.model.package import StatusReport
 from gateway.model.record import Source
 from gateway.model.transfer import RecipientState, TransferState, furthest
-from gateway.promise import Outlet, from_vietnam_time, plain_code
+from gateway.promise import Outlet, Work, from_vietnam_time, plain_code
 from gateway.scribe import Scribe
-from gateway.store import Tx, documents, ledger, transfers
+from gateway.store import Store, Tx, documents, ledger, transfers
 from gateway.telemetry.events import Event
 
 
@@ -126,7 +127,7 @@ class Settling:
         rows = documents.by_document_id(tx, addressee, report.response_for.document_id)
         sent = transfers.of_documents(tx, [row.id for row in rows]) if rows else []
         carried = {t.id: t for t in sent}
-        for old in transfers.recipients_of(tx, list(carried), lock=True) if carried else []:
+        for old in transfers.recipients_of(tx, list(carried)) if carried else []:
             if old.agency_key == reporter_key:
                 return About(carried[old.transfer_id], old)
         return None
@@ -138,9 +139,15 @@ class Settling:
 
         A status is the recipient's own word that it has the document, so it settles doubt.
         """
-        carried, old = about
+        carried = about.carried
         now = tx.now()
         reach_axis(tx, carried.id, at, now)
+        # the transfer first, then its recipients, kept still: the order of every other writer
+        (old,) = (
+            r
+            for r in transfers.recipients_of(tx, [carried.id], lock=True)
+            if r.agency_key == about.recipient.agency_key
+        )
         current = RecipientState(old.state)
         if current is RecipientState.PENDING:
             current = RecipientState.ON_AXIS
@@ -191,21 +198,52 @@ class Settling:
         ledger.append(tx, [made])
 
 
-def reach_axis(tx: Tx, transfer_id: str, at: datetime, now: datetime) -> None:
-    """The package did get there: settle a transfer in doubt, held, refused or lapsed."""
-    row = transfers.by_id(tx, transfer_id)
-    if row is None:
-        return
-    state = TransferState(row.state)
-    settles = (
-        TransferState.UNCERTAIN,
-        TransferState.DEFERRED,
-        TransferState.HELD,
-        TransferState.EXPIRED,
-        TransferState.REFUSED,
-    )
-    if state in settles:
-        transfers.settle_on_axis(tx, transfer_id, old=state, now=now)
-        transfers.arrive_on_axis(tx, transfer_id, seen=at, now=now)
-    elif state is TransferState.ON_AXIS:
-        transfers.arrive_on_axis(tx, transfer_id, seen=at, now=now)
+class Hold:
+    """The lease of one attempt of at most `seconds`: renewed while its bytes flow, and made to
+    last as long as the wait for a verdict before the last ones leave.
+    """
+
+    def __init__(self, store: Store, work: Work, seconds: float) -> None:
+        self._store = store
+        self._work = work
+        self._deadline = time.monotonic() + seconds
+        self._until = work.claimed + work.lease_seconds
+        self._lost = False
+
+    async def flowing(self) -> None:
+        if self._until - time.monotonic() < self._work.lease_seconds / 2:
+            await self._renew(self._work.lease_seconds)
+
+    async def until_verdict(self) -> bool:
+        """False: the lease is lost, nothing more may leave."""
+        now = time.monotonic()
+        if self._until >= self._deadline and self._until - now > self._work.lease_seconds / 2:
+            return True
+        await self._renew(max(self._work.lease_seconds, self._deadline - now))
+        return not self._lost
+
+    async def _renew(self, seconds: float) -> None:
+        claim = self._work.claim
+        asked = time.monotonic()
+
+        def renew(tx: Tx) -> bool:
+            now = tx.now()
+            until = now + timedelta(seconds=seconds)
+            return transfers.renew(tx, claim.id, claim.fence, now=now, until=until)
+
+        if not self._lost:
+            self._lost = not await self._store.write(renew)
+            self._until = asked + seconds
+
+
+def reach_axis(tx: Tx, transfer_id: str, at: datetime, now: datetime, remote_ref: str = "") -> bool:
+    """The package did get there: settle a transfer under way, in doubt, held, refused or lapsed.
+
+    True: it stands on the axis now, whoever put it there.
+    """
+    if not transfers.settle_on_axis(tx, transfer_id, now=now, remote_ref=remote_ref):
+        row = transfers.by_id(tx, transfer_id)
+        if row is None or row.state != TransferState.ON_AXIS:
+            return False
+    transfers.arrive_on_axis(tx, transfer_id, seen=at, now=now)
+    return True

@@ -6,13 +6,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Text, and_, bindparam, func, insert, or_, select, update
 
-from gateway.model.transfer import CLAIMABLE, RecipientState, TransferState
+from gateway.model.package import PackageKind
+from gateway.model.transfer import (
+    CLAIMABLE,
+    TRANSFER_TRANSITIONS,
+    RecipientState,
+    TransferState,
+)
 from gateway.store.session import Tx
-from gateway.store.tables import attempt, document, pending, recipient, status_event
+from gateway.store.tables import attempt, document, recipient, status_event
 from gateway.store.tables import transfer as t
 from gateway.store.types import Instant
+
+URGENT = 1  # the lanes 0 and 1, whose stamps come sooner
 
 
 class Claim(NamedTuple):
@@ -117,6 +125,8 @@ _RENEW = (
     )
     .values(lease_until=bindparam("until"))
 )
+# an id that the axis once gave is never forgotten because a later answer had none
+_REF = func.coalesce(func.nullif(bindparam("to_ref", type_=Text()), ""), t.c.remote_ref)
 _END = (
     update(t)
     .where(
@@ -132,14 +142,18 @@ _END = (
         last_code=bindparam("to_code"),
         last_detail=bindparam("to_detail"),
         equal_answers=bindparam("to_equal"),
-        remote_ref=bindparam("to_ref"),
+        remote_ref=_REF,
         hold_cause=bindparam("to_cause"),
         moved_at=bindparam("now"),
     )
 )
 _END_ATTEMPT = (
     update(attempt)
-    .where(attempt.c.transfer_id == bindparam("of"), attempt.c.fence == bindparam("held"))
+    .where(
+        attempt.c.transfer_id == bindparam("of"),
+        attempt.c.fence == bindparam("held"),
+        attempt.c.ended_at.is_(None),
+    )
     .values(
         ended_at=bindparam("now"),
         outcome=bindparam("said"),
@@ -191,11 +205,18 @@ _MOVE = (
 )
 _SETTLE = (
     update(t)
-    .where(t.c.id == bindparam("transfer_id"), t.c.state == bindparam("from_state"))
+    .where(
+        t.c.id == bindparam("transfer_id"),
+        t.c.state.in_(
+            [s.value for s, to in TRANSFER_TRANSITIONS.items() if TransferState.ON_AXIS in to]
+        ),
+    )
     .values(
         state=TransferState.ON_AXIS.value,
         due_at=None,
+        lease_until=None,
         hold_cause="",
+        remote_ref=_REF,
         fence=t.c.fence + 1,
         moved_at=bindparam("now"),
     )
@@ -207,6 +228,7 @@ _SEAL = (
         t.c.state == TransferState.ACCEPTED.value,
     )
     .values(state=TransferState.SEALED.value, due_at=bindparam("now"), moved_at=bindparam("now"))
+    .returning(t.c.lane, t.c.kind)
 )
 _ROW = [t.c[name] for name in TransferRow._fields]
 _OF_DOCUMENTS = (
@@ -272,28 +294,6 @@ _OLDEST_DUE = select(func.min(t.c.due_at)).where(
     t.c.axis == bindparam("on_axis"), t.c.state.in_(_CLAIMABLE)
 )
 _COUNTS = select(t.c.axis, t.c.state, func.count()).group_by(t.c.axis, t.c.state)
-_NEXT_DUE = select(func.min(t.c.due_at)).where(
-    t.c.axis == bindparam("on_axis"),
-    t.c.state.in_(_CLAIMABLE),
-    t.c.expires_at > bindparam("now"),
-)
-_RELEASE = (
-    update(t)
-    .where(t.c.id == bindparam("transfer_id"), t.c.state == TransferState.HELD.value)
-    .values(
-        state=bindparam("to_state"),
-        due_at=bindparam("now"),
-        hold_cause="",
-        equal_answers=0,
-        expires_at=bindparam("until"),
-        moved_at=bindparam("now"),
-    )
-)
-_IS_PENDING = (
-    select(pending.c.record_id)
-    .join(t, t.c.record_id == pending.c.record_id)
-    .where(t.c.id == bindparam("transfer_id"))
-)
 
 
 def claim(
@@ -331,8 +331,24 @@ def end_attempt(
     *,
     from_state: TransferState = TransferState.SENDING,
     now: datetime,
-) -> bool:
-    """End the attempt that `claim` began. False: its lease was taken over, nothing moved."""
+) -> bool | None:
+    """End the attempt that `claim` began. False: the transfer moved on without it.
+
+    None: this attempt has its end already (a repeated write after an unknown commit).
+    """
+    ended = tx.execute(
+        _END_ATTEMPT,
+        {
+            "of": claim.id,
+            "held": claim.fence,
+            "now": now,
+            "said": said,
+            "to_code": ending.code,
+            "to_detail": ending.detail,
+        },
+    ).count
+    if not ended:
+        return None
     moved = tx.execute(
         _END,
         {
@@ -350,17 +366,6 @@ def end_attempt(
             "now": now,
         },
     ).count
-    tx.execute(
-        _END_ATTEMPT,
-        {
-            "of": claim.id,
-            "held": claim.fence,
-            "now": now,
-            "said": said,
-            "to_code": ending.code,
-            "to_detail": ending.detail,
-        },
-    )
     return moved == 1
 
 
@@ -432,16 +437,29 @@ def move(
     )
 
 
-def settle_on_axis(tx: Tx, transfer_id: str, *, old: TransferState, now: datetime) -> bool:
-    """A recipient's own word, or a late verdict, says that the package did get there."""
-    params = {"transfer_id": transfer_id, "from_state": old.value, "now": now}
+def settle_on_axis(tx: Tx, transfer_id: str, *, now: datetime, remote_ref: str = "") -> bool:
+    """A recipient's own word, or a late verdict, says that the package did get there.
+
+    From every state that the table lets go there, an attempt under way included: its lease is
+    over, and its last chunk stays here. False: the state allows no such step.
+    """
+    params = {"transfer_id": transfer_id, "to_ref": remote_ref, "now": now}
     return tx.execute(_SETTLE, params).count == 1
 
 
-def mark_sealed(tx: Tx, record_ids: Sequence[str], now: datetime) -> int:
+class Sealed(NamedTuple):
+    """`urgent`: of them, documents of the lanes hỏa tốc and thượng khẩn."""
+
+    moved: int
+    urgent: int
+
+
+def mark_sealed(tx: Tx, record_ids: Sequence[str], now: datetime) -> Sealed:
     if not record_ids:
-        return 0
-    return tx.execute(_SEAL, {"records": list(record_ids), "now": now}).count
+        return Sealed(0, 0)
+    rows = tx.execute(_SEAL, {"records": list(record_ids), "now": now}).all()
+    urgent = [lane for lane, kind in rows if lane <= URGENT and kind == PackageKind.DOCUMENT.value]
+    return Sealed(len(rows), len(urgent))
 
 
 def of_documents(tx: Tx, refs: Sequence[str]) -> list[TransferRow]:
@@ -529,22 +547,5 @@ def oldest_due(tx: Tx, axis: str) -> datetime | None:
     return value if isinstance(value, datetime) else None
 
 
-def next_due(tx: Tx, axis: str, now: datetime) -> datetime | None:
-    value = tx.execute(_NEXT_DUE, {"on_axis": axis, "now": now}).scalar()
-    return value if isinstance(value, datetime) else None
-
-
 def counts(tx: Tx) -> list[tuple[str, str, int]]:
     return [(str(r[0]), str(r[1]), int(r[2])) for r in tx.execute(_COUNTS).all()]
-
-
-def record_is_pending(tx: Tx, transfer_id: str) -> bool:
-    return tx.execute(_IS_PENDING, {"transfer_id": transfer_id}).one_or_none() is not None
-
-
-def release(
-    tx: Tx, transfer_id: str, *, to: TransferState, now: datetime, expires_at: datetime
-) -> bool:
-    """HELD -> ACCEPTED | SEALED with a fresh lifetime. False when it is not held."""
-    params = {"transfer_id": transfer_id, "to_state": to.value, "now": now, "until": expires_at}
-    return tx.execute(_RELEASE, params).count == 1

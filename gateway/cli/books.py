@@ -9,6 +9,7 @@ Never:  writes; needs the gateway to stand still.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +142,7 @@ def _look_for(settings: Settings, path: Path, lang: str, *, as_json: bool) -> in
     with open_books(settings) as books:
         verdict, promised = look_for(
             books.store,
-            path.read_bytes(),
+            receipt_in(path.read_bytes()),
             origin=settings.ledger.origin,
             public_key=books.public_key,
         )
@@ -161,6 +162,21 @@ def _look_for(settings: Settings, path: Path, lang: str, *, as_json: bool) -> in
         words = "hứa lúc" if lang == "vi" else "promised at"
         say(f"  {words} {local_time(promised.at)} ({promised.origin})")
     return code
+
+
+def receipt_in(data: bytes) -> bytes:
+    """The receipt itself, from a file as people keep it: reformatted by a tool, or still inside
+    the answer it came with. What is signed are texts within, which no spelling of JSON changes.
+    """
+    from gateway.c14n import canonical_json
+
+    try:
+        value = json.loads(data)
+        if isinstance(value, dict) and "receipt" in value:
+            value = value["receipt"]
+        return canonical_json(value)
+    except (ValueError, TypeError, RecursionError):
+        return data  # for the verifier to refuse, in its words
 
 
 @ledger.command(

@@ -292,6 +292,23 @@ def test_a_receipt_of_another_ledger_proves_nothing_here(touched, capsys) -> Non
     assert ran.code == 65
 
 
+def test_a_receipt_counts_as_people_keep_it(touched, capsys, tmp_path) -> None:
+    conf, _, receipt = touched
+    value = json.loads(receipt.read_bytes())
+    for kept in (json.dumps(value, indent=4), json.dumps({"id": "x", "receipt": value})):
+        (tmp_path / "kept.json").write_text(kept)
+        ran = call(capsys, "ledger", "verify", "--conf", conf, "--receipt", tmp_path / "kept.json")
+        assert ran.code == 0
+
+
+@pytest.mark.parametrize("kept", ["", "{}", "[1.5]", "null", '{"receipt": 1}', "[" * 100_000])
+def test_what_is_no_receipt_is_refused(kept, touched, capsys, tmp_path) -> None:
+    conf, _, _ = touched
+    (tmp_path / "kept.json").write_text(kept)
+    ran = call(capsys, "ledger", "verify", "--conf", conf, "--receipt", tmp_path / "kept.json")
+    assert ran.code == 65
+
+
 def test_a_forged_receipt_is_refused(touched, capsys) -> None:
     conf, _, receipt = touched
     receipt.write_bytes(receipt.read_bytes().replace(b"H14", b"H15"))

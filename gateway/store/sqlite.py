@@ -34,6 +34,8 @@ T = TypeVar("T")
 GROUP = 256
 READERS = 4
 BUSY_MS = 10_000
+WRITER_CACHE_KIB = 32 * 1024
+CHECKPOINT_PAGES = 4000  # 16 MiB
 
 _KINDS = {
     "SQLITE_CONSTRAINT_UNIQUE": "unique",
@@ -209,6 +211,12 @@ class _Writer:
                 "foreign_keys=ON",
                 "recursive_triggers=ON",
                 "trusted_schema=OFF",
+                # savepoints copy pages aside: with the default, into files of /var/tmp
+                "temp_store=MEMORY",
+                f"cache_size=-{WRITER_CACHE_KIB}",
+                # fewer checkpoints write a hot page once instead of ten times; the WAL stays below
+                # half its limit, and recovery after a crash below a second
+                f"wal_autocheckpoint={CHECKPOINT_PAGES}",
                 "journal_size_limit=67108864",
             )
         return self._conn

@@ -35,7 +35,7 @@ from gateway.api import (
 from gateway.api.auth import authenticate
 from gateway.api.deps import DEPS, ApiDeps, Call, Handler
 from gateway.desk import Role
-from gateway.errors import Broken, GatewayError, Misconfigured
+from gateway.errors import Broken, GatewayError, Misconfigured, Unavailable
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import bound, get_logger
 
@@ -162,6 +162,9 @@ async def _around(request: web.Request, handler: PublicHandler) -> web.StreamRes
         except HttpProcessingError:
             response = problems.unreadable(language)
             status, code = response.status, problems.Malformed.default_code
+        except TimeoutError:
+            response = problems.answer(problems.late(), language)
+            status, code = response.status, Unavailable.default_code
         except ConnectionError:
             status = GONE
             response = problems.unreadable(language)  # for nobody: the client is gone

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from gateway.api.asking import (
@@ -17,7 +15,7 @@ from gateway.api.asking import (
 from gateway.api.deps import Call
 from gateway.api.problems import WrongMedia
 from gateway.api.serving import serve
-from gateway.api.uploads import FORM, PACKAGE, Form, Hold, spool_package
+from gateway.api.uploads import FORM, PACKAGE, Form, Hold, spooled_package
 from gateway.desk import Answered
 from gateway.errors import Text
 from gateway.model.submission import Submission
@@ -61,11 +59,8 @@ async def _submit_form(call: Call, key: str | None) -> Answered:
 
 
 async def _submit_package(call: Call, key: str | None) -> Answered:
-    spool = await spool_package(call)
-    try:
+    async with spooled_package(call) as spool:
         return await call.desk.submit_package(call.who, spool, key, call.language)
-    finally:
-        await asyncio.to_thread(spool.close)
 
 
 async def listing(call: Call) -> web.Response:

@@ -165,6 +165,13 @@ def foreign(problem: web.HTTPException, language: str) -> web.Response:
     return unreadable(language)
 
 
+def late() -> Unavailable:
+    """Something behind the door did not answer in time."""
+    return Unavailable(
+        Text("Gateway chưa trả lời kịp; hãy thử lại", "the gateway was too slow; ask again")
+    )
+
+
 def unreadable(language: str) -> web.Response:
     text = Text("Yêu cầu HTTP không đọc được", "the HTTP request cannot be read")
     return _document(BAD_REQUEST, language, code="request.malformed", detail=text)

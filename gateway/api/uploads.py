@@ -17,8 +17,8 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -276,25 +276,23 @@ class Form:
         self._files.append((part.file_name, part.start, part.size, part.hash.hexdigest()))
 
 
-async def spool_package(call: Call) -> BinaryIO:
-    """The raw body in a private spool, for the caller to close."""
-    limit = call.deps.limits.body_bytes
+@asynccontextmanager
+async def spooled_package(call: Call) -> AsyncIterator[BinaryIO]:
+    """The raw body in a private spool, which is gone when the block ends, however it ends."""
     spool = await asyncio.to_thread(call.deps.blobs.spool)
     fresh: list[bytes] = []
     fresh_size = 0
     try:
-        async for piece in pieces(call, "body_bytes", limit):
+        async for piece in pieces(call, "body_bytes", call.deps.limits.body_bytes):
             fresh.append(piece)
             fresh_size += len(piece)
             if fresh_size >= BLOCK:
                 await asyncio.to_thread(_write_all, spool, fresh)
                 fresh, fresh_size = [], 0
         await asyncio.to_thread(_write_all, spool, fresh)
-    except BaseException:  # cancelled, gone or refused: whatever it is, the spool goes with it
-        with suppress(OSError):
-            spool.close()
-        raise
-    return spool
+        yield spool
+    finally:
+        await asyncio.to_thread(spool.close)
 
 
 def _boundary(call: Call) -> str:

@@ -338,6 +338,18 @@ def test_a_fault_nobody_foresaw_is_a_problem_without_detail(at: Door) -> None:
     assert b"gateway.broken" in body
 
 
+def test_an_answer_that_comes_too_late_is_asked_for_again(at: Door) -> None:
+    async def late() -> list[Finding]:
+        raise TimeoutError
+
+    async def ask() -> tuple[int, str, str | None]:
+        async with TestClient(TestServer(make_app(alone(at, readiness=late)))) as client:
+            answer = await client.get("/readyz")
+            return answer.status, (await answer.json())["code"], answer.headers.get("Retry-After")
+
+    assert asyncio.run(ask()) == (503, "service.unavailable", "5")
+
+
 def test_a_body_that_stands_still_is_given_up(at: Door) -> None:
     async def ask() -> tuple[int, bytes]:
         limits = replace(ApiLimits(), idle_seconds=0.05)

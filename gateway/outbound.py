@@ -35,7 +35,7 @@ from gateway.model.package import (
     status_identity,
 )
 from gateway.model.record import Source
-from gateway.model.submission import AxisRoute, CheckedSubmission, Submission
+from gateway.model.submission import Attachment, AxisRoute, CheckedSubmission, Submission
 from gateway.model.transfer import TransferState
 from gateway.packing import write
 from gateway.ports import BlobStore, KeyHolder, Parcel
@@ -134,14 +134,13 @@ class Outbound:
 
     async def accept(self, order: Order, submission: Submission) -> documents.Answered:
         """Steps 2 to 4 of architecture 3. Returns after the commit, with the receipt in it."""
-        repeated = await self._answered_before(order)
-        if repeated is not None:
-            return repeated
-        self._refuse_when_full()
-        checked = self.check(submission)
         document_id = submission.header.document_id or document_id_for(submission.header)
         header = replace(submission.header, document_id=document_id)
-        planned = await asyncio.to_thread(write.plan_files, submission.files, document_id)
+        try:
+            checked = self.check(submission)
+            planned = await self._plan(submission.files, document_id)
+        except Rejected as refused:
+            return await self._unless_answered(order, refused)
         facts = [p.fact for p in planned]
         made_identity = identity(header, [(f.declared_name, f.sha256) for f in facts])
         at = self.scribe.now()
@@ -181,16 +180,13 @@ class Outbound:
         blocks, and is called only once nothing can refuse them any more. Never split:
         architecture 4.
         """
-        repeated = await self._answered_before(order)
-        if repeated is not None:
-            return repeated
-        self._refuse_when_full()
         at = self.scribe.now()
         receivers = [o.organ_id for o in header.to]
         whole = self.routing.whole_package_axis(receivers, self.today())
         every = (*findings, *whole.findings)
         if errors_in(every) or len(whole.routes) != 1:
-            raise Rejected(not_acceptable(), code=first_code(every), findings=every)
+            refused = Rejected(not_acceptable(), code=first_code(every), findings=every)
+            return await self._unless_answered(order, refused)
         made_identity = identity(header, [(declared, sha) for _, _, sha, declared in files])
 
         async def pack(routes: Sequence[AxisRoute], seed: str) -> tuple[Packed, ...]:
@@ -210,14 +206,24 @@ class Outbound:
             split=False,
         )
 
-    async def _answered_before(self, order: Order) -> documents.Answered | None:
-        key = order.idempotency_key
-        if key is None:
+    async def _plan(self, files: Sequence[Attachment], seed: str) -> tuple[write.PackedFile, ...]:
+        """Small files that hide no zip are looked at in less time than a thread is woken."""
+        if sum(f.size for f in files) <= IN_MEMORY and not write.looks_inside(files):
+            return write.plan_files(files, seed)
+        return await asyncio.to_thread(write.plan_files, files, seed)
+
+    async def _unless_answered(self, order: Order, refused: Rejected) -> documents.Answered:
+        """A repetition gets its first answer, even where rules or routes have changed since."""
+        repeated = await self.store.read(lambda tx: self._answered(tx, order))
+        if repeated is None:
+            raise refused
+        return repeated
+
+    def _answered(self, tx: Tx, order: Order) -> documents.Answered | None:
+        if order.idempotency_key is None:
             return None
-        found = await self.store.read(lambda tx: documents.answered(tx, order.account_id, key))
-        if found is None:
-            return None
-        if found.content != order.content:
+        found = documents.answered(tx, order.account_id, order.idempotency_key)
+        if found is not None and found.content != order.content:
             raise key_mismatch()
         return found
 
@@ -282,13 +288,19 @@ class Outbound:
         for _ in range(5):
             ref = self.scribe.entropy.new_id()
 
-            def look(tx: Tx) -> tuple[str | None, list[documents.Served]]:
+            def look(
+                tx: Tx,
+            ) -> tuple[documents.Answered | None, str | None, list[documents.Served]]:
                 return (
+                    self._answered(tx, order),
                     documents.identity_of(tx, sender_key, normal_text(header.document_id)),
                     documents.served(tx, sender_key, made_identity),
                 )
 
-            bound, served = await self.store.read(look)
+            repeated, bound, served = await self.store.read(look)
+            if repeated is not None:
+                return repeated
+            self._refuse_when_full()
             if header.business.type == 0 and bound is not None and bound != made_identity:
                 raise document_conflict(header.document_id)
             asked = {self.key_of(code) for route in routes for code in route.receivers}
@@ -321,9 +333,6 @@ class Outbound:
             except Violation as race:
                 if race.kind != "unique":
                     raise
-                repeated = await self._answered_before(order)
-                if repeated is not None:
-                    return repeated
         raise Unavailable(
             Text("Có quá nhiều yêu cầu trùng nhau cùng lúc", "too many equal requests at once"),
             code="submission.contended",
@@ -387,7 +396,7 @@ class Outbound:
         answer = answer_json(promise, self.scribe.receipt(made), order.language)
         location = f"/v1/documents/{promise.document_ref}"
         answered = documents.Answered(order.content, 202, answer, location)
-        records = [r for r in (made, self.scribe.step_back(promise.at)) if r is not None]
+        records = self.scribe.with_clock(made)
 
         def commit(tx: Tx) -> None:
             now = tx.now()
@@ -412,6 +421,7 @@ class Outbound:
             ledger.append(tx, records)
 
         await self.store.write(commit)
+        self.scribe.written(records)
         return answered
 
     def _insert(

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -39,6 +41,10 @@ EXIT_CODES: Mapping[type[GatewayError], int] = {
     Unavailable: 75,
     Misconfigured: 78,
 }
+# C0 but line feed and tab, DEL, C1, and the marks that change the direction of writing
+_STEERING = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]"
+)
 _SEVERITY = {
     Severity.ERROR: Text("lỗi", "error"),
     Severity.WARNING: Text("cảnh báo", "warning"),
@@ -100,13 +106,25 @@ conf_option = click.option(
 )
 
 
+def plain(text: str) -> str:
+    """Without what steers a terminal or turns writing around: texts come from strangers.
+
+    Such characters are shown by their code, so that nobody is deceived and nothing is hidden.
+    """
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def say(line: str = "") -> None:
-    click.echo(line)
+    click.echo(plain(line))
 
 
 def say_json(value: Any) -> None:
-    """One object, sorted as given, Vietnamese readable."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """One object in the order given; Vietnamese readable, what steers a terminal escaped."""
+    click.echo(plain(json.dumps(value, ensure_ascii=False, indent=2)))
+
+
+def complain(line: str) -> None:
+    click.echo(plain(line), err=True)
 
 
 def finding_line(finding: Finding, lang: str) -> str:
@@ -122,9 +140,9 @@ def fail(problem: GatewayError, lang: str, *, as_json: bool) -> NoReturn:
     if as_json:
         say_json(error_json(problem, lang))
     else:
-        click.echo(f"edoc-gateway: {told(problem.text, lang)} [{problem.code}]", err=True)
+        complain(f"edoc-gateway: {told(problem.text, lang)} [{problem.code}]")
         for finding in problem.findings:
-            click.echo(f"  {finding_line(finding, lang)}", err=True)
+            complain(f"  {finding_line(finding, lang)}")
     raise click.exceptions.Exit(exit_code(problem))
 
 
@@ -149,17 +167,22 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], empty: str) ->
     for heading in headings:
         made.add_column(heading, overflow="fold")
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*(plain(" ".join(cell.split())) for cell in row))
     wide = None if sys.stdout.isatty() else 200  # a pipe has no width of its own
     Console(width=wide, markup=False, highlight=False).print(made)
 
 
-def counter(title: str) -> Callable[[int], None]:
-    """Shows a running count on a person's terminal; silent anywhere else."""
+@contextmanager
+def counter(title: str) -> Iterator[Callable[[int], None]]:
+    """Shows a running count on a person's terminal and wipes it; silent anywhere else."""
     if not sys.stderr.isatty():
-        return lambda _: None
+        yield lambda _: None
+        return
 
     def show(done: int) -> None:
         click.echo(f"\r{title}: {done:,}", nl=False, err=True)
 
-    return show
+    try:
+        yield show
+    finally:
+        click.echo("\r\x1b[K", nl=False, err=True)

@@ -40,7 +40,7 @@ _RECEIPTS = {
 }
 
 
-@click.group("ledger")
+@click.group("ledger", epilog=example("edoc-gateway ledger verify --conf /srv/edoc/conf"))
 def ledger() -> None:
     """The ledger of this gateway."""
 
@@ -51,6 +51,7 @@ def ledger() -> None:
     epilog=example(
         "edoc-gateway ledger verify --conf /srv/edoc/conf",
         "edoc-gateway ledger verify --receipt bien-nhan.json",
+        "edoc-gateway ledger verify --vkey ledger.vkey   # the key you were given once",
     ),
 )
 @conf_option
@@ -59,15 +60,25 @@ def ledger() -> None:
     type=click.Path(exists=True, dir_okay=False),
     help="Only: is what this receipt promised still there? Exit 0 yes, 1 no, 2 not yet sealed.",
 )
+@click.option(
+    "--vkey",
+    type=click.Path(exists=True, dir_okay=False),
+    help="The ledger's public key as you got it, instead of the key the gateway has now.",
+)
 @json_option
-def verify(conf: str | None, receipt: str | None, as_json: bool, lang: str) -> None:
+def verify(
+    conf: str | None, receipt: str | None, vkey: str | None, as_json: bool, lang: str
+) -> None:
     """Recompute the whole ledger: records, entries, tree, checkpoints, stamps, packages."""
     from gateway.cli.places import settings as load
 
     settings = load(conf)
+    trusted = Path(vkey) if vkey else None
     if receipt is not None:
-        raise click.exceptions.Exit(_look_for(settings, Path(receipt), lang, as_json=as_json))
-    report = _verify(settings, lang)
+        raise click.exceptions.Exit(
+            _look_for(settings, Path(receipt), trusted, lang, as_json=as_json)
+        )
+    report = _verify(settings, trusted, lang)
     if as_json:
         say_json(report_json(report, settings, lang))
     else:
@@ -76,12 +87,12 @@ def verify(conf: str | None, receipt: str | None, as_json: bool, lang: str) -> N
         raise click.exceptions.Exit(EXIT_CODES[Untrusted])
 
 
-def _verify(settings: Settings, lang: str) -> LedgerReport:
+def _verify(settings: Settings, vkey: Path | None, lang: str) -> LedgerReport:
     from gateway.audit.books import verify_books
     from gateway.wiring.books import open_books
 
-    show = counter("Đã kiểm tra" if lang == "vi" else "Checked")
-    with open_books(settings) as books:
+    title = "Đã kiểm tra" if lang == "vi" else "Checked"
+    with open_books(settings, vkey) as books, counter(title) as show:
         return verify_books(
             books.store,
             books.blobs,
@@ -134,12 +145,14 @@ def _say_report(report: LedgerReport, lang: str) -> None:
         say(f"  … {report.left_out:,} {'lỗi nữa' if vi else 'more'}")
 
 
-def _look_for(settings: Settings, path: Path, lang: str, *, as_json: bool) -> int:
+def _look_for(
+    settings: Settings, path: Path, vkey: Path | None, lang: str, *, as_json: bool
+) -> int:
     from gateway.audit.books import look_for
     from gateway.promise import local_time
     from gateway.wiring.books import open_books
 
-    with open_books(settings) as books:
+    with open_books(settings, vkey) as books:
         verdict, promised = look_for(
             books.store,
             receipt_in(path.read_bytes()),

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BY = "cli"  # who did it, in the record; a person's name is not asked for and not kept
 ENDS = ("ON_AXIS", "WITHDRAWN", "REROUTED")
-RUNNING = "EDOC_GATEWAY_KEY=edoc_...   # an ops key, needed while the gateway runs"
 
 
 def ask(
@@ -38,9 +37,12 @@ def ask(
 ) -> T:
     """Through the database when it is free, else through the gateway that holds it."""
     from gateway.cli import client
+    from gateway.cli.places import named
     from gateway.cli.places import settings as load
 
     if not conf:
+        if not os.environ.get(client.URL):
+            named(conf)  # refuses: neither a configuration nor an address was given
         return by_rest(client.Client.from_environment(lang))
     settings = load(conf)
     try:
@@ -71,7 +73,7 @@ async def _at_the_desk(settings: Settings, act: Callable[[Desk], Awaitable[T]]) 
 # -- accounts --------------------------------------------------------------------------------------
 
 
-@click.group("account")
+@click.group("account", epilog=example("edoc-gateway account list --conf /srv/edoc/conf"))
 def account() -> None:
     """Keys of unit systems, operators and auditors."""
 
@@ -188,7 +190,7 @@ def revoke(account_id: str, conf: str | None, as_json: bool, lang: str) -> None:
 # -- the queue -------------------------------------------------------------------------------------
 
 
-@click.group("queue")
+@click.group("queue", epilog=example("edoc-gateway queue list --conf /srv/edoc/conf"))
 def queue() -> None:
     """Transfers on their way."""
 

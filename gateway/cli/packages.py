@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from gateway.cli.answers import Command, example, finding_line, json_option, say, say_json
+from gateway.cli.answers import Command, complain, example, finding_line, json_option, say, say_json
 from gateway.errors import Finding, Rejected, Severity, Text
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def unpack(package: str, directory: str, as_json: bool, lang: str) -> None:
         for name in written:
             say(str(target / name))
         for finding in read.findings:
-            click.echo(f"  {finding_line(finding, lang)}", err=True)
+            complain(f"  {finding_line(finding, lang)}")
     if len(good) < len(read.files):
         raise click.exceptions.Exit(65)
 

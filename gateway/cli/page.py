@@ -93,8 +93,8 @@ def package_page(read: ReadPackage, verdict: SignatureVerdict, lang: str) -> Ite
     """One line an item; what a person asks first stands first."""
 
     def row(vi: str, en: str, value: str) -> Iterator[str]:
-        if value:
-            yield f"  {vi if lang == 'vi' else en:18} {value}"
+        if shown := " ".join(value.split()):  # one line, whatever a stranger wrote
+            yield f"  {vi if lang == 'vi' else en:18} {shown}"
 
     yield f"{told(_KINDS[read.kind], lang)} ({read.version})"
     if read.header is not None:

@@ -37,8 +37,8 @@ def named(conf: str | None) -> Path:
     if not conf:
         raise Misconfigured(
             Text(
-                "Chưa biết gateway nào: dùng --conf hoặc EDOC_GATEWAY_CONF",
-                "which gateway? give --conf or EDOC_GATEWAY_CONF",
+                "Chưa biết gateway nào: dùng --conf hoặc EDOC_GATEWAY_CONF (hoặc EDOC_GATEWAY_URL)",
+                "which gateway? give --conf or EDOC_GATEWAY_CONF (or EDOC_GATEWAY_URL)",
             ),
             code="conf.not_named",
         )

@@ -87,7 +87,7 @@ def first_error(several: BaseExceptionGroup[BaseException]) -> BaseException:
     return inner
 
 
-@click.group("simulate")
+@click.group("simulate", epilog=example("edoc-gateway simulate vxp --port 9001"))
 def simulate() -> None:
     """Stand-ins for what a gateway talks to, for trying things out."""
 

@@ -87,7 +87,7 @@ def init(
     say("  edoc-gateway run all")
 
 
-@click.group("conf")
+@click.group("conf", epilog=example("edoc-gateway conf check --conf /srv/edoc/conf"))
 def conf() -> None:
     """The configuration of a gateway."""
 

@@ -14,7 +14,15 @@ from typing import Any
 
 import click
 
-from gateway.cli.answers import Command, example, json_option, say, say_json, table
+from gateway.cli.answers import (
+    Command,
+    example,
+    finding_line,
+    json_option,
+    say,
+    say_json,
+    table,
+)
 from gateway.errors import Finding, Rejected, Severity, Text
 
 ENVIRONMENT = ("export EDOC_GATEWAY_URL=http://127.0.0.1:8080", "export EDOC_GATEWAY_KEY=edoc_...")
@@ -76,7 +84,7 @@ def send(
     for transfer in answer["transfers"]:
         to = ", ".join(transfer["recipients"])
         say(f"  {transfer['axis']:12} {transfer['state']:9} → {to}")
-    say_findings(answer["findings"])
+    say_findings(answer["findings"], lang)
 
 
 def keep_receipt(path: Path, receipt: object) -> None:
@@ -95,13 +103,12 @@ def keep_receipt(path: Path, receipt: object) -> None:
             ) from None
 
 
-def say_findings(findings: Sequence[Mapping[str, str]]) -> None:
-    from gateway.cli.answers import finding_line
-
+def say_findings(findings: Sequence[Mapping[str, str]], lang: str) -> None:
+    """Findings of an answer, whose words are in one language already."""
     for f in findings:
         words = Text(f["message"], f["message"])
         made = Finding(f["path"], f["code"], Severity(f["severity"]), words, f.get("rule", ""))
-        say(f"  {finding_line(made, 'vi')}")
+        say(f"  {finding_line(made, lang)}")
 
 
 @click.command(
@@ -143,7 +150,10 @@ def inbox(
         found = gateway.get(f"/v1/inbox/{client.quoted(item)}")
         if directory is not None:
             found = {**found, "fetched": _fetch(gateway, found, Path(directory))}
-        say_json(found)
+        if as_json:
+            say_json(found)
+        else:
+            _say_item(found, lang)
         return
     if directory is not None:
         raise click.UsageError("-d needs the ITEM to fetch")
@@ -156,6 +166,23 @@ def inbox(
         "Item", "Kind", "From", "To", "Document", "Subject"
     )  # fmt: skip
     table(headings, [_item_row(i) for i in answer["items"]], "Trống" if vi else "Nothing waits")
+
+
+def _say_item(item: Mapping[str, Any], lang: str) -> None:
+    vi = lang == "vi"
+    _, kind, sender, agency, document_id, subject = _item_row(item)
+    say(f"{kind}  {document_id}  {' '.join(subject.split())}".rstrip())
+    say(f"  {sender} → {agency}  {item['state']}")
+    for name, at in item["instants"].items():
+        if name != "sources" and at:
+            say(f"  {name:14} {at} ({item['instants']['sources'][name]})")
+    if "signature" in item:
+        say(f"  {'chữ ký' if vi else 'signature':14} {item['signature'].get('verdict', 'none')}")
+    for fact in item.get("attachments", ()):
+        say(f"  {fact['size']:>12,} B  {fact['name']}  {fact['actual_type']}")
+    say_findings(item["findings"], lang)
+    for path in item.get("fetched", ()):
+        say(path)
 
 
 def _item_row(item: Mapping[str, Any]) -> tuple[str, ...]:

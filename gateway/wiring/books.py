@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.blobs.local import LocalBlobs
 from adapters.keys.ledger import load_ledger_key
+from adapters.keys.private import read_public
 from gateway.config import Settings
+from gateway.errors import Misconfigured, Text
 from gateway.ledger import keys as ledger_keys
 from gateway.ports import BlobStore
 from gateway.store import Store, open_store
@@ -36,9 +39,13 @@ class Books:
 
 
 @contextmanager
-def open_books(settings: Settings) -> Iterator[Books]:
-    """Blocks: for programs without an event loop."""
-    key = load_ledger_key(settings.ledger.key).public_key()
+def open_books(settings: Settings, vkey: Path | None = None) -> Iterator[Books]:
+    """Blocks: for programs without an event loop. `vkey`: a file with the key to trust instead.
+
+    Without it the books are held against the key the gateway has now: whoever could replace that
+    key and sign everything anew would pass. Misconfigured: the file holds no key of this ledger.
+    """
+    key = _trusted(vkey, settings) if vkey else load_ledger_key(settings.ledger.key).public_key()
     trusted = tuple(a for one in settings.stamp.authorities for a in anchors(one.ca_file))
     require_schema(settings)
     store = open_store(settings.database.url)
@@ -52,3 +59,16 @@ def open_books(settings: Settings) -> Iterator[Books]:
         )
     finally:
         store.close_sync()
+
+
+def _trusted(file: Path, settings: Settings) -> ec.EllipticCurvePublicKey:
+    name, key = ledger_keys.parse_vkey(read_public(file).decode("utf-8", "replace"))
+    if name != settings.ledger.origin:
+        raise Misconfigured(
+            Text(
+                f"{file}: khóa của sổ cái {name!r}, không phải {settings.ledger.origin!r}",
+                f"{file}: the key of ledger {name!r}, not of {settings.ledger.origin!r}",
+            ),
+            code="ledger.other_key",
+        )
+    return key

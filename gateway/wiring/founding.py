@@ -131,7 +131,7 @@ def found(wish: Wish, packaged: Path) -> Founded:
             try:
                 building.rename(target)  # onto an empty folder, or none
             except OSError:
-                raise _not_empty(target) from None
+                raise not_empty(target) from None
         finally:
             shutil.rmtree(building, ignore_errors=True)
     name = _name(wish)
@@ -222,12 +222,12 @@ def _name(wish: Wish) -> str:
 
 def _must_be_empty(target: Path) -> None:
     if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise _not_empty(target)
+        raise not_empty(target)
     if target.is_dir() and any(target.iterdir()):
-        raise _not_empty(target)
+        raise not_empty(target)
 
 
-def _not_empty(target: Path) -> Rejected:
+def not_empty(target: Path) -> Rejected:
     return Rejected(
         Text(f"{target} không trống; chọn thư mục khác", f"{target} is not empty; choose another"),
         code="init.not_empty",

@@ -34,7 +34,7 @@ from adapters.tsa import make as tsa_make
 from adapters.tsa import server as tsa_server
 from adapters.vxp import simulator as vxp_simulator
 from gateway.errors import Text, Unavailable
-from gateway.wiring.founding import Founded, Wish, found
+from gateway.wiring.founding import Founded, Wish, found, not_empty
 from gateway.wiring.process import SystemClock
 
 HOST = "127.0.0.1"
@@ -144,6 +144,8 @@ async def open_sandbox(
 
 def _made(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise not_empty(folder)
     return folder.absolute()
 
 

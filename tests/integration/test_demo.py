@@ -309,6 +309,33 @@ def test_what_is_no_receipt_is_refused(kept, touched, capsys, tmp_path) -> None:
     assert ran.code == 65
 
 
+def test_the_ledger_is_held_against_the_key_somebody_was_given(touched, capsys) -> None:
+    conf, _, receipt = touched
+    anchors = conf.parents[1] / "anchors"
+    ours, theirs = anchors / "so-mau-19.vkey", anchors / "vpcp.vkey"
+    # the gateway's own key is not even looked at
+    (conf.parent / "keys/ledger.pem").write_bytes(b"")
+    assert call(capsys, "ledger", "verify", "--conf", conf, "--vkey", ours).code == 0
+    kept = ("--receipt", receipt, "--vkey", ours)
+    assert call(capsys, "ledger", "verify", "--conf", conf, *kept).code == 0
+    ran = call(capsys, "ledger", "verify", "--conf", conf, "--vkey", theirs, "--json")
+    assert (ran.code, ran.json()["code"]) == (78, "ledger.other_key")
+    name = ours.read_text().split("+")[0]
+    other = theirs.read_text().replace("sandbox.vpcp", name)
+    ours.write_text(other)
+    ran = call(capsys, "ledger", "verify", "--conf", conf, "--vkey", ours, "--json")
+    assert ran.code == 65
+    assert ran.json()["verified"] is False
+
+
+def test_a_folder_that_is_not_empty_is_no_place_for_a_sandbox(tmp_path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    ran = run("demo", "--dir", tmp_path, "--lang", "en")
+    assert ran.code == 65
+    assert "init.not_empty" in ran.err
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
 def test_a_forged_receipt_is_refused(touched, capsys) -> None:
     conf, _, receipt = touched
     receipt.write_bytes(receipt.read_bytes().replace(b"H14", b"H15"))

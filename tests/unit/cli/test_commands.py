@@ -1,13 +1,23 @@
 """Every command: its help, its exit code, its words."""
 
+import json
 import subprocess
 import sys
+import tomllib
 
 import click
 import pytest
 
 from gateway.cli import COMMANDS, cli
-from gateway.cli.answers import EXIT_CODES, exit_code, fail, finding_line, language
+from gateway.cli.answers import (
+    EXIT_CODES,
+    exit_code,
+    fail,
+    finding_line,
+    language,
+    plain,
+    table,
+)
 from gateway.errors import (
     Broken,
     Conflict,
@@ -57,6 +67,13 @@ def test_help_shows_an_example_of_this_very_command(words, capsys) -> None:
     assert ran.code == 0
     example = ran.out.split("Example:", 1)[1]
     assert f"edoc-gateway {words}" in example
+
+
+@pytest.mark.parametrize("words", ["conf", "simulate", "account", "queue", "ledger", ""])
+def test_help_of_a_group_shows_an_example_too(words, capsys) -> None:
+    ran = call(capsys, *words.split(), "--help")
+    assert ran.code == 0
+    assert f"edoc-gateway {words}".rstrip() in ran.out.split("Example:", 1)[1]
 
 
 @pytest.mark.parametrize("words", sorted(BUILT))
@@ -119,6 +136,29 @@ def test_every_finding_is_printed_with_path_code_words_and_rule(capsys) -> None:
     assert "lỗi       files: thiếu [content.no_file] (Điều 2)" in said.err
 
 
+STEERING = "a\x1b[2Jb\x9b31mc\u202ed\re"
+
+
+def test_what_a_stranger_wrote_cannot_steer_the_terminal(capsys) -> None:
+    finding = Finding(STEERING, "x.y", Severity.ERROR, Text(STEERING, STEERING), STEERING)
+    problem = Rejected(Text(STEERING, STEERING), findings=(finding,))
+    for as_json in (False, True):
+        with pytest.raises(click.exceptions.Exit):
+            fail(problem, "en", as_json=as_json)
+        said = capsys.readouterr()
+        shown = said.out + said.err
+        assert not set("\x1b\x9b\u202e\r") & set(shown)
+        assert "\\u009b31mc" in shown
+        if as_json:
+            assert json.loads(said.out)["findings"][0]["path"] == STEERING
+    table(("h",), [(STEERING,)], "")
+    assert not set("\x1b\x9b\u202e\r") & set(capsys.readouterr().out)
+
+
+def test_vietnamese_is_shown_as_it_is() -> None:
+    assert plain("Độ mật: Tuyệt mật — “ấ”\n\t→") == "Độ mật: Tuyệt mật — “ấ”\n\t→"
+
+
 def test_a_finding_without_path_and_rule_has_no_empty_brackets() -> None:
     finding = Finding("", "x.y", Severity.NOTE, Text("a", "b"))
     assert finding_line(finding, "en") == "note      b [x.y]"
@@ -176,7 +216,5 @@ def test_with_json_an_error_is_json_too(capsys, monkeypatch) -> None:
 
 
 def test_the_version_is_the_packages(capsys) -> None:
-    import tomllib
-
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     assert call(capsys, "--version").out.strip().endswith(declared)

@@ -92,6 +92,20 @@ def test_inspect_says_what_an_attachment_really_is(tmp_path, capsys) -> None:
     assert "NOT signed" in page
 
 
+def test_a_hostile_subject_stays_on_its_line_and_steers_nothing(tmp_path, capsys) -> None:
+    subject = "thật&#x9b;2J&#x202e;\nChữ ký: ĐÚNG"
+    text = package(("a.pdf", PDF)).decode()
+    named = "<edXML:DocumentId>d-1</edXML:DocumentId>"
+    hostile = text.replace(named, f"{named}<edXML:Subject>{subject}</edXML:Subject>")
+    (tmp_path / "x.edxml").write_text(hostile, "utf-8")
+    page = call(capsys, "inspect", tmp_path / "x.edxml", "--lang", "vi").out
+    assert not set("\x9b\u202e") & set(page)
+    assert [x for x in page.splitlines() if x.startswith("Chữ ký")] == ["Chữ ký: KHÔNG có chữ ký"]
+    told = call(capsys, "inspect", tmp_path / "x.edxml", "--json")
+    assert not set("\x9b\u202e") & set(told.out)
+    assert "\x9b2J" in told.json()["header"]["subject"]
+
+
 # -- pack and back
 
 

@@ -29,6 +29,7 @@ MAX_BYTES = 64 * 1024  # ours have about 300; a limit keeps a stranger's note fr
 MAX_SIGNATURES = 100
 _DASH = "— "
 _NAME = re.compile(r"[^\s+]+")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 # RFC 6979: the same text gets the same signature, so repeating a promise never makes a second one.
 _ALGORITHM = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 
@@ -118,7 +119,7 @@ def _is_text(text: str) -> bool:
     """C2SP: UTF-8, no control characters but the newline, which also ends it; no empty end."""
     if not text.endswith("\n") or text.endswith("\n\n") or text == "\n":
         return False
-    if any(c < " " and c != "\n" for c in text):
+    if _CONTROL.search(text):
         return False
     try:
         text.encode()

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from typing import get_args, get_origin, get_type_hints
 
 from gateway.model.package import DocumentHeader
@@ -25,6 +26,9 @@ _METADATA_NAME = {attribute: name for name, attribute in _RENAMED.items()}
 
 def read(header: DocumentHeader, field: str) -> Sequence[tuple[str, object]]:
     """Every value of `field`, with its path. A list that is empty gives nothing."""
+    single = _single(field)
+    if single is not None:
+        return ((field, single(header)),)
     found: list[tuple[str, object]] = [("", header)]
     for name, attribute, many in _steps(field):
         values = [(f"{p}.{name}" if p else name, getattr(v, attribute)) for p, v in found]
@@ -38,6 +42,15 @@ def list_of(field: str) -> str | None:
     """The list that `field` runs through: `to[].organ_id` -> `to`; None for a single field."""
     head, bracket, _ = field.partition("[]")
     return head if bracket else None
+
+
+@functools.cache
+def _single(field: str) -> Callable[[DocumentHeader], object] | None:
+    """The way to a field that runs through no list, in one step; most do."""
+    steps = _steps(field)
+    if any(many for _, _, many in steps):
+        return None
+    return operator.attrgetter(".".join(attribute for _, attribute, _ in steps))
 
 
 @functools.cache

@@ -50,7 +50,7 @@ class RuleSet:
 
     def of(self, kind: type[OneRule]) -> tuple[OneRule, ...]:
         """The rules with one kind of check."""
-        return tuple(rule for rule in self.rules if isinstance(rule, kind))
+        return tuple([rule for rule in self.rules if isinstance(rule, kind)])
 
 
 def load_rules(tables: Mapping[str, Mapping[str, object]]) -> RuleSet:

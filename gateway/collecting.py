@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from gateway.dispatch import fetching, schedule
 from gateway.model.arrival import FetchState, Incoming
@@ -26,6 +26,9 @@ from gateway.store import Store, Tx, arrivals, ledger
 from gateway.telemetry.events import Event
 
 HASHED_AT_ONCE = 1024 * 1024
+SORTED_AT_ONCE = 500
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +74,30 @@ class Collecting:
         listing = await self.axis.list_waiting(kind, self.list_seconds)
         if listing.failure is not None:
             return Collected(failure=listing.failure)
-        held = await self._sort(listing.items)
-        for doc_id in held:
-            # taken before, but the axis did not hear it: a crash or a lost answer
-            await self.axis.acknowledge(doc_id, self.list_seconds)
+        held: list[str] = []
+        for start in range(0, len(listing.items), SORTED_AT_ONCE):
+            # a list may be longer than one statement can hold
+            held += await self._sort(listing.items, start)
         fetched = failed = 0
         while claims := await self._claim():
-            got = await asyncio.gather(*(self._fetch(due) for due in claims))
-            for incoming in got:
+            got = await together([self._fetch(due) for due in claims])
+            whole = [incoming for incoming in got if incoming is not None]
+            for incoming in whole:
                 # side by side over the network, but received in the order of the list
-                if incoming is not None:
-                    await self._receive(incoming)
-            fetched += len([i for i in got if i is not None])
-            failed += got.count(None)
+                await self.intake.receive(incoming)
+            await self._have([incoming.axis_doc_id for incoming in whole])
+            fetched += len(whole)
+            failed += len(got) - len(whole)
+        # taken before, but the axis did not hear it: a crash or a lost answer. After the fetches:
+        # an axis that hangs here keeps nothing new waiting
+        await self._have(held)
         return Collected(len(listing.items), fetched, failed)
 
-    async def _sort(self, items: Sequence[WaitingItem]) -> set[str]:
-        """Known ids (to acknowledge again) apart from new ones (to fetch)."""
-        if not items:
-            return set()
+    async def _sort(self, listed: Sequence[WaitingItem], start: int) -> list[str]:
+        """Some of a list: known ids (to acknowledge again) apart from new ones (to fetch)."""
+        items = listed[start : start + SORTED_AT_ONCE]
 
-        def sort(tx: Tx) -> set[str]:
+        def sort(tx: Tx) -> list[str]:
             held = arrivals.held_already(tx, self.axis.name, [i.axis_doc_id for i in items])
             now = tx.now()
             arrivals.list_for_fetch(
@@ -107,11 +113,11 @@ class Collecting:
                         # the axis lists the oldest first: keep that order among equals
                         "due_at": now + timedelta(microseconds=place),
                     }
-                    for place, item in enumerate(items, start=-len(items))
+                    for place, item in enumerate(items, start=start - len(listed))
                     if item.axis_doc_id not in held
                 ],
             )
-            return held
+            return sorted(held)
 
         return await self.store.write(sort)
 
@@ -149,11 +155,16 @@ class Collecting:
             listed_to=due.receiver,
         )
 
-    async def _receive(self, incoming: Incoming) -> None:
-        """Committed first; then the axis is told. What it does not hear, it lists again."""
-        await self.intake.receive(incoming)
-        if not self.axis.capabilities.acknowledge_reports_arrival:
-            await self.axis.acknowledge(incoming.axis_doc_id, self.list_seconds)
+    async def _have(self, doc_ids: Sequence[str]) -> None:
+        """Tell the axis, of what is committed. What it does not hear, it lists again.
+
+        Never where this would tell the sender that the document arrived: only a confirm may.
+        """
+        if self.axis.capabilities.acknowledge_reports_arrival:
+            return
+        for start in range(0, len(doc_ids), self.at_once):
+            some = doc_ids[start : start + self.at_once]
+            await together([self.axis.acknowledge(d, self.list_seconds) for d in some])
 
     async def _failed(self, due: arrivals.DueFetch, failure: Outcome, at: datetime) -> None:
         fraction = self.scribe.entropy.fraction()
@@ -196,6 +207,15 @@ class Collecting:
             ledger.append(tx, [made])
 
         await self.store.write(commit)
+
+
+async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Side by side; every one ends before the first error is raised, so none goes on unseen."""
+    done = await asyncio.gather(*work, return_exceptions=True)
+    for one in done:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in done if not isinstance(one, BaseException)]
 
 
 def _digest(spool: BinaryIO) -> tuple[str, int]:

@@ -133,11 +133,15 @@ class Inbound:
             if first is not None:
                 return first
             blob_rows.refer(tx, [(incoming.sha256, incoming.size)])
-            ledger.append(tx, [made])
+            ledger.append(tx, records)
             tx.notify("open")
             return arrival_id
 
-        return await self.store.write(commit)
+        records = self.scribe.with_clock(made)
+        kept = await self.store.write(commit)
+        if kept == arrival_id:
+            self.scribe.written(records)
+        return kept
 
     # -- open ------------------------------------------------------------------------------------
 
@@ -496,12 +500,16 @@ class Inbound:
                 if found is None or not found.answer:
                     raise _state_forbids(found.state if found else "")
                 return found.answer
-            ledger.append(tx, [made])
+            ledger.append(tx, records)
             if status is not None:
                 self.outbound.add_status(tx, account_id, status, "01", item.id)
             return answer
 
-        return await self._settled(commit)
+        records = self.scribe.with_clock(made)
+        told = await self._settled(commit)
+        if told == answer:
+            self.scribe.written(records)
+        return told
 
     async def _settled(self, commit: Callable[[Tx], str]) -> str:
         """Where two requests say the same at once, the second finds what the first committed."""

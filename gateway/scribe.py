@@ -7,7 +7,7 @@ clock steps back by more than two seconds: then `clock.stepped` is recorded besi
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -73,19 +73,24 @@ class Scribe:
             personal=tuple(hidden),
         )
 
-    def step_back(self, at: datetime) -> NewRecord | None:
-        """A record about the clock, when `at` lies before the latest instant this process wrote."""
+    def with_clock(self, made: NewRecord) -> list[NewRecord]:
+        """`made`, and beside it a record about the clock when it stepped back since `written`."""
         with self._watch:
-            before, self._latest = self._latest, max(at, self._latest or at)
-            if before is None or before - at <= TOLERATED_STEP:
-                return None
-            self._latest = at
-        return self.record(
-            Event.CLOCK_STEPPED,
-            at,
-            {},
-            {"from": before.isoformat(timespec="microseconds")},
-        )
+            before = self._latest
+        if before is None or before - made.at <= TOLERATED_STEP:
+            return [made]
+        facts = {"from": before.isoformat(timespec="microseconds")}
+        return [made, self.record(Event.CLOCK_STEPPED, made.at, {}, facts)]
+
+    def written(self, records: Sequence[NewRecord]) -> None:
+        """They are committed: from here on the clock is compared with theirs.
+
+        Not before: a step noticed by a request that then failed would never be told.
+        """
+        at = max(r.at for r in records)
+        with self._watch:
+            stepped = len(records) > 1
+            self._latest = at if stepped or self._latest is None else max(self._latest, at)
 
     def receipt(self, made: NewRecord) -> bytes:
         """What a unit keeps: it proves the promise even if our row were removed."""

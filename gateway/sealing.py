@@ -22,6 +22,8 @@ from gateway.scribe import Scribe
 from gateway.store import Store, Tx, leases, ledger, transfers
 
 SEALER = "sealer"
+STAMPER = "stamper"
+SLACK = timedelta(seconds=10)  # of a turn, beyond the deadlines of the authorities
 URGENT_CHANNEL = "urgent"  # an urgent document was sealed: its stamp should not wait long
 
 
@@ -89,7 +91,7 @@ class Sealing:
 
 
 class Stamping:
-    """Stamps the newest checkpoint by the first authority that answers well."""
+    """Stamps the newest checkpoint by the first authority that answers well, one at a time."""
 
     def __init__(
         self,
@@ -98,11 +100,13 @@ class Stamping:
         scribe: Scribe,
         authorities: Sequence[TimestampAuthority],
         deadline_seconds: float,
+        owner: str,
     ) -> None:
         self.store = store
         self.scribe = scribe
         self.authorities = authorities
         self.deadline_seconds = deadline_seconds
+        self.owner = owner
 
     async def stamp(self) -> Stamp | None:
         """One stamp over the newest checkpoint; None when every entry is stamped already."""
@@ -114,8 +118,20 @@ class Stamping:
             return newest
 
         newest = await self.store.read(look)
-        if newest is None or not self.authorities:
+        if newest is None or not self.authorities or not await self.store.write(self._my_turn):
             return None
+        try:
+            return await self._stamp(newest)
+        finally:
+            give_back = partial(leases.give_back, name=STAMPER, owner=self.owner)
+            await self.store.write(give_back)
+
+    def _my_turn(self, tx: Tx) -> bool:
+        now = tx.now()
+        turn = timedelta(seconds=self.deadline_seconds * len(self.authorities)) + SLACK
+        return leases.take(tx, STAMPER, self.owner, now=now, until=now + turn) is not None
+
+    async def _stamp(self, newest: Checkpoint) -> Stamp:
         reply = await self._ask(stamp.stamp_digest(newest))
         made = Stamp(
             epoch=newest.epoch,

@@ -77,9 +77,6 @@ class ArrivalRow(NamedTuple):
 
 
 _LIST = insert_or_ignore(fetch)
-_FETCH_STATE = select(fetch.c.state).where(
-    fetch.c.axis == bindparam("on_axis"), fetch.c.axis_doc_id == bindparam("doc_id")
-)
 _HELD_ARRIVALS = select(arrival.c.axis_doc_id).where(
     arrival.c.axis == bindparam("on_axis"),
     arrival.c.axis_doc_id.in_(bindparam("doc_ids", expanding=True)),
@@ -209,9 +206,6 @@ _RELEASE_LEASES_FETCH = (
     update(fetch).where(fetch.c.lease_until.is_not(None)).values(lease_until=None)
 )
 _COUNTS = select(arrival.c.state, func.count()).group_by(arrival.c.state)
-_NEXT_FETCH = select(func.min(fetch.c.due_at)).where(
-    fetch.c.axis == bindparam("on_axis"), fetch.c.state == FetchState.DUE.value
-)
 
 
 def held_already(tx: Tx, axis: str, doc_ids: Sequence[str]) -> set[str]:
@@ -234,11 +228,6 @@ def list_for_fetch(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
                 "equal_failures": 0,
             },
         )
-
-
-def fetch_state(tx: Tx, axis: str, doc_id: str) -> FetchState | None:
-    value = tx.execute(_FETCH_STATE, {"on_axis": axis, "doc_id": doc_id}).scalar()
-    return None if value is None else FetchState(value)
 
 
 def claim_fetches(
@@ -370,8 +359,3 @@ def forget_leases(tx: Tx) -> None:
 
 def counts(tx: Tx) -> list[tuple[str, int]]:
     return [(str(r[0]), int(r[1])) for r in tx.execute(_COUNTS).all()]
-
-
-def next_fetch(tx: Tx, axis: str) -> datetime | None:
-    value = tx.execute(_NEXT_FETCH, {"on_axis": axis}).scalar()
-    return value if isinstance(value, datetime) else None

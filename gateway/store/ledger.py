@@ -133,7 +133,6 @@ _OF_ARRIVAL = (
     .order_by(record.c.at, record.c.id)
 )
 _OLDEST_PENDING = select(func.min(pending.c.at))
-_COUNT_PENDING = select(func.count()).select_from(pending)
 _UNSEALED = (
     select(record.c.id, record.c.body, pending.c.record_id)
     .outerjoin(entry, entry.c.record_id == record.c.id)
@@ -314,10 +313,6 @@ def of_arrival(tx: Tx, arrival_id: str) -> list[RecordRow]:
 def oldest_pending(tx: Tx) -> datetime | None:
     value = tx.execute(_OLDEST_PENDING).scalar()
     return value if isinstance(value, datetime) else None
-
-
-def pending_count(tx: Tx) -> int:
-    return int(tx.execute(_COUNT_PENDING).scalar() or 0)
 
 
 class Unsealed(NamedTuple):

@@ -135,7 +135,8 @@ class Gateway:
             async with asyncio.TaskGroup() as group:
                 for worker in workers:
                     group.create_task(self._guarded(worker, stopping))
-                group.create_task(self._gauge(stopping))
+                gauge = loop.Worker("gauge", self._gauge, idle=GAUGE_SECONDS)
+                group.create_task(self._guarded(gauge, stopping))
                 await stopping.wait()
             await asyncio.gather(*(h.rest() for h in self._hands))
             log.info(Event.GATEWAY_STOPPED)
@@ -154,7 +155,15 @@ class Gateway:
         if "seal" in jobs:
             made.append(seal.worker(self.sealing, self.store, pause=conf.seal.pause, idle=idle))
         if "stamp" in jobs:
-            made.append(stamp.worker(self.stamping, self.metrics, interval=conf.stamp.interval))
+            made.append(
+                stamp.worker(
+                    self.stamping,
+                    self.metrics,
+                    self.store,
+                    interval=conf.stamp.interval,
+                    urgent_interval=conf.stamp.urgent_interval,
+                )
+            )
         if "open" in jobs:
             made.append(open_job.worker(self.inbound, self.store, idle=idle))
         if "sweep" in jobs:
@@ -214,28 +223,27 @@ class Gateway:
                 )
         return found
 
-    async def _gauge(self, stopping: asyncio.Event) -> None:
-        """What stands still, measured every few seconds for /metrics."""
-        while not stopping.is_set():
+    async def _gauge(self) -> bool:
+        """What stands still, measured every few seconds for /metrics; it only reads."""
 
-            def look(tx: Tx) -> tuple[float, list[tuple[str, str, int]], dict[str, float]]:
-                now = tx.now()
-                oldest = ledger.oldest_pending(tx)
-                due = {a: transfers.oldest_due(tx, a) for a in self.axes}
-                return (
-                    (now - oldest).total_seconds() if oldest else 0.0,
-                    transfers.counts(tx),
-                    {a: (now - at).total_seconds() if at else 0.0 for a, at in due.items()},
-                )
+        def look(tx: Tx) -> tuple[float, list[tuple[str, str, int]], dict[str, float]]:
+            now = tx.now()
+            oldest = ledger.oldest_pending(tx)
+            due = {a: transfers.oldest_due(tx, a) for a in self.axes}
+            return (
+                (now - oldest).total_seconds() if oldest else 0.0,
+                transfers.counts(tx),
+                {a: (now - at).total_seconds() if at else 0.0 for a, at in due.items()},
+            )
 
-            unsealed, counts, oldest_due = await self.store.read(look)
-            self.outbound.backlog = sum(n for _, state, n in counts if state in CLAIMABLE)
-            held = sum(n for _, state, n in counts if state == TransferState.HELD)
-            self.metrics.waits(oldest_unsealed_seconds=unsealed, held=held)
-            for axis, seconds in oldest_due.items():
-                backlog = sum(n for a, state, n in counts if a == axis and state in CLAIMABLE)
-                self.metrics.axis_waits(axis, backlog=backlog, oldest_due_seconds=seconds)
-            await loop.sleep(GAUGE_SECONDS, stopping)
+        unsealed, counts, oldest_due = await self.store.read(look)
+        self.outbound.backlog = sum(n for _, state, n in counts if state in CLAIMABLE)
+        held = sum(n for _, state, n in counts if state == TransferState.HELD)
+        self.metrics.waits(oldest_unsealed_seconds=unsealed, held=held)
+        for axis, seconds in oldest_due.items():
+            backlog = sum(n for a, state, n in counts if a == axis and state in CLAIMABLE)
+            self.metrics.axis_waits(axis, backlog=backlog, oldest_due_seconds=seconds)
+        return False
 
 
 @asynccontextmanager
@@ -336,6 +344,7 @@ def build(settings: Settings, store: Store) -> Gateway:
             scribe=scribe,
             authorities=authorities(settings),
             deadline_seconds=settings.stamp.deadline,
+            owner=owner,
         ),
         desk=Desk(
             outbound=outbound,

@@ -1,14 +1,18 @@
-"""stamp: the newest checkpoint gets a token; none when nothing new was sealed."""
+"""stamp: the newest checkpoint gets a token, sooner after an urgent document; none when idle."""
 
 from __future__ import annotations
 
-from gateway.sealing import Stamping
+from gateway.sealing import URGENT_CHANNEL, Stamping
+from gateway.store import Store
 from gateway.telemetry.metrics import Metrics
 from gateway.workers.loop import Worker
 
 
-def worker(stamping: Stamping, metrics: Metrics, *, interval: float) -> Worker:
-    """`interval`: seconds between looks; one request in flight, never more."""
+def worker(
+    stamping: Stamping, metrics: Metrics, store: Store, *, interval: float, urgent_interval: float
+) -> Worker:
+    """Seconds between looks, and from the sealing of an urgent document to its stamp."""
+    soon = min(interval, urgent_interval)
 
     async def turn() -> bool:
         made = await stamping.stamp()
@@ -16,4 +20,7 @@ def worker(stamping: Stamping, metrics: Metrics, *, interval: float) -> Worker:
             metrics.stamped(made.gen_time)
         return False
 
-    return Worker("stamp", turn, idle=interval)
+    # a look every `interval` in all: the wait that an urgent document ends, then the short pause,
+    # in which neighbours come under the same checkpoint
+    listener = store.listener(URGENT_CHANNEL)
+    return Worker("stamp", turn, idle=interval - soon, listener=listener, pause=soon)

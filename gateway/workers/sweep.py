@@ -9,9 +9,11 @@ from functools import partial
 from gateway.ports import BlobStore
 from gateway.settling import Settling
 from gateway.store import Store, Tx, blobs, transfers
+from gateway.store.migrations import ensure_partitions
 from gateway.workers.loop import Worker
 
 UNUSED_FOR = timedelta(hours=24)
+MONTHS_EVERY = 3600.0  # seconds between looks for the partitions of coming months (PostgreSQL)
 
 
 class Sweep:
@@ -20,6 +22,7 @@ class Sweep:
         self.settling = settling
         self.files = files
         self._turns = 0
+        self._months_due = 0.0
 
     async def turn(self) -> bool:
         at = self.settling.scribe.now()
@@ -29,6 +32,10 @@ class Sweep:
             return self.settling.take_over(tx, gone, at) + self.settling.lapse(tx, at)
 
         moved = await self.store.write(timers)
+        now = asyncio.get_running_loop().time()
+        if now >= self._months_due:
+            await self.store.write(lambda tx: ensure_partitions(tx, tx.now()))
+            self._months_due = now + MONTHS_EVERY
         if self._turns % 600 == 0:
             await self.unused_blobs()
         self._turns += 1

@@ -4,7 +4,9 @@
 forks a child for each (so that imports are paid once). The child runs the real process object with
 all its workers and its REST door; only the sqlite3 connection is one that looks: it gives every
 commit names by what was written since BEGIN, and sends SIGKILL to its own process right before, or
-right after, the COMMIT that the order names. Production code has no hook for this.
+right after, the COMMIT that the order names. Or it dies when it opens the blob that the order calls
+`deadly`, as a package would make it that is too much for its reader. Production code has no hook
+for this.
 
 Out, one JSON object a line: `{"pid", "url"}` once it listens, `{"commit": [names]}` after every
 commit that wrote something, `{"killing": ..}` just before the end it chose, and from the
@@ -24,9 +26,12 @@ import re
 import signal
 import sqlite3
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
+from adapters.blobs.local import LocalBlobs
 from gateway import config
 from gateway.telemetry import logs
 from gateway.wiring import open_gateway
@@ -116,6 +121,18 @@ def watching(watch: Watch) -> type[sqlite3.Connection]:
     return Watched
 
 
+def dying_at(digest: str) -> Callable[[LocalBlobs, str], BinaryIO]:
+    opens = LocalBlobs.open
+
+    def open_or_die(blobs: LocalBlobs, sha256: str) -> BinaryIO:
+        if sha256 == digest:
+            os.kill(os.getpid(), signal.SIGKILL)
+            signal.pause()
+        return opens(blobs, sha256)
+
+    return open_or_die
+
+
 async def live(conf: Path, watch: Watch) -> None:
     """Until somebody kills this process, or the one that gives orders is gone."""
     stopping = asyncio.Event()
@@ -136,6 +153,8 @@ def main() -> None:
         if child == 0:
             watch = Watch(order["kill"], report)
             sqlite3.connect = partial(sqlite3.connect, factory=watching(watch))
+            if order["deadly"]:
+                LocalBlobs.open = dying_at(order["deadly"])
             asyncio.run(live(Path(order["conf"]), watch))
             os._exit(0)
         _, status = os.waitpid(child, 0)

@@ -99,8 +99,13 @@ class Zygote:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def bear(self, house: House, kill: Kill | None) -> Victim:
-        order = {"conf": str(house.conf), "kill": kill and [kill.commit, kill.moment]}
+    async def bear(self, house: House, kill: Kill | None, deadly: str = "") -> Victim:
+        """`deadly`: the digest of a blob whose opening kills the process."""
+        order = {
+            "conf": str(house.conf),
+            "kill": kill and [kill.commit, kill.moment],
+            "deadly": deadly,
+        }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         born = await self.line()
@@ -147,10 +152,13 @@ class Victim:
                 async with asyncio.timeout(LOOK_AGAIN):
                     self.hear(await self.zygote.line())
 
+    async def death(self) -> None:
+        await self.until(lambda: False)
+
     async def end(self) -> None:
         if not self.dead:
             os.kill(self.pid, signal.SIGKILL)
-        await self.until(lambda: False)
+        await self.death()
 
 
 @asynccontextmanager

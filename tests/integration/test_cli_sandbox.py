@@ -97,7 +97,7 @@ def test_the_page_shows_addresses_keys_and_lines_that_work(box) -> None:
     for name in ("H14_URL", "H14_KEY", "H14_OPS", "G22_URL", "G22_KEY", "G22_CONF"):
         assert env[name] in page
     assert f"cd {folder} && . ./env.sh" in page
-    lines = page.split("env.sh\n", 1)[1].replace("first-1", "page-1")
+    lines = page.split("env.sh\n", 1)[1].replace("first-1", "page-1").replace("wait=30", "wait=1")
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f". ./env.sh\n{lines}"],
         cwd=folder,

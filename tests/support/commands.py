@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from gateway.cli import main
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60
+_NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,13 @@ def run(*args: object, env: Mapping[str, str] | None = None) -> Ran:
 
 
 @contextmanager
-def gateway_running(conf: Path) -> Iterator[tuple[subprocess.Popen, str]]:
-    """`run all` until it says READY=1: the process and the gateway's address."""
-    name = f"edoc-test-{os.getpid()}-{id(conf):x}"
+def gateway_running(conf: Path, job: str = "all") -> Iterator[tuple[subprocess.Popen, str]]:
+    """`run JOB`, once it says READY=1: the process, and its address where the job has one."""
+    name = f"edoc-test-{os.getpid()}-{next(_NUMBERS)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(f"\0{name}")
         receiver.settimeout(PATIENCE)
-        process = spawn("run", "all", "--conf", conf, env={"NOTIFY_SOCKET": f"@{name}"})
+        process = spawn("run", job, "--conf", conf, env={"NOTIFY_SOCKET": f"@{name}"})
         try:
             said = dict(line.split("=", 1) for line in receiver.recv(4096).decode().splitlines())
             assert said["READY"] == "1"

@@ -14,8 +14,8 @@ import os
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -121,13 +121,18 @@ class Server(Protocol):
 
 
 class Crew:
-    """One thread for each server; `batch` = how many queued jobs one server takes at once."""
+    """One thread for each server; `batch` = how many queued jobs one server takes at once.
+
+    A job wakes one thread, the one that went to rest last: its stack and its pages are still in
+    the processor's cache. A queue shared by all would wake a second one in vain each time.
+    """
 
     def __init__(
         self, name: str, servers: Sequence[Server], *, batch: int, on_fatal: OnFatal
     ) -> None:
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._gate = threading.Lock()
+        self._jobs: deque[Job] = deque()
+        self._resting: list[threading.Lock] = []  # bells of threads that wait, the latest last
         self._open = True
         self._batch = batch
         self._on_fatal = on_fatal
@@ -161,9 +166,8 @@ class Crew:
     def close(self) -> None:
         """Finish what is queued, then stop. Blocks; repeating is harmless."""
         with self._gate:
-            if self._open:
-                self._open = False
-                self._queue.put(None)
+            self._open = False
+            self._wake_all()
         for thread in self._threads:
             thread.join()
 
@@ -173,28 +177,35 @@ class Crew:
                 raise errors.Unavailable(
                     errors.Text("Kho dữ liệu đã đóng", "the store is closed"), code="store.closed"
                 )
-            self._queue.put(job)
+            self._jobs.append(job)
+            bell = self._resting.pop() if self._resting else None
+        if bell is not None:
+            bell.release()
 
-    def _take(self) -> list[Job]:
+    def _take(self, bell: threading.Lock) -> list[Job]:
         """What is queued, at most one batch, waiting for the first; empty = stop."""
-        job = self._queue.get()
-        jobs: list[Job] = []
-        while job is not None:
-            jobs.append(job)
-            if len(jobs) == self._batch:
-                return jobs
-            try:
-                job = self._queue.get_nowait()
-            except Empty:
-                return jobs
-        self._queue.put(None)  # it is the last one for ever: leave it to the other threads, or us
-        return jobs
+        while True:
+            with self._gate:
+                if self._jobs:
+                    most = min(self._batch, len(self._jobs))
+                    return [self._jobs.popleft() for _ in range(most)]
+                if not self._open:
+                    return []
+                self._resting.append(bell)
+            bell.acquire()  # until somebody rings it
+
+    def _wake_all(self) -> None:
+        """Under the gate: everybody looks once more, and stops when there is nothing left."""
+        while self._resting:
+            self._resting.pop().release()
 
     def _work(self, server: Server) -> None:
         jobs: list[Job] = []
         stopped = False
+        bell = threading.Lock()
+        bell.acquire()
         try:
-            while jobs := self._take():
+            while jobs := self._take(bell):
                 server.serve(jobs)
                 hand_out(jobs)
             stopped = True
@@ -207,13 +218,9 @@ class Crew:
     def _die(self, in_hand: list[Job], cause: BaseException | None) -> None:
         with self._gate:
             self._open = False
-        lost = list(in_hand)
-        with contextlib.suppress(Empty):
-            while True:
-                job = self._queue.get_nowait()
-                if job is not None:
-                    lost.append(job)
-        self._queue.put(None)
+            lost = [*in_hand, *self._jobs]
+            self._jobs.clear()
+            self._wake_all()
         for job in lost:
             job.error = errors.Broken(
                 errors.Text(

@@ -122,7 +122,7 @@ def test_a_group_is_bounded(path, monkeypatch):
     with busy(store):
         thread = threading.Thread(target=asyncio.run, args=(scenario(),))
         thread.start()
-        while store._writing._queue.qsize() < 600:
+        while len(store._writing._jobs) < 600:
             assert thread.is_alive()
     thread.join()
     store.close_sync()

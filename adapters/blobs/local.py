@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import re
 import secrets
@@ -21,9 +22,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from gateway import errors
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MODE = 0o440
@@ -45,6 +49,14 @@ def _mapped() -> Iterator[None]:
             errors.Text(f"Không ghi hoặc đọc được kho tệp: {what}", f"blob store: {what}"),
             code="blob.unavailable",
         ) from exc
+
+
+class _Spooled(io.FileIO):
+    """A spool that says Unavailable when the disk is full, whoever writes into it."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        with _mapped():
+            return super().write(data)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -76,7 +88,7 @@ class LocalBlobs:
     def spool(self) -> BinaryIO:
         """A private file without a name on the same disk: gone with the process."""
         with _mapped():
-            return os.fdopen(self._unnamed(), "w+b")
+            return io.BufferedRandom(_Spooled(self._unnamed(), "r+b"))
 
     def keep(self, spooled: BinaryIO, sha256: str) -> None:
         """Make a spooled file durable under its digest; keeping it twice is harmless.

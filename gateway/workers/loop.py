@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.errors import Broken, GatewayError
 from gateway.store import Listener
@@ -38,6 +39,16 @@ class Worker:
 
 async def run(worker: Worker, metrics: Metrics, stopping: asyncio.Event) -> None:
     """Turn until `stopping`. Raises only Broken."""
+    stopped = asyncio.ensure_future(stopping.wait())
+    try:
+        await _turn(worker, metrics, stopping, stopped)
+    finally:
+        stopped.cancel()
+
+
+async def _turn(
+    worker: Worker, metrics: Metrics, stopping: asyncio.Event, stopped: asyncio.Future[Any]
+) -> None:
     log = get_logger(worker=worker.name)
     while not stopping.is_set():
         started = time.monotonic()
@@ -63,7 +74,7 @@ async def run(worker: Worker, metrics: Metrics, stopping: asyncio.Event) -> None
                 await sleep(worker.pause, stopping)
             continue
         if worker.listener is not None:
-            await _wait(worker.listener, worker.idle, stopping)
+            await _wait(worker.listener, worker.idle, stopped)
             if worker.pause:
                 await sleep(worker.pause, stopping)
         else:
@@ -84,13 +95,11 @@ async def sleep(seconds: float, stopping: asyncio.Event) -> None:
         return
 
 
-async def _wait(listener: Listener, seconds: float, stopping: asyncio.Event) -> None:
+async def _wait(listener: Listener, seconds: float, stopped: asyncio.Future[Any]) -> None:
     """Until notified, or `seconds` went by, or the process stops."""
     woken = asyncio.ensure_future(listener.wait(seconds))
-    stopped = asyncio.ensure_future(stopping.wait())
     try:
         await asyncio.wait({woken, stopped}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (woken, stopped):
-            task.cancel()
-        await asyncio.gather(woken, stopped, return_exceptions=True)
+        woken.cancel()
+        await asyncio.gather(woken, return_exceptions=True)

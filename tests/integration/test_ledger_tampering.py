@@ -42,7 +42,7 @@ class Sealed:
 
     def blobs(self) -> list[Path]:
         root = config.load(self.conf).blobs.folder
-        return sorted(p for p in root.glob("??/??/*") if p.is_file())
+        return sorted(p for p in root.glob("??/*") if p.is_file())
 
     def change(self, *statements: str) -> None:
         """By hand, around the triggers, as somebody with the file in his hands can."""

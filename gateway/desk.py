@@ -101,6 +101,7 @@ class Desk:
         self.outbound = outbound
         self.inbound = inbound
         self.limits = limits
+        self._accounts: dict[str, tuple[int, Account]] = {}
 
     @property
     def store(self) -> Store:
@@ -113,7 +114,7 @@ class Desk:
         prefix, _, rest = presented.partition("_")
         account_id, _, secret = rest.partition("_")
         if prefix == KEY_PREFIX and account_id and secret:
-            found = await self.store.read(lambda tx: accounts.by_id(tx, account_id))
+            found = await self._account(account_id)
             digest = hashlib.sha256(secret.encode()).hexdigest()
             if (
                 found is not None
@@ -124,6 +125,19 @@ class Desk:
         raise Unauthenticated(
             Text("Khóa truy cập không đúng hoặc đã bị thu hồi", "the key is wrong or was revoked")
         )
+
+    async def _account(self, account_id: str) -> Account | None:
+        """Asked for with every request, so remembered until some account changes."""
+        generation = self.store.generation(accounts.CHANNEL)
+        if generation is None:
+            return await self.store.read(lambda tx: accounts.by_id(tx, account_id))
+        when, remembered = self._accounts.get(account_id, (None, None))
+        if when == generation:
+            return remembered
+        found = await self.store.read(lambda tx: accounts.by_id(tx, account_id))
+        if found is not None:
+            self._accounts[account_id] = (generation, found)
+        return found
 
     def require(self, who: Account, *roles: Role) -> None:
         if who.role not in roles:

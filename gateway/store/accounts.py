@@ -43,6 +43,9 @@ _REVOKE = (
 )
 
 
+CHANNEL = "accounts"
+
+
 def _account(row: Sequence[object]) -> Account:
     made = Account._make(row)
     return made._replace(role=Role(made.role), agencies=tuple(made.agencies))
@@ -53,6 +56,7 @@ def add(tx: Tx, new: Account) -> None:
         _INSERT,
         {**new._asdict(), "role": new.role.value, "agencies": list(new.agencies)},
     )
+    tx.notify(CHANNEL)
 
 
 def by_id(tx: Tx, account_id: str) -> Account | None:
@@ -66,4 +70,5 @@ def everyone(tx: Tx) -> list[Account]:
 
 def revoke(tx: Tx, account_id: str, at: datetime) -> bool:
     """False when there is no such account or it was revoked before."""
+    tx.notify(CHANNEL)
     return tx.execute(_REVOKE, {"account_id": account_id, "at": at}).count == 1

@@ -305,6 +305,10 @@ class PostgresStore:
                 self._ear = _Ear(self._connect, self._wakes, self._name, self._on_fatal)
         return self._wakes.listener(channel)
 
+    def generation(self, channel: str) -> int | None:
+        del channel
+        return None
+
     async def close(self) -> None:
         await asyncio.to_thread(self.close_sync)
 

@@ -142,6 +142,13 @@ class Store(Protocol):
     def listener(self, channel: str) -> Listener:
         """A new listener; it has seen everything notified until now."""
 
+    def generation(self, channel: str) -> int | None:
+        """Grows with every notification of `channel`, before the commit behind it is answered.
+
+        What was read after asking holds while this stays the same. None: other processes write
+        too, and what they change is heard of too late to rely on.
+        """
+
     async def close(self) -> None:
         """Finish what is queued, then release threads and connections. Repeating is harmless."""
 

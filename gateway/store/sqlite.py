@@ -317,6 +317,9 @@ class SqliteStore:
     def listener(self, channel: str) -> Listener:
         return self._wakes.listener(channel)
 
+    def generation(self, channel: str) -> int | None:
+        return self._wakes.generation(channel)  # nobody else writes: architecture 6, `lock.py`
+
     async def close(self) -> None:
         await asyncio.to_thread(self.close_sync)
 

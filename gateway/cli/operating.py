@@ -64,7 +64,7 @@ def ask(
 
 
 async def _at_the_desk(settings: Settings, act: Callable[[Desk], Awaitable[T]]) -> T:
-    from gateway.wiring import open_gateway
+    from gateway.wiring.process import open_gateway
 
     async with open_gateway(settings) as gateway:
         return await act(gateway.desk)

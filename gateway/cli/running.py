@@ -59,7 +59,7 @@ def run(job: str, conf: str | None, lang: str) -> None:
 
 async def _run(settings: Settings, job: str) -> None:
     from gateway.cli.notify import notify
-    from gateway.wiring import open_gateway
+    from gateway.wiring.process import open_gateway
 
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -4,7 +4,3 @@ process.py  one gateway process from Settings: corridors, desk, workers
 serving.py  its REST door
 sandbox.py  two gateways, a simulated axis and a local timestamp authority
 """
-
-from gateway.wiring.process import JOBS, Gateway, build, open_gateway
-
-__all__ = ["JOBS", "Gateway", "build", "open_gateway"]

@@ -24,7 +24,7 @@ from gateway.errors import Misconfigured, Text
 from gateway.ledger import keys as ledger_keys
 from gateway.ports import BlobStore
 from gateway.store import Store, open_store
-from gateway.wiring.process import anchors, require_schema
+from gateway.store.migrations import current, head
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +72,21 @@ def _trusted(file: Path, settings: Settings) -> ec.EllipticCurvePublicKey:
             code="ledger.other_key",
         )
     return key
+
+
+def require_schema(settings: Settings) -> None:
+    found, needed = current(settings.database.url), head()
+    if found != needed:
+        raise Misconfigured(
+            Text(
+                f"Lược đồ cơ sở dữ liệu là {found}, bản này cần {needed}",
+                f"the database has schema {found}, this version needs {needed}",
+            ),
+            code="store.schema",
+        )
+
+
+def anchors(ca_file: Path | None) -> tuple[x509.Certificate, ...]:
+    if ca_file is None:
+        return ()
+    return tuple(x509.load_pem_x509_certificates(read_public(ca_file)))

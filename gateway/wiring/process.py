@@ -17,15 +17,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
-
-from cryptography import x509
 
 from adapters.blobs.local import LocalBlobs
 from adapters.keys import files as key_files
 from adapters.keys.ledger import load_ledger_key
-from adapters.keys.private import read_private, read_public
+from adapters.keys.private import read_private
 from adapters.keys.vault import SecretVault
 from adapters.loopback.axis import LoopbackAxis
 from adapters.tsa.client import Endpoint, HttpTimestampAuthority
@@ -35,7 +32,7 @@ from gateway.collecting import Collecting
 from gateway.config import AxisSection, Settings
 from gateway.desk import Desk
 from gateway.dispatch import lane_of
-from gateway.errors import Finding, Misconfigured, Severity, Text
+from gateway.errors import Finding, Severity, Text
 from gateway.inbound import Inbound
 from gateway.ledger import stamp as stamp_craft
 from gateway.model.transfer import CLAIMABLE, TransferState
@@ -50,10 +47,10 @@ from gateway.settling import Settling
 from gateway.signing.selfcheck import check_libraries
 from gateway.store import Store, Tx, arrivals, leases, ledger, open_store, sqlite_path, transfers
 from gateway.store.lock import DatabaseLock
-from gateway.store.migrations import current, head
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
+from gateway.wiring.books import anchors, require_schema
 from gateway.workers import collect, deliver, loop, seal, stamp, sweep
 from gateway.workers import open as open_job
 
@@ -279,18 +276,6 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-def require_schema(settings: Settings) -> None:
-    found, needed = current(settings.database.url), head()
-    if found != needed:
-        raise Misconfigured(
-            Text(
-                f"Lược đồ cơ sở dữ liệu là {found}, bản này cần {needed}",
-                f"the database has schema {found}, this version needs {needed}",
-            ),
-            code="store.schema",
-        )
-
-
 async def take_over_the_dead(gateway: Gateway) -> None:
     """We hold the lock, so whoever was sealing, sending or opening is dead (architecture 6)."""
     at = gateway.scribe.now()
@@ -420,9 +405,3 @@ def authorities(settings: Settings) -> list[HttpTimestampAuthority]:
         )
         for one in settings.stamp.authorities
     ]
-
-
-def anchors(ca_file: Path | None) -> tuple[x509.Certificate, ...]:
-    if ca_file is None:
-        return ()
-    return tuple(x509.load_pem_x509_certificates(read_public(ca_file)))

@@ -8,7 +8,7 @@ import pytest
 
 from gateway import config
 from gateway.cli.running import JOBS as WORDS
-from gateway.wiring import JOBS
+from gateway.wiring.process import JOBS
 from tests.support.commands import ROOT, call
 
 UNITS = ROOT / "systemd"

@@ -11,8 +11,8 @@ import pytest
 from gateway import config
 from gateway.desk import Role
 from gateway.store.migrations import current, head
-from gateway.wiring import open_gateway
 from gateway.wiring.founding import POINTERS
+from gateway.wiring.process import open_gateway
 from tests.support.commands import call
 
 

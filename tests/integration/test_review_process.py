@@ -20,7 +20,7 @@ from gateway.model.package import PackageKind
 from gateway.ports import AxisCapabilities, Fetched, Listing, WaitingItem
 from gateway.sealing import STAMPER
 from gateway.store import Store, Tx, arrivals, leases, ledger
-from gateway.wiring import open_gateway
+from gateway.wiring.process import open_gateway
 from gateway.workers.sweep import Sweep
 from tests.integration.test_review_inbound import Still
 from tests.support.databases import opened

@@ -23,7 +23,7 @@ from sqlalchemy import func, select
 
 from gateway.store import tables
 from gateway.store.tables import Role
-from gateway.wiring import Gateway
+from gateway.wiring.process import Gateway
 from tests.support.houses import PDF, House, metadata, town
 from tests.support.openapi import conforms
 

@@ -33,7 +33,7 @@ from gateway.model.submission import Attachment
 from gateway.store.accounts import Account
 from gateway.store.migrations import migrate
 from gateway.store.tables import Role
-from gateway.wiring import Gateway, open_gateway
+from gateway.wiring.process import Gateway, open_gateway
 
 CONF = Path(__file__).parents[2] / "conf"
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"

@@ -34,8 +34,8 @@ from typing import BinaryIO
 from adapters.blobs.local import LocalBlobs
 from gateway import config
 from gateway.telemetry import logs
-from gateway.wiring import open_gateway
 from gateway.wiring import serving as _serving  # imported before the fork: it is the slowest part
+from gateway.wiring.process import open_gateway
 
 _RECORD = re.compile(r"INSERT INTO record \(id, event, [^)]*\) VALUES \('([^']*)', *'([^']*)'")
 _ENTRY = re.compile(r"INSERT INTO entry \([^)]*\) VALUES \(\d+, *\d+, *'([^']*)'")

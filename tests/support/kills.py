@@ -36,8 +36,8 @@ from gateway.c14n import canonical_json
 from gateway.ledger.receipt import ReceiptVerdict
 from gateway.ledger.verify import LedgerReport
 from gateway.store.tables import Role
-from gateway.wiring import open_gateway
 from gateway.wiring.books import open_books
+from gateway.wiring.process import open_gateway
 from tests.support.houses import PDF, House, Town, metadata, town
 
 SENDER, RECEIVER = "sender", "receiver"

@@ -666,7 +666,10 @@ class Outbound:
 
     async def _chunks(self, sha256: str, size: int, hold: Hold) -> AsyncIterator[bytes]:
         if size <= IN_MEMORY:
-            yield await asyncio.to_thread(_read_whole, self.blobs, sha256)
+            at_hand = self.blobs.peek(sha256, size)
+            if at_hand is None:
+                at_hand = await asyncio.to_thread(_read_whole, self.blobs, sha256)
+            yield at_hand
             return
         source = await asyncio.to_thread(self.blobs.open, sha256)
         try:

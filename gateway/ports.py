@@ -163,7 +163,7 @@ class TimestampAuthority(Protocol):
 
 
 class BlobStore(Protocol):
-    """Content-addressed bytes. All calls block: callers use a thread."""
+    """Content-addressed bytes. All calls but `peek` block: callers use a thread."""
 
     def spool(self) -> BinaryIO:
         """A private, unlinked file on the same disk: gone with the process."""
@@ -175,6 +175,12 @@ class BlobStore(Protocol):
 
     def open(self, sha256: str) -> BinaryIO:
         """Raises Broken (`blob.missing`) when it is not there."""
+
+    def peek(self, sha256: str, size: int) -> bytes | None:
+        """The whole small blob if its bytes lie in memory; None: `open` it, in a thread.
+
+        The one call that never waits for a disk or a network.
+        """
 
     def delete(self, sha256: str) -> None: ...
 

@@ -51,6 +51,13 @@ class BlobSuite:
             spooled.seek(7)
             assert spooled.read(9) == PDF[7:16]
 
+    def test_a_peek_sees_the_whole_blob_or_nothing(self, blobs: BlobStore):
+        blobs.keep_bytes(PDF, DIGEST)
+        assert blobs.peek(DIGEST, len(PDF)) in {PDF, None}
+        assert blobs.peek(DIGEST, len(PDF) - 1) is None
+        assert blobs.peek(DIGEST, len(PDF) + 1) is None
+        assert blobs.peek(EMPTY, 0) is None
+
     def test_an_empty_file_is_a_file(self, blobs: BlobStore):
         with blobs.spool() as spooled:
             blobs.keep(spooled, EMPTY)

@@ -40,6 +40,15 @@ class TestLocalBlobs(BlobSuite):
             spooled.flush()
             assert _files(tmp_path) == []
 
+    def test_what_was_just_kept_is_read_without_waiting_where_that_can_be_told(self, blobs):
+        blobs.keep_bytes(PDF, DIGEST)
+        with blobs.open(DIGEST) as stored:
+            try:
+                can_tell = os.preadv(stored.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT) == 1
+            except OSError:
+                can_tell = False
+        assert blobs.peek(DIGEST, len(PDF)) == (PDF if can_tell else None)
+
     def test_one_flipped_bit_is_found(self, blobs, tmp_path):
         blobs.keep_bytes(PDF, DIGEST)
         assert blobs.verify(DIGEST)

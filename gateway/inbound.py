@@ -43,7 +43,7 @@ from gateway.model.package import (
 )
 from gateway.outbound import Outbound
 from gateway.packing import metadata, read
-from gateway.promise import Order, key_mismatch, local_time, plain_code, status_about
+from gateway.promise import Order, key_mismatch, local_time, plain_code, plain_id, status_about
 from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.scribe import Scribe
@@ -244,8 +244,8 @@ class Inbound:
                 "raw_blob": claim.raw_sha256,
                 "state": state.value,
                 "kind": "status" if opened.report else "document" if opened.header else "unknown",
-                "from": sender.upper(),
-                "document_id": document_id,
+                "from": plain_id(sender.upper()),
+                "document_id": plain_id(document_id),
                 "identity": opened.identity,
                 "status_code": plain_code(code),
                 "signature": opened.verdict.summary() if opened.verdict else "none",
@@ -385,8 +385,8 @@ class Inbound:
                 "agency": agency.upper(),
                 "kind": kind.value,
                 "identity": identity_hex,
-                "from": sender.upper(),
-                "document_id": document_id,
+                "from": plain_id(sender.upper()),
+                "document_id": plain_id(document_id),
                 "status_code": plain_code(status_code),
             },
             document_ref=about_document,
@@ -465,8 +465,8 @@ class Inbound:
             {"arrival": item.arrival_id, "item": item.id, "account": account_id},
             {
                 "agency": item.agency.upper(),
-                "from": item.sender.upper(),
-                "document_id": item.document_id,
+                "from": plain_id(item.sender.upper()),
+                "document_id": plain_id(item.document_id),
                 "identity": item.identity,
                 "raw_blob": item.raw_sha256,
             },
@@ -577,8 +577,8 @@ class Inbound:
             {"arrival": item.arrival_id, "item": item.id, "account": account_id},
             {
                 "agency": item.agency.upper(),
-                "from": item.sender.upper(),
-                "document_id": item.document_id,
+                "from": plain_id(item.sender.upper()),
+                "document_id": plain_id(item.document_id),
                 "identity": item.identity,
                 "transfer": transfer_id,
             },

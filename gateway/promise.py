@@ -5,6 +5,7 @@ Values and pure pieces only: the order of things is in `outbound.py`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -111,6 +112,11 @@ def from_vietnam_time(text: str) -> datetime | None:
             continue
         return read if FIRST_YEAR <= read.year < LAST_YEAR else None
     return None
+
+
+def plain_id(text: str) -> str:
+    """A peer's id as records hold it: as it is up to 255 characters, by its digest beyond."""
+    return text if len(text) <= 255 else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def plain_code(code: str) -> str:

@@ -18,6 +18,7 @@ from gateway.model.record import Record
 from gateway.ports import Clock, Entropy
 from gateway.store.ledger import NewRecord
 from gateway.telemetry.events import Event
+from gateway.telemetry.logs import current_trace
 
 TOLERATED_STEP = timedelta(seconds=2)
 
@@ -60,7 +61,7 @@ class Scribe:
             event=event.value,
             at=at,
             salt=self.entropy.salt(),
-            about=about,
+            about={**about, "traceparent": trace} if (trace := current_trace()) else about,
             facts={**facts, "personal": digests} if digests else facts,
         )
         return NewRecord(

@@ -64,7 +64,7 @@ CODE = "{code:[0-9A-Za-z.]{1,60}}"
 ROUTES = (
     Route("POST", "/v1/documents", documents.submit),
     Route("GET", "/v1/documents", documents.listing),
-    Route("GET", f"/v1/documents/{ID}", documents.one, (Role.UNIT, Role.AUDITOR)),
+    Route("GET", f"/v1/documents/{ID}", documents.one, (Role.UNIT,)),
     Route("GET", f"/v1/documents/{ID}/package", documents.package),
     Route("GET", f"/v1/documents/{ID}/history", documents.history, (Role.UNIT, Role.AUDITOR)),
     Route("GET", "/v1/inbox", inbox.listing),

@@ -133,7 +133,7 @@ def next_step(
         if outcome.unlisted and equal_run(outcome.code, recent_codes) >= policy.hold_after_equal:
             return Step((state.DEFERRED, state.HELD), None, doubt, HoldCause.EQUAL_ANSWERS)
         delay = timedelta(seconds=backoff_seconds(attempts, fraction, policy))
-        # never past the end: one last try is made there, and its outcome settles the matter
+        # never past the end: what falls there lapses (`expire`) instead of trying for ever
         return Step((state.DEFERRED,), min(now + delay, end), doubt)
 
     # Uncertain: from here on the transfer carries doubt for ever

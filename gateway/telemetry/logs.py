@@ -106,6 +106,11 @@ def bound(**identity: object) -> Iterator[None]:
         yield
 
 
+def current_trace() -> str:
+    """The `traceparent` (W3C Trace Context) of the request being served, "" outside of one."""
+    return str(structlog.contextvars.get_contextvars().get("traceparent", ""))
+
+
 def redacted(value: object, key: str = "") -> object:
     """The value as a log line may show it."""
     if key and value and _names_secret(key):

@@ -176,13 +176,20 @@ def test_states_instants_and_records_can_be_asked(at: Door) -> None:
     assert records[0]["record"]["about"]["document"] == made["id"]
 
 
+def test_the_trace_of_a_request_is_kept_in_its_records(at: Door) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    asked = at.submit(letter(number="515"), FILE, headers={"traceparent": trace})
+    (record,) = at.get(f"/v1/documents/{accepted(asked)['id']}/history", SENDER).json()["records"]
+    assert record["record"]["about"]["traceparent"] == trace
+
+
 def test_who_may_see_a_document(at: Door) -> None:
     made = accepted(at.submit(letter(number="510"), FILE))
     path = f"/v1/documents/{made['id']}"
     for suffix in ("", "/history", "/package"):
         stranger = at.get(path + suffix, RECEIVER)
         assert (stranger.status, stranger.code) == (404, "document.unknown")
-    assert at.get(path, Role.AUDITOR).status == 200
+    assert at.get(path, Role.AUDITOR).status == 403  # it shows the subject; the records do not
     assert at.get(path + "/history", Role.AUDITOR).status == 200
     content = at.get(path + "/package", Role.AUDITOR)
     assert (content.status, content.code) == (403, "account.role")

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
 from gateway.dispatch import fetching, schedule
@@ -23,6 +24,7 @@ from gateway.model.package import PackageKind
 from gateway.ports import Axis, BlobStore, Intake, WaitingItem
 from gateway.scribe import Scribe
 from gateway.store import Store, Tx, arrivals, ledger
+from gateway.store.patience import write_patiently
 from gateway.telemetry.events import Event
 
 HASHED_AT_ONCE = 1024 * 1024
@@ -80,18 +82,30 @@ class Collecting:
             held += await self._sort(listing.items, start)
         fetched = failed = 0
         while claims := await self._claim():
+            whole = await self._take(claims)
+            fetched += whole
+            failed += len(claims) - whole
+        # taken before, but the axis did not hear it: a crash or a lost answer. After the fetches:
+        # an axis that hangs here keeps nothing new waiting
+        await self._have(held)
+        return Collected(len(listing.items), fetched, failed)
+
+    async def _take(self, claims: Sequence[arrivals.DueFetch]) -> int:
+        """Fetch, receive, acknowledge; how many came whole. What our own side broke off is due."""
+        over = False
+        try:
             got = await together([self._fetch(due) for due in claims])
             whole = [incoming for incoming in got if incoming is not None]
             for incoming in whole:
                 # side by side over the network, but received in the order of the list
                 await self.intake.receive(incoming)
-            await self._have([incoming.axis_doc_id for incoming in whole])
-            fetched += len(whole)
-            failed += len(got) - len(whole)
-        # taken before, but the axis did not hear it: a crash or a lost answer. After the fetches:
-        # an axis that hangs here keeps nothing new waiting
-        await self._have(held)
-        return Collected(len(listing.items), fetched, failed)
+            over = True
+        finally:
+            if not over:
+                give_back = partial(arrivals.give_back_fetches, claims=claims)
+                await write_patiently(self.store, give_back)
+        await self._have([incoming.axis_doc_id for incoming in whole])
+        return len(whole)
 
     async def _sort(self, listed: Sequence[WaitingItem], start: int) -> list[str]:
         """Some of a list: known ids (to acknowledge again) apart from new ones (to fetch)."""

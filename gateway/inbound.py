@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, BinaryIO
 
+from gateway import quarantine
 from gateway.errors import (
     Broken,
     Conflict,
@@ -26,6 +27,7 @@ from gateway.errors import (
     Rejected,
     Severity,
     Text,
+    Unavailable,
     Unknown,
     Untrusted,
     errors_in,
@@ -52,6 +54,7 @@ from gateway.shapes import kept_files, kept_findings, kept_status, kept_verdict
 from gateway.signing import verify
 from gateway.store import Store, Tx, Violation, arrivals, documents, inbox, ledger
 from gateway.store import blobs as blob_rows
+from gateway.store.patience import write_patiently
 from gateway.telemetry.events import Event
 
 OPEN_LEASE = timedelta(minutes=10)
@@ -158,24 +161,30 @@ class Inbound:
         try:
             while left and time.monotonic() - begun < OPEN_LEASE.total_seconds() / 2:
                 claim = left.pop(0)
-                opened = await asyncio.to_thread(self._read, claim)
-                at = self.scribe.now()
-                with suppress(_Overtaken):
-                    await self.store.write(partial(self._enter, claim=claim, opened=opened, at=at))
+                try:
+                    opened = await asyncio.to_thread(self._read, claim)
+                    enter = partial(self._enter, claim=claim, opened=opened, at=self.scribe.now())
+                    with suppress(_Overtaken):
+                        await write_patiently(self.store, enter)
+                except Unavailable:
+                    left.insert(0, claim)  # a fault of ours says nothing about the package
+                    raise
         finally:
             if left:  # out of time, or one could not be opened now: that says nothing about these
-                await self.store.write(partial(arrivals.give_back, claims=left))
+                await write_patiently(self.store, partial(arrivals.give_back, claims=left))
         return len(claims)
 
     def _read(self, claim: arrivals.OpenClaim) -> Opened:
         """packing.read -> signing.verify -> rules, over the bytes that came."""
         if claim.opens > POISON_AFTER:
-            return Opened(ArrivalState.QUARANTINED, (_poison(claim.opens - 1),))
+            return Opened(ArrivalState.QUARANTINED, (quarantine.poison(claim.opens - 1),))
         try:
             with self.outbound.blobs.open(claim.raw_sha256) as source:
                 package = read.read_package(source, limits=self.limits)
         except (Untrusted, Rejected) as problem:
-            return Opened(ArrivalState.QUARANTINED, problem.findings or (_as_finding(problem),))
+            return Opened(
+                ArrivalState.QUARANTINED, problem.findings or (quarantine.as_finding(problem),)
+            )
         if package.status is not None:
             return Opened(
                 ArrivalState.OPENED,
@@ -185,7 +194,7 @@ class Inbound:
             )
         header = package.header
         if header is None:
-            return Opened(ArrivalState.QUARANTINED, (*package.findings, _neither()))
+            return Opened(ArrivalState.QUARANTINED, (*package.findings, quarantine.neither()))
         verdict = verify.verify(package.signature, header, package.files)
         day = self.outbound.today()
         lawful = checks.check_package(
@@ -270,7 +279,7 @@ class Inbound:
             listed = [c.strip() for c in claim.listed_to.split(",") if c.strip()]
             local = self.outbound.directory.local_among(listed)
         if not local:
-            return ArrivalState.QUARANTINED, (_not_ours(),), []
+            return ArrivalState.QUARANTINED, (quarantine.not_ours(),), []
         content = {
             "header": metadata.header_to_json(header),
             "files": kept_files(opened.verdict, opened.files),
@@ -654,45 +663,4 @@ def _state_forbids(state: str) -> Conflict:
             f"the item is {state}; this step is not possible",
         ),
         code="item.state_forbids",
-    )
-
-
-def _as_finding(problem: Untrusted | Rejected) -> Finding:
-    return Finding("", problem.code, Severity.ERROR, problem.text)
-
-
-def _poison(opens: int) -> Finding:
-    return Finding(
-        "",
-        "arrival.poison",
-        Severity.ERROR,
-        Text(
-            f"Gói tin đã làm hỏng tiến trình {opens} lần; cần người kiểm tra",
-            f"the package killed its process {opens} times; a person must look at it",
-        ),
-    )
-
-
-def _neither() -> Finding:
-    return Finding(
-        "edXML/edXMLEnvelope/edXMLHeader/MessageHeader",
-        "package.unknown_kind",
-        Severity.ERROR,
-        Text(
-            "Không phải văn bản cũng không phải gói tin trạng thái",
-            "neither a document nor a status package",
-        ),
-        "QCVN 102:2016/BTTTT",
-    )
-
-
-def _not_ours() -> Finding:
-    return Finding(
-        "to",
-        "arrival.not_ours",
-        Severity.ERROR,
-        Text(
-            "Không có nơi nhận nào thuộc gateway này",
-            "none of the receivers is served by this gateway",
-        ),
     )

@@ -13,7 +13,6 @@ import hashlib
 import io
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -71,11 +70,11 @@ from gateway.settling import Hold, reach_axis
 from gateway.signing import sign
 from gateway.store import Store, Tx, Violation, documents, ledger, transfers
 from gateway.store import blobs as blob_rows
+from gateway.store.patience import write_patiently
 from gateway.telemetry.events import Event
 
 CHUNK = 256 * 1024
 IN_MEMORY = 1024 * 1024
-PAUSES = (0.1, 0.5, 2.0, 5.0)  # seconds between tries to write an outcome down
 MINIMUM_RATE = 64 * 1024  # bytes a second a long upload must reach before its deadline ends it
 
 PackRoutes = Callable[[Sequence[AxisRoute], str], Awaitable[tuple[Packed, ...]]]
@@ -591,13 +590,9 @@ class Outbound:
         )
         at = self.scribe.now()
         fraction = self.scribe.entropy.fraction()
-        for pause in PAUSES:
-            # an outcome lost with a database that is away for a moment would send the bytes again
-            with suppress(Unavailable):
-                await self.store.write(partial(self._end, work, outcome, at, fraction, policy))
-                return outcome
-            await asyncio.sleep(pause)
-        await self.store.write(partial(self._end, work, outcome, at, fraction, policy))
+        # an outcome lost with a database that is away for a moment would send the bytes again
+        end = partial(self._end, work, outcome, at, fraction, policy)
+        await write_patiently(self.store, end)
         return outcome
 
     def _end(

@@ -126,6 +126,16 @@ _FAILED = (
         last_code=bindparam("to_code"),
     )
 )
+_GIVE_BACK_FETCH = (
+    update(fetch)
+    .where(
+        fetch.c.axis == bindparam("on_axis"),
+        fetch.c.axis_doc_id == bindparam("doc_id"),
+        fetch.c.fence == bindparam("held"),
+        fetch.c.state == FetchState.DUE.value,
+    )
+    .values(lease_until=None)
+)
 _INSERT = insert_or_ignore(arrival)
 _ID_OF = select(arrival.c.id).where(
     arrival.c.axis == bindparam("on_axis"), arrival.c.axis_doc_id == bindparam("doc_id")
@@ -258,6 +268,15 @@ def fetch_failed(
         ).count
         == 1
     )
+
+
+def give_back_fetches(tx: Tx, claims: Sequence[DueFetch]) -> None:
+    """Claims that did not come to their end through a fault of ours: due as before."""
+    for due in claims:
+        tx.execute(
+            _GIVE_BACK_FETCH,
+            {"on_axis": due.axis, "doc_id": due.axis_doc_id, "held": due.fence},
+        )
 
 
 def receive(tx: Tx, new: NewArrival) -> str | None:

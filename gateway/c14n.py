@@ -46,17 +46,21 @@ def _ascii_keys(value: JsonValue) -> bool:
         if abs(value) > 2**53 - 1:
             raise ValueError(_REFUSED)
         return True
+    plain = True
     if isinstance(value, dict):
-        plain = True
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(_REFUSED)
-            plain = _ascii_keys(item) and key.isascii() and plain
+            if not key.isascii():
+                plain = False
+            # most items are text: no call for those
+            if type(item) is not str and not _ascii_keys(item):
+                plain = False
         return plain
     if isinstance(value, list | tuple):
-        plain = True
         for item in value:
-            plain = _ascii_keys(item) and plain
+            if type(item) is not str and not _ascii_keys(item):
+                plain = False
         return plain
     raise TypeError(_REFUSED)
 

@@ -314,17 +314,20 @@ class ReadyPackage:
 
 def normal_text(value: str) -> str:
     """Text for comparing: NFC, U+00A0 and runs of white space become one blank, trimmed."""
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFC", value).replace("\u00a0", " ")).strip()
+    return " ".join(unicodedata.normalize("NFC", value).split())
+
+
+_DATES = (
+    (re.compile(r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?:[ T].*)?"), (1, 2, 3)),
+    (re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})(?:[ T].*)?"), (3, 2, 1)),
+)
 
 
 def iso_date(value: str) -> str:
     """`yyyy-MM-dd` from any form edxml-format 8 accepts; the trimmed text when it is no date."""
     text = value.strip()
-    for pattern, order in (
-        (r"(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?:[ T].*)?", (1, 2, 3)),
-        (r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})(?:[ T].*)?", (3, 2, 1)),
-    ):
-        match = re.fullmatch(pattern, text)
+    for pattern, order in _DATES:
+        match = pattern.fullmatch(text)
         if match:
             year, month, day = (int(match.group(i)) for i in order)
             try:

@@ -15,7 +15,7 @@ from datetime import date, datetime
 from gateway.errors import Finding, Severity, Text
 from gateway.model.package import BusinessType, DocumentHeader, Extra, FileFact, normal_text
 from gateway.model.submission import Submission
-from gateway.rules.kinds import Hit, Judged, Rule, Secrecy, ValueClass
+from gateway.rules.kinds import Hit, Judged, Secrecy, ValueClass
 from gateway.rules.ruleset import RuleSet, vietnam_day
 
 __all__ = [
@@ -66,9 +66,10 @@ def check_submission(
         released_at=submission.released_at,
     )
     in_force = rules.on(judged.day)
-    findings = list(_not_built(submission.header))
-    for rule in in_force.rules:
-        findings.extend(_apply(rule, judged, rule.severity))
+    findings = [
+        *_not_built(submission.header),
+        *[rule.finding(hit, rule.severity) for rule in in_force.rules for hit in rule.hits(judged)],
+    ]
     if not with_files:
         findings = [f for f in findings if not _about_files(f)]
     findings.extend(_secrets(in_force, submission.secrecy, _could_be_marked(submission.header)))
@@ -102,7 +103,7 @@ def check_package(
         severity = rule.package or rule.severity
         if arriving and severity is Severity.ERROR:
             severity = Severity.WARNING
-        findings.extend(_apply(rule, judged, severity))
+        findings.extend(rule.finding(hit, severity) for hit in rule.hits(judged))
     findings.extend(_secrets(in_force, "", _could_be_marked(header, extras)))
     return tuple(findings)
 
@@ -137,11 +138,6 @@ def legal_value(day: date, rules: RuleSet) -> LegalValue:
         return LegalValue("information", provisional=True, article="", text=Text("", ""))
     text = Text(rule[0].vi, rule[0].en)
     return LegalValue(rule[0].value_class, rule[0].provisional, rule[0].article, text)
-
-
-def _apply(rule: Rule, judged: Judged, severity: Severity) -> Iterator[Finding]:
-    for hit in rule.hits(judged):
-        yield rule.finding(hit, severity)
 
 
 def _secrets(

@@ -11,6 +11,7 @@ besides those of Rule. A key that a check does not know is refused.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -89,19 +90,20 @@ class FieldRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     fields: tuple[str, ...]
 
-    def found(self, judged: Judged) -> Iterator[tuple[str, object]]:
-        for field in self.fields:
-            yield from metadata.read(judged.header, field)
+    def found(self, judged: Judged) -> list[tuple[str, object]]:
+        # lists, not chains of generators: every rule runs for every document
+        return [pair for field in self.fields for pair in metadata.read(judged.header, field)]
 
-    def texts(self, judged: Judged) -> Iterator[tuple[str, str]]:
-        for path, value in self.found(judged):
-            if isinstance(value, str) and value and not value.isspace():
-                yield path, value
+    def texts(self, judged: Judged) -> list[tuple[str, str]]:
+        return [
+            (path, value)
+            for path, value in self.found(judged)
+            if isinstance(value, str) and value and not value.isspace()
+        ]
 
-    def dates(self, judged: Judged) -> Iterator[tuple[str, date | None]]:
+    def dates(self, judged: Judged) -> list[tuple[str, date | None]]:
         """(path, day) of every date that is there; None when it cannot be read as one."""
-        for path, value in self.texts(judged):
-            yield path, _day(value)
+        return [(path, _day(value)) for path, value in self.texts(judged)]
 
 
 class Required(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="required"):
@@ -149,9 +151,10 @@ class MaxLength(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="ma
     limit: int
 
     def hits(self, judged: Judged) -> Iterator[Hit]:
-        for path, value in self.texts(judged):
-            if len(value) > self.limit and len(normal_text(value)) > self.limit:
-                yield Hit(path, (("limit", str(self.limit)),))
+        limit = self.limit
+        for path, value in self.found(judged):
+            if isinstance(value, str) and len(value) > limit and len(normal_text(value)) > limit:
+                yield Hit(path, (("limit", str(limit)),))
 
 
 class MaxTotal(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="max_total"):
@@ -335,6 +338,7 @@ def _plain(header: DocumentHeader) -> bool:
     return b"\\" not in text and b"\xef\xbf" not in text
 
 
+@functools.lru_cache(maxsize=1024)  # most documents of a day carry the same few dates
 def _day(value: str) -> date | None:
     text = iso_date(value)
     if not _ISO_DATE.fullmatch(text):

@@ -23,7 +23,16 @@ from gateway.store.tables import arrival, inbox_item, pending, transfer
 from gateway.wiring.books import open_books
 from tests.support.databases import Postgres
 from tests.support.houses import House
-from tests.support.troubles import VPCP, Scene, eventually, rows, trouble
+from tests.support.kills import zygote
+from tests.support.troubles import (
+    VPCP,
+    WORKERS,
+    Scene,
+    eventually,
+    rows,
+    trouble,
+    with_changes,
+)
 
 pytestmark = pytest.mark.postgres
 TERMINATE = sql.SQL(
@@ -31,9 +40,16 @@ TERMINATE = sql.SQL(
 )
 
 
-def play(folder: Path, server: Postgres, plot: Callable[[Scene, Cut], Awaitable[None]]) -> None:
+def play(
+    folder: Path,
+    server: Postgres,
+    plot: Callable[[Scene, Cut], Awaitable[None]],
+    **setting: Any,
+) -> None:
     async def run(databases: tuple[str, str]) -> None:
-        async with trouble(folder, databases=databases, stamps=True, dedupe=False) as scene:
+        async with trouble(
+            folder, databases=databases, stamps=True, dedupe=False, **setting
+        ) as scene:
             await plot(scene, Cut(server, databases))
 
     with server.database(migrated=True) as one, server.database(migrated=True) as two:
@@ -180,3 +196,38 @@ def test_a_database_that_is_away_for_a_while_ends_no_process(
         await asyncio.to_thread(verified, scene.sender, receipts)
 
     play(tmp_path, postgres, plot)
+
+
+def test_what_a_killed_process_was_sending_is_taken_over_by_its_neighbours(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    """Several processes on one database: nobody may touch the attempt before its lease is over."""
+    neighbours = [w for w in WORKERS if w != "deliver"]
+
+    async def plot(scene: Scene, _: Cut) -> None:
+        gate = scene.axis.hold("sendEdoc")
+        async with zygote() as bearer:
+            victim = await bearer.bear(scene.sender, jobs=["deliver"])
+            try:
+                answer = await scene.submit()
+                await gate.reached(1)
+                assert (await scene.until(answer, state="SENDING"))["attempts"] == 1
+            finally:
+                await victim.end()
+        shown = await scene.until(answer, state="UNCERTAIN")
+        assert shown["doubt"]
+        gate.release()
+        async with scene.town.open(scene.sender, ["deliver"]):
+            shown = await scene.until(answer, state="ON_AXIS")
+        events = [r["event"] for r in await scene.history(answer)]
+        assert events == [
+            "submission.accepted",
+            "attempt.started",
+            "attempt.taken_over",
+            "attempt.started",
+            "attempt.ended",
+        ]
+        assert set(scene.sent()) == {shown["package"]["sha256"]}
+
+    changes = with_changes(dispatch={"attempt_deadline": "600ms"})
+    play(tmp_path, postgres, plot, jobs=neighbours, changes=changes)

@@ -171,7 +171,7 @@ def test_a_package_that_killed_two_processes_is_quarantined_and_its_neighbours_a
             )
         async with zygote() as bearer:
             for _ in range(2):
-                victim = await bearer.bear(scene.receiver, None, deadly=killer[1])
+                victim = await bearer.bear(scene.receiver, deadly=killer[1])
                 try:
                     await victim.death()
                 finally:

@@ -2,13 +2,12 @@
 
 `python -m tests.support.killed_gateway` reads orders from stdin, one JSON object a line, and
 forks a child for each (so that imports are paid once). The child runs the real process object with
-all its workers and its REST door; only the sqlite3 connection is one that looks: it gives every
-commit names by what was written since BEGIN, and sends SIGKILL to its own process right before, or
-right after, the COMMIT that the order names. Or it dies when it opens the blob that the order calls
-`deadly`, as a package would make it that is too much for its reader. Production code has no hook
-for this.
+the jobs ordered; only the sqlite3 connection is one that looks: it gives every commit names by what
+was written since BEGIN, and sends SIGKILL to its own process right before, or right after, the
+COMMIT that the order names. Or it dies when it opens the blob that the order calls `deadly`, as a
+package would make it that is too much for its reader. Production code has no hook for this.
 
-Out, one JSON object a line: `{"pid", "url"}` once it listens, `{"commit": [names]}` after every
+Out, one JSON object a line: `{"pid", "url"}` once it turns, `{"commit": [names]}` after every
 commit that wrote something, `{"killing": ..}` just before the end it chose, and from the
 parent `{"ended": status}`.
 
@@ -133,12 +132,12 @@ def dying_at(digest: str) -> Callable[[LocalBlobs, str], BinaryIO]:
     return open_or_die
 
 
-async def live(conf: Path, watch: Watch) -> None:
+async def live(conf: Path, jobs: list[str], watch: Watch) -> None:
     """Until somebody kills this process, or the one that gives orders is gone."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_reader(0, stopping.set)  # nothing is sent: only its end shows
     async with open_gateway(config.load(conf)) as gateway:
-        await gateway.run(["all"], stopping, lambda: watch.say(pid=os.getpid(), url=gateway.url))
+        await gateway.run(jobs, stopping, lambda: watch.say(pid=os.getpid(), url=gateway.url))
 
 
 def main() -> None:
@@ -155,7 +154,7 @@ def main() -> None:
             sqlite3.connect = partial(sqlite3.connect, factory=watching(watch))
             if order["deadly"]:
                 LocalBlobs.open = dying_at(order["deadly"])
-            asyncio.run(live(Path(order["conf"]), watch))
+            asyncio.run(live(Path(order["conf"]), order["jobs"], watch))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         os.write(report, json.dumps({"ended": status}).encode() + b"\n")

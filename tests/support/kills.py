@@ -22,7 +22,7 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,10 +99,18 @@ class Zygote:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def bear(self, house: House, kill: Kill | None, deadly: str = "") -> Victim:
+    async def bear(
+        self,
+        house: House,
+        kill: Kill | None = None,
+        *,
+        deadly: str = "",
+        jobs: Sequence[str] = ("all",),
+    ) -> Victim:
         """`deadly`: the digest of a blob whose opening kills the process."""
         order = {
             "conf": str(house.conf),
+            "jobs": list(jobs),
             "kill": kill and [kill.commit, kill.moment],
             "deadly": deadly,
         }
@@ -111,7 +119,7 @@ class Zygote:
         born = await self.line()
         victim = Victim(self, born.get("pid", 0), born.get("url", ""))
         victim.hear(born)
-        while not victim.url and not victim.dead:
+        while not victim.pid and not victim.dead:
             victim.hear(await self.line())
         return victim
 

@@ -41,7 +41,7 @@ from gateway.model.package import PackageKind, ReadyPackage, Staff
 from gateway.model.submission import Submission
 from gateway.outbound import Outbound
 from gateway.packing import metadata, read
-from gateway.promise import Order, local_time
+from gateway.promise import Order, local_time, not_served, signature_findings
 from gateway.routing import agency_json
 from gateway.rules import checks
 from gateway.safexml import Limits
@@ -60,6 +60,7 @@ from gateway.shapes import (
     records_json,
     transfer_json,
 )
+from gateway.signing import verify
 from gateway.store import Store, Tx, accounts, arrivals, ledger, transfers
 from gateway.store import documents as document_rows
 from gateway.store import inbox as inbox_rows
@@ -153,6 +154,11 @@ class Desk:
     def _keys(self, who: Account) -> list[str]:
         self.require(who, Role.UNIT)
         return [self.outbound.key_of(c) for c in who.agencies]
+
+    def _elsewhere(self, codes: Sequence[str], path: str) -> list[Finding]:
+        """Agencies that this gateway does not serve: no key of ours speaks for them."""
+        served = self.outbound.directory.is_local
+        return [not_served(c, path.format(n)) for n, c in enumerate(codes) if not served(c)]
 
     def require_sender(self, who: Account, code: str) -> None:
         self.require(who, Role.UNIT)
@@ -253,11 +259,18 @@ class Desk:
             )
         self.require_sender(who, header.sender.organ_id)
         day = self.outbound.today()
+        sender = header.sender.organ_id
         findings = (
             *package.findings,
             *checks.check_package(
                 header, package.files, package.extras, day, self.outbound.rules, arriving=False
             ),
+            *(
+                []
+                if self.outbound.directory.is_local(sender)
+                else [not_served(sender, "from.organ_id")]
+            ),
+            *signature_findings(verify.verify(package.signature, header, package.files)),
         )
         wrong = errors_in(findings)
         if wrong:
@@ -499,6 +512,7 @@ class Desk:
             for n, code in enumerate(agencies)
             if self.outbound.directory.find(code) is None
         ]
+        wrong = wrong or self._elsewhere(agencies, "agencies[{}]")
         rule = Text(
             "Khóa của đơn vị phải gắn với mã cơ quan trong danh mục; khóa khác thì không",
             "a unit's key is bound to agencies of the directory; no other key is",

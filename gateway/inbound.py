@@ -45,7 +45,15 @@ from gateway.model.package import (
 )
 from gateway.outbound import Outbound
 from gateway.packing import metadata, read
-from gateway.promise import Order, key_mismatch, local_time, plain_code, plain_id, status_about
+from gateway.promise import (
+    Order,
+    key_mismatch,
+    local_time,
+    plain_code,
+    plain_id,
+    signature_findings,
+    status_about,
+)
 from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.scribe import Scribe
@@ -200,7 +208,7 @@ class Inbound:
         lawful = checks.check_package(
             header, package.files, package.extras, day, self.outbound.rules, arriving=True
         )
-        findings = (*package.findings, *lawful)
+        findings = (*package.findings, *lawful, *signature_findings(verdict))
         secret = any(f.code == "secrecy.marked" for f in errors_in(lawful))
         return Opened(
             ArrivalState.QUARANTINED if secret else ArrivalState.OPENED,
@@ -612,6 +620,10 @@ class Inbound:
                 ):
                     raise _state_forbids(item.state)
                 ledger.append(tx, [refused])
+            else:
+                now = inbox.by_id(tx, item.id)
+                if now is not None and now.state == ItemState.REFUSED.value:
+                    raise _state_forbids(now.state)  # 02 was the last word about it
             sent = self.outbound.add_status(tx, account_id, status, code, item.id)
             if order is not None and order.idempotency_key is not None:
                 documents.keep_answer(

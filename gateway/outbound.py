@@ -55,11 +55,13 @@ from gateway.promise import (
     key_mismatch,
     ledger_unsealed,
     not_acceptable,
+    not_served,
     queue_full,
     recipient_rows,
     routes_left,
     sent_before,
     transfer_rows,
+    unsigned,
     vietnam_time,
 )
 from gateway.routing.directory import Directory
@@ -126,10 +128,22 @@ class Outbound:
         at = self.scribe.now()
         findings = checks.check_submission(submission, at, self.rules)
         plan = self.routing.plan([o.organ_id for o in submission.header.to], self.today())
-        every = (*findings, *impossible_release(submission.released_at), *plan.findings)
+        every = (
+            *findings,
+            *impossible_release(submission.released_at),
+            *self._sender(submission.header.sender.organ_id),
+            *plan.findings,
+        )
         if errors_in(every):
             raise Rejected(not_acceptable(), code="submission.invalid", findings=every)
         return CheckedSubmission(submission, plan.routes, findings=every)
+
+    def _sender(self, code: str) -> tuple[Finding, ...]:
+        if not code:
+            return ()  # the rules have said so
+        if not self.directory.is_local(code):
+            return (not_served(code, "from.organ_id"),)
+        return () if self.key_of(code) in self.keys else (unsigned(code),)
 
     async def accept(self, order: Order, submission: Submission) -> documents.Answered:
         """Steps 2 to 4 of architecture 3. Returns after the commit, with the receipt in it."""
@@ -188,9 +202,9 @@ class Outbound:
             return await self._unless_answered(order, refused)
         made_identity = identity(header, [(declared, sha) for _, _, sha, declared in files])
 
-        async def pack(routes: Sequence[AxisRoute], seed: str) -> tuple[Packed, ...]:
+        async def pack(routes: Sequence[AxisRoute], _: str) -> tuple[Packed, ...]:
             await asyncio.to_thread(keep)
-            return tuple(Packed(r, package, f"{seed}-{n}") for n, r in enumerate(routes))
+            return tuple(Packed(r, package, self.scribe.entropy.new_id()) for r in routes)
 
         return await self._promise(
             order,

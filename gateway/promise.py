@@ -21,6 +21,7 @@ from gateway.model.package import (
     PackageKind,
     ReadyPackage,
     ResponseFor,
+    SignatureVerdict,
     StatusReport,
 )
 from gateway.model.record import Source
@@ -250,6 +251,52 @@ def queue_full(backlog: int) -> Unavailable:
             f"{backlog} transfers wait to be delivered; send again later",
         ),
         code="queue.full",
+    )
+
+
+def not_served(code: str, path: str) -> Finding:
+    """A gateway speaks only for the agencies it serves (`[local] agencies`): one office each."""
+    return Finding(
+        path,
+        "agency.not_served",
+        Severity.ERROR,
+        Text(
+            f"Cơ quan {code[:60]} không do gateway này phục vụ",
+            f"agency {code[:60]} is not served by this gateway",
+        ),
+        "QĐ 08/2021/QĐ-UBND 5",
+    )
+
+
+def unsigned(code: str) -> Finding:
+    """A package made here is signed, or not made: unsigned, it proves nothing to its receiver."""
+    return Finding(
+        "from.organ_id",
+        "signing.no_key",
+        Severity.ERROR,
+        Text(
+            f"Gateway chưa có khóa ký của cơ quan {code[:60]}; báo người vận hành đặt [[key]]",
+            f"this gateway has no signing key of {code[:60]}; ask the operator for a [[key]]",
+        ),
+        "QĐ 28/2018/QĐ-TTg 4",
+    )
+
+
+def signature_findings(verdict: SignatureVerdict) -> tuple[Finding, ...]:
+    """A false signature is said aloud; no package is thrown away for it (edxml-format 9.4)."""
+    if verdict.summary() != "false":
+        return ()
+    return (
+        Finding(
+            "signature",
+            "signature.false",
+            Severity.WARNING,
+            Text(
+                "Chữ ký của gói tin sai: nội dung ký không khớp với gói tin",
+                "the package's signature is false: what was signed is not what the package holds",
+            ),
+            "QCVN 102:2016/BTTTT",
+        ),
     )
 
 

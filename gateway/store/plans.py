@@ -45,7 +45,7 @@ class Plan:
     as long as their statements live.
     """
 
-    __slots__ = ("_lists", "_slots", "_texts", "convert", "returns", "text")
+    __slots__ = ("_constants", "_given", "_lists", "_slots", "_texts", "convert", "returns", "text")
 
     def __init__(self, compiled: SQLCompiler, dialect: Dialect, keys: Iterable[str] = ()) -> None:
         if compiled.insert_prefetch or compiled.update_prefetch:
@@ -53,12 +53,19 @@ class Plan:
         if compiled.literal_execute_params:
             raise _refused("literal_execute")
         slots: list[tuple[str, Any, Processor | None, bool]] = []
-        for name in compiled.positiontup or ():
+        given: list[tuple[int, str, Any, Processor | None]] = []
+        constants: list[Any] = []
+        for position, name in enumerate(compiled.positiontup or ()):
             bind = compiled.binds[name]
             default = _MISSING if bind.required else bind.value
             listed = bind in compiled.post_compile_params
             processor = (_spread if listed else _processor)(bind.type, dialect)
             slots.append((bind.key, default, processor, listed))
+            # a literal of the statement has a name that no caller can know
+            constant = bind.unique and not bind.required and not listed
+            constants.append(processor(default) if constant and processor else default)
+            if not constant:
+                given.append((position, bind.key, default, processor))
         unknown = set(keys).difference(key for key, *_ in slots)
         if unknown:  # SQLAlchemy leaves out what it does not know
             raise _refused(f"no such column or parameter: {sorted(unknown)}")
@@ -67,6 +74,8 @@ class Plan:
         self.returns = bool(columns)
         self.convert = _converter([column.type for column in columns], dialect)
         self._slots = tuple(slots)
+        self._given = tuple(given)
+        self._constants = constants
         self._lists = tuple({key: default for key, default, _, listed in slots if listed}.items())
         self._texts: dict[tuple[int, ...], str] = {}
 
@@ -99,12 +108,14 @@ class Plan:
         return text, values
 
     def values(self, params: Params) -> list[Any]:
-        values = []
-        for key, default, processor, listed in self._slots:
+        if self._lists:
+            raise _refused(f"IN list in many rows: {self._lists[0][0]}")
+        values = self._constants.copy()
+        for position, key, default, processor in self._given:
             value = params.get(key, default)
-            if value is _MISSING or listed:
-                raise _refused(f"IN list in many rows: {key}" if listed else f"no value: {key}")
-            values.append(value if processor is None else processor(value))
+            if value is _MISSING:
+                raise _refused(f"no value: {key}")
+            values[position] = value if processor is None else processor(value)
         return values
 
 

@@ -13,6 +13,9 @@ from gateway import errors
 from gateway.store.plans import Plans
 from gateway.store.session import Params, Row, Rows
 
+# dict first: asking the abstract class costs as much as the rest of `execute`
+_ONE_ROW = (dict, Mapping)
+
 
 class Cursor(Protocol):
     """What sqlite3 and psycopg cursors have in common (PEP 249)."""
@@ -75,7 +78,7 @@ class DriverTx:
         cursor = self._cursor
         plans = self._driver.plans
         try:
-            if params is None or isinstance(params, Mapping):
+            if params is None or isinstance(params, _ONE_ROW):
                 plan, text, values = plans.one(stmt, params)
                 cursor.execute(text, values)
                 if cursor.description is None:

@@ -43,6 +43,7 @@ TRANSFER_TRANSITIONS: Mapping[TransferState, frozenset[TransferState]] = Mapping
         T.REROUTED: frozenset(),
     }
 )
+UNFINISHED = (T.ACCEPTED, T.SEALED, T.SENDING, T.DEFERRED, T.UNCERTAIN, T.HELD)
 CLAIMABLE = (T.SEALED, T.DEFERRED, T.UNCERTAIN)
 
 

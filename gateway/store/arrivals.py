@@ -215,7 +215,9 @@ _RELEASE_LEASES_OPEN = (
 _RELEASE_LEASES_FETCH = (
     update(fetch).where(fetch.c.lease_until.is_not(None)).values(lease_until=None)
 )
-_COUNTS = select(arrival.c.state, func.count()).group_by(arrival.c.state)
+_FOR_PEOPLE = select(func.count()).where(
+    arrival.c.state.in_([ArrivalState.QUARANTINED.value, ArrivalState.ORPHAN.value])
+)
 
 
 def held_already(tx: Tx, axis: str, doc_ids: Sequence[str]) -> set[str]:
@@ -376,5 +378,6 @@ def forget_leases(tx: Tx) -> None:
     tx.execute(_RELEASE_LEASES_FETCH)
 
 
-def counts(tx: Tx) -> list[tuple[str, int]]:
-    return [(str(r[0]), int(r[1])) for r in tx.execute(_COUNTS).all()]
+def count_for_people(tx: Tx) -> int:
+    """Arrivals that wait for a person: quarantined, or a status for an unknown document."""
+    return int(tx.execute(_FOR_PEOPLE).scalar() or 0)

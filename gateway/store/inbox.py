@@ -113,6 +113,9 @@ _END = (
         answer=func.coalesce(func.nullif(bindparam("to_answer", type_=Text()), ""), i.answer),
     )
 )
+_COUNT_WAITING = select(func.count()).where(
+    i.agency_key.in_(bindparam("agencies", expanding=True)), i.state.in_(_OPEN_STATES)
+)
 _HOLDS = (
     select(i.id)
     .where(
@@ -198,3 +201,8 @@ def holds_document(tx: Tx, *, agency_key: str, document_id: str) -> bool:
     """Whether this agency was ever given this document: then statuses about it make sense."""
     params = {"agency": agency_key, "document_id": document_id}
     return tx.execute(_HOLDS, params).first() is not None
+
+
+def count_waiting(tx: Tx, agency_keys: Sequence[str]) -> int:
+    """Items that nobody confirmed yet, of these agencies."""
+    return int(tx.execute(_COUNT_WAITING, {"agencies": list(agency_keys)}).scalar() or 0)

@@ -268,6 +268,15 @@ def checkpoints(tx: Tx, epoch: int, after: int, most: int = 1000) -> list[Checkp
     return [Checkpoint(*row) for row in rows]
 
 
+def oldest_unstamped(tx: Tx) -> datetime | None:
+    """When the oldest checkpoint was made that no stamp covers; None when all are covered."""
+    newest = newest_checkpoint(tx)
+    if newest is None:
+        return None
+    waiting = checkpoints(tx, newest.epoch, stamped_size(tx, newest.epoch), most=1)
+    return waiting[0].at if waiting else None
+
+
 def stamped_size(tx: Tx, epoch: int) -> int:
     return int(tx.execute(_STAMPED_SIZE, {"epoch": epoch}).scalar() or 0)
 

@@ -12,6 +12,7 @@ from gateway.model.package import PackageKind
 from gateway.model.transfer import (
     CLAIMABLE,
     TRANSFER_TRANSITIONS,
+    UNFINISHED,
     RecipientState,
     TransferState,
 )
@@ -293,7 +294,14 @@ _ATTEMPTS = (
 _OLDEST_DUE = select(func.min(t.c.due_at)).where(
     t.c.axis == bindparam("on_axis"), t.c.state.in_(_CLAIMABLE)
 )
-_COUNTS = select(t.c.axis, t.c.state, func.count()).group_by(t.c.axis, t.c.state)
+_UNFINISHED = (
+    select(t.c.state, func.count())
+    .where(
+        t.c.axis == bindparam("on_axis"),
+        t.c.state.in_([s.value for s in UNFINISHED]),
+    )
+    .group_by(t.c.state)
+)
 
 
 def claim(
@@ -547,5 +555,6 @@ def oldest_due(tx: Tx, axis: str) -> datetime | None:
     return value if isinstance(value, datetime) else None
 
 
-def counts(tx: Tx) -> list[tuple[str, str, int]]:
-    return [(str(r[0]), str(r[1]), int(r[2])) for r in tx.execute(_COUNTS).all()]
+def unfinished(tx: Tx, axis: str) -> dict[str, int]:
+    """How many transfers of an axis are in each state that is not an end."""
+    return {str(r[0]): int(r[1]) for r in tx.execute(_UNFINISHED, {"on_axis": axis}).all()}

@@ -28,14 +28,14 @@ from adapters.loopback.axis import LoopbackAxis
 from adapters.tsa.client import Endpoint, HttpTimestampAuthority
 from adapters.vxp.axis import VxpAxis
 from adapters.vxp.settings import VxpSettings
+from gateway import watch
 from gateway.collecting import Collecting
 from gateway.config import AxisSection, Settings
 from gateway.desk import Desk
 from gateway.dispatch import lane_of
-from gateway.errors import Finding, Severity, Text
+from gateway.errors import Finding
 from gateway.inbound import Inbound
 from gateway.ledger import stamp as stamp_craft
-from gateway.model.transfer import CLAIMABLE, TransferState
 from gateway.outbound import Outbound
 from gateway.ports import Axis, BlobStore, KeyHolder
 from gateway.promise import Outlet
@@ -45,7 +45,7 @@ from gateway.scribe import Scribe
 from gateway.sealing import Pace, Sealing, Stamping
 from gateway.settling import Settling
 from gateway.signing.selfcheck import check_libraries
-from gateway.store import Store, Tx, arrivals, leases, ledger, open_store, sqlite_path, transfers
+from gateway.store import Store, Tx, arrivals, leases, open_store, sqlite_path, transfers
 from gateway.store.lock import DatabaseLock
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
@@ -122,6 +122,7 @@ class Gateway:
     url: str = ""
     warnings: tuple[Finding, ...] = ()
     _hands: list[deliver.Hands] = field(default_factory=list)
+    _held: int = 0
 
     async def run(
         self,
@@ -163,7 +164,11 @@ class Gateway:
         idle = conf.dispatch.idle
         made: list[loop.Worker] = []
         if "seal" in jobs:
-            made.append(seal.worker(self.sealing, self.store, pause=conf.seal.pause, idle=idle))
+            made.append(
+                seal.worker(
+                    self.sealing, self.store, self.metrics, pause=conf.seal.pause, idle=idle
+                )
+            )
         if "stamp" in jobs:
             made.append(
                 stamp.worker(
@@ -211,48 +216,19 @@ class Gateway:
 
     async def readiness(self) -> list[Finding]:
         """Why this gateway should not be given work now; () when it should."""
-        oldest, now = await self.store.read(lambda tx: (ledger.oldest_pending(tx), tx.now()))
-        found: list[Finding] = []
-        if oldest is not None:
-            waiting = (now - oldest).total_seconds()
-            limit = self.settings.seal.max_delay
-            if waiting > limit / 2:
-                severity = Severity.ERROR if waiting > limit else Severity.WARNING
-                found.append(
-                    Finding(
-                        "ledger",
-                        "ledger.unsealed",
-                        severity,
-                        Text(
-                            f"Bản ghi cũ nhất chờ niêm phong {waiting:.0f} giây; quá {limit:.0f} "
-                            "giây thì ngừng nhận văn bản. Hãy xem tiến trình seal.",
-                            f"the oldest record has waited {waiting:.0f} s to be sealed; beyond "
-                            f"{limit:.0f} s nothing is accepted. Look at the seal worker.",
-                        ),
-                    )
-                )
-        return found
+        conf = self.settings
+        stamped = conf.stamp.max_delay if conf.stamp.authorities else 0.0
+        return await watch.readiness(self.store, watch.Patience(conf.seal.max_delay, stamped))
 
     async def _gauge(self) -> bool:
         """What stands still, measured every few seconds for /metrics; it only reads."""
-
-        def look(tx: Tx) -> tuple[float, list[tuple[str, str, int]], dict[str, float]]:
-            now = tx.now()
-            oldest = ledger.oldest_pending(tx)
-            due = {a: transfers.oldest_due(tx, a) for a in self.axes}
-            return (
-                (now - oldest).total_seconds() if oldest else 0.0,
-                transfers.counts(tx),
-                {a: (now - at).total_seconds() if at else 0.0 for a, at in due.items()},
-            )
-
-        unsealed, counts, oldest_due = await self.store.read(look)
-        self.outbound.backlog = sum(n for _, state, n in counts if state in CLAIMABLE)
-        held = sum(n for _, state, n in counts if state == TransferState.HELD)
-        self.metrics.waits(oldest_unsealed_seconds=unsealed, held=held)
-        for axis, seconds in oldest_due.items():
-            backlog = sum(n for a, state, n in counts if a == axis and state in CLAIMABLE)
-            self.metrics.axis_waits(axis, backlog=backlog, oldest_due_seconds=seconds)
+        agencies = [self.outbound.key_of(code) for code in self.settings.local.agencies]
+        self.outbound.backlog, held = await watch.measure(
+            self.store, self.metrics, axes=list(self.axes), agencies=agencies
+        )
+        if held > self._held:
+            get_logger().warning(Event.TRANSFER_HELD, held=held, advice=Event.TRANSFER_HELD.advice)
+        self._held = held
         return False
 
 

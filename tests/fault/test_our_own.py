@@ -230,3 +230,25 @@ def test_a_full_disk_never_acknowledges_what_it_could_not_keep(tmp_path: Path) -
     jobs = [w for w in WORKERS if w != "collect"]
     changes = with_changes(collect={**IMPATIENT["collect"], "fetch_deadline": "1s"})
     play(tmp_path, plot, jobs=jobs, changes=changes)
+
+
+def test_a_database_that_cannot_grow_promises_nothing_and_recovers(tmp_path: Path) -> None:
+    async def plot(scene: Scene) -> None:
+        await scene.here.account(SO19)
+        files = (scene.sender.folder / "data").glob("gateway.sqlite*")
+        with no_file_longer_than(max(f.stat().st_size for f in files)):
+            refused = None
+            for number in range(100, 400):
+                try:
+                    await scene.submit(str(number))
+                except Unavailable as problem:
+                    refused = problem
+                    break
+            assert refused is not None
+            assert refused.code == "store.unavailable"
+            kept = select(document.c.id).where(document.c.document_id.contains(f",{number}/"))
+            assert await rows(scene.here, kept) == []
+        answer = await scene.submit(str(number))
+        await scene.until(answer, state="ON_AXIS")
+
+    play(tmp_path, plot)

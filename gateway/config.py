@@ -483,10 +483,7 @@ def _check_axes(written: Written, source: _Source) -> None:
             source.say((*path, "name"), "conf.value", vi, en)
         names.add(axis.name)
         if bool(axis.secret) == (axis.secret_file is not None):
-            vi, en = (
-                "Cần đúng một: secret hoặc secret_file",
-                "give exactly one: secret, secret_file",
-            )
+            vi, en = "Cần đúng một: secret, secret_file", "give exactly one: secret, secret_file"
             source.say((*path, "secret"), "conf.value", vi, en)
         if axis.secret and not axis.secret.startswith("v1."):
             vi = "secret phải là chuỗi đã mã hóa (v1.…); bí mật dạng rõ để trong secret_file"
@@ -563,8 +560,9 @@ def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> 
     for number, authority in enumerate(written.stamp.authorities):
         public.append((("stamp", "authorities", number, "ca_file"), authority.ca_file))
     needs_master = any(axis.secret for axis in written.axis)
-    if needs_master and not secrets.master_key.startswith(CREDENTIAL):
-        private.append((("secrets", "master_key"), Path(secrets.master_key)))
+    master = Path(secrets.master_key)  # made by `init`: private even while nothing needs it
+    if not secrets.master_key.startswith(CREDENTIAL) and (needs_master or master.is_file()):
+        private.append((("secrets", "master_key"), master))
     credentials = os.environ.get("CREDENTIALS_DIRECTORY", "")
     for path, file in (*private, *public):
         if file is not None and not file.is_file():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -526,7 +527,7 @@ def run(
     folder: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serves until interrupted: `edoc-gateway simulate vxp --port N --faults FILE`.
+    """Serves until Ctrl-C or SIGTERM: `edoc-gateway simulate vxp --port N --faults FILE`.
 
     Accounts are those of the fault file, else the sample ones; both are said aloud. Without
     `folder` everything is forgotten at the end. Raises Misconfigured for a bad fault file.
@@ -537,16 +538,18 @@ def run(
         settings = SimulatorSettings(
             scripted or SAMPLE_SYSTEMS, kept, port=port, faults_file=faults
         )
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_serve_forever(settings, say))
+        asyncio.run(_serve_forever(settings, say))
 
 
 async def _serve_forever(settings: SimulatorSettings, say: Callable[[str], None]) -> None:
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
     simulator = await start(settings)
     try:
         say(f"endpoint {simulator.url}")
         for system_id, (secret, codes) in settings.systems.items():
             say(f"system {system_id} secret {secret} agencies {' '.join(codes)}")
-        await asyncio.Event().wait()
+        await ended.wait()
     finally:
         await simulator.close()

@@ -11,13 +11,14 @@ interrupted. `ledger verify --receipt` answers 0, 1, 2 (contract 2), which no fa
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 import click
 
@@ -72,6 +73,8 @@ def told(text: Text, lang: str) -> str:
 class Command(click.Command):
     """A command with `--lang`, and the one place where an error becomes words and a code."""
 
+    files_are_the_callers = True
+
     def __init__(self, *args: Any, **attrs: Any) -> None:
         super().__init__(*args, **attrs)
         self.params.append(
@@ -79,7 +82,7 @@ class Command(click.Command):
                 ["--lang"],
                 type=click.Choice(["vi", "en"]),
                 default=language,
-                show_default="from LANG",
+                show_default="en when LANG says English, else vi",
                 help="Language of what is said to people.",
             )
         )
@@ -89,6 +92,34 @@ class Command(click.Command):
             return super().invoke(ctx)
         except GatewayError as problem:
             fail(problem, ctx.params["lang"], as_json=bool(ctx.params.get("as_json")))
+        except OSError as problem:
+            told_of = file_problem(problem) if self.files_are_the_callers else None
+            if told_of is None:
+                raise
+            fail(told_of, ctx.params["lang"], as_json=bool(ctx.params.get("as_json")))
+
+
+def file_problem(problem: OSError) -> GatewayError | None:
+    """What the machine said about a file of the caller, as an error of ours; None: of no file.
+
+    Rejected (`file.unusable`), or Unavailable (`file.no_space`), which room on the disk mends.
+    """
+    full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not full and (problem.filename is None or problem.errno is None):
+        return None
+    names = " → ".join(os.fsdecode(n) for n in (problem.filename, problem.filename2) if _is_path(n))
+    what = ": ".join(part for part in (names, problem.strerror or str(problem)) if part)
+    if full:
+        text = Text(f"Hết chỗ trên đĩa: {what}", f"no space left: {what}")
+        return Unavailable(text, code="file.no_space")
+    return Rejected(
+        Text(f"Không dùng được tệp: {what}", f"the file cannot be used: {what}"),
+        code="file.unusable",
+    )
+
+
+def _is_path(name: object) -> TypeGuard[str | bytes]:
+    return isinstance(name, str | bytes)
 
 
 def example(*lines: str) -> str:

@@ -136,7 +136,7 @@ class Client:
         size = 0
         try:
             with self._asked("GET", path, None, {}) as response, part.open("xb") as out:
-                while piece := response.read(CHUNK):
+                while piece := self._read(response, CHUNK):
                     digest.update(piece)
                     size += len(piece)
                     out.write(piece)
@@ -154,7 +154,7 @@ class Client:
 
     def _json(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
         with self._asked(method, path, body, headers) as response:
-            data = response.read(_LARGEST_ANSWER)
+            data = self._read(response, _LARGEST_ANSWER)
         if not data:
             return None
         try:
@@ -174,20 +174,33 @@ class Client:
             **headers,
         }
         try:
-            try:
-                connection.request(method, self._prefix() + path, body, sent)
-            except (BrokenPipeError, ConnectionResetError):
-                # refused while the body was on its way: the answer may be waiting
-                if connection.sock is None:
-                    raise
-            response = connection.getresponse()
-            if response.status >= 300:
-                raise self._problem(response)
-            yield response
-        except (OSError, http.client.HTTPException) as error:
-            raise self._no_gateway(str(error) or type(error).__name__) from error
+            with self._line():
+                try:
+                    connection.request(method, self._prefix() + path, body, sent)
+                except (BrokenPipeError, ConnectionResetError):
+                    # refused while the body was on its way: the answer may be waiting
+                    if connection.sock is None:
+                        raise
+                response = connection.getresponse()
+                if response.status >= 300:
+                    raise self._problem(response)
+            yield response  # what fails in the caller's hands is not the line
         finally:
             connection.close()
+
+    def _read(self, response: http.client.HTTPResponse, most: int) -> bytes:
+        with self._line():
+            return response.read(most)
+
+    @contextmanager
+    def _line(self) -> Iterator[None]:
+        """What breaks on the way to the gateway. Errors that name a file are the caller's."""
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            if getattr(error, "filename", None) is not None:
+                raise
+            raise self._no_gateway(str(error) or type(error).__name__) from error
 
     def _connection(self) -> http.client.HTTPConnection:
         parts = urlsplit(self.url)

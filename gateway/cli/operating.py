@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gateway.cli.answers import Command, conf_option, example, json_option, say, say_json, table
-from gateway.errors import Misconfigured, Text
+from gateway.errors import Misconfigured, Rejected, Text
 
 if TYPE_CHECKING:
     from gateway.cli.client import Client
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BY = "cli"  # who did it, in the record; a person's name is not asked for and not kept
+OPERATING = ("ops", "admin")
 ENDS = ("ON_AXIS", "WITHDRAWN", "REROUTED")
 
 
@@ -59,7 +60,16 @@ def ask(
             ),
             code="client.no_key",
         )
-    url = os.environ.get(client.URL) or f"http://{settings.api.host}:{settings.api.port}"
+    url = os.environ.get(client.URL, "")
+    if not url and not settings.api.port:
+        raise Misconfigured(
+            Text(
+                f"api.port là 0 (cổng bất kỳ): đặt {client.URL} là địa chỉ gateway đã in ra",
+                f"api.port is 0, any free one: set {client.URL} to the address it told",
+            ),
+            code="client.no_address",
+        )
+    url = url or f"http://{settings.api.host}:{settings.api.port}"
     return by_rest(client.Client(url, key, lang))
 
 
@@ -167,17 +177,38 @@ def list_accounts(conf: str | None, as_json: bool, lang: str) -> None:
     "revoke", cls=Command, epilog=example("edoc-gateway account revoke 5f0c9a... --conf DIR/conf")
 )
 @click.argument("account_id")
+@click.option("--even-the-last", is_flag=True, help="Also when nobody could operate it any more.")
 @conf_option
 @json_option
-def revoke(account_id: str, conf: str | None, as_json: bool, lang: str) -> None:
-    """Refuse the key of ACCOUNT_ID from now on. There is no way back; make a new one."""
+def revoke(
+    account_id: str, even_the_last: bool, conf: str | None, as_json: bool, lang: str
+) -> None:
+    """Refuse the key of ACCOUNT_ID from now on. There is no way back; make a new one.
+
+    The last key of role ops or admin is kept, unless told otherwise: without one a running gateway
+    takes no more orders, and must stand still for `account add` to make another.
+    """
+
+    def judge(accounts: Sequence[Mapping[str, Any]]) -> None:
+        operating = [a["id"] for a in accounts if a["role"] in OPERATING and not a["revoked_at"]]
+        if operating == [account_id] and not even_the_last:
+            raise Rejected(
+                Text(
+                    "Đây là khóa vận hành cuối cùng: thêm khóa khác trước, hoặc --even-the-last",
+                    "this is the last key that can operate the gateway: add another first, "
+                    "or --even-the-last",
+                ),
+                code="account.last_ops",
+            )
 
     async def directly(desk: Desk) -> None:
+        judge(await desk.list_accounts())
         await desk.revoke_account(BY, account_id)
 
     def by_rest(gateway: Client) -> None:
         from gateway.cli.client import quoted
 
+        judge(gateway.get("/v1/accounts")["accounts"])
         gateway.delete(f"/v1/accounts/{quoted(account_id)}")
 
     ask(conf, lang, directly, by_rest)

@@ -45,7 +45,8 @@ def named(conf: str | None) -> Path:
     return Path(conf)
 
 
-def settings(conf: str | None) -> Settings:
+def settings(conf: str | None, *, files: bool = True) -> Settings:
+    """`files=False`: private files that it names need not be here (an auditor's copy)."""
     from gateway import config
 
-    return config.load(named(conf))
+    return config.load(named(conf), files=files)

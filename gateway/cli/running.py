@@ -9,7 +9,10 @@ Never:  drops work on SIGTERM or Ctrl-C: attempts under way may end first; the s
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +27,15 @@ if TYPE_CHECKING:
 JOBS = ("all", "api", "seal", "stamp", "deliver", "collect", "open", "sweep")
 
 
+class _Service(Command):
+    """A file that fails inside a running gateway is not the caller's: the trace is wanted."""
+
+    files_are_the_callers = False
+
+
 @click.command(
     "run",
-    cls=Command,
+    cls=_Service,
     epilog=example(
         "edoc-gateway run all --conf /srv/edoc/conf",
         "edoc-gateway run deliver        # one job of a gateway on PostgreSQL",
@@ -51,10 +60,28 @@ def run(job: str, conf: str | None, lang: str) -> None:
             code="run.sqlite_all_only",
         )
     logs.configure(settings.log.level)
+    with _port():
+        try:
+            asyncio.run(_run(settings, job))
+        except BaseExceptionGroup as several:
+            raise first_error(several) from several
+
+
+@contextmanager
+def _port() -> Iterator[None]:
+    """Misconfigured (`run.address`) instead of a trace when the address cannot be listened on."""
     try:
-        asyncio.run(_run(settings, job))
-    except BaseExceptionGroup as several:
-        raise first_error(several) from several
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            raise
+        if error.filename is not None:
+            raise
+        why = error.strerror or str(error)
+        raise Misconfigured(
+            Text(f"Không mở được địa chỉ để lắng nghe: {why}", f"cannot listen: {why}"),
+            code="run.address",
+        ) from error
 
 
 async def _run(settings: Settings, job: str) -> None:
@@ -104,14 +131,15 @@ def simulate() -> None:
 @click.option(
     "--faults",
     type=click.Path(exists=True, dir_okay=False),
-    help="TOML or JSON: [[fault]] operation, kind, times; [systems] accounts.",
+    help="TOML or JSON: [[fault]] operation, kind, times; [systems.ID] secret, codes.",
 )
 def vxp(port: int, faults: str | None, lang: str) -> None:
     """The national axis: faithful answers, packages rebuilt on the way, faults on demand."""
     del lang
     from gateway.wiring.offline import simulate_vxp
 
-    simulate_vxp(port, faults)
+    with _port():
+        simulate_vxp(port, faults)
 
 
 @click.command(

@@ -8,7 +8,9 @@ Never:  writes over anything.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +23,10 @@ from gateway.cli.answers import (
     say,
     say_json,
 )
+from gateway.errors import Finding, Severity, Text
+
+if TYPE_CHECKING:
+    from gateway.config import Settings
 
 
 @click.command(
@@ -103,6 +109,8 @@ def check(conf: str | None, as_json: bool, lang: str) -> None:
 
     findings = config.check(named(conf))
     wrong = errors_in(findings)
+    if not wrong:
+        findings += tuple(_gaps(config.load(named(conf))))
     if as_json:
         say_json({"ok": not wrong, "findings": [f.as_json(lang) for f in findings]})
     else:
@@ -114,3 +122,37 @@ def check(conf: str | None, as_json: bool, lang: str) -> None:
         from gateway.cli.answers import EXIT_CODES
 
         raise click.exceptions.Exit(EXIT_CODES[Misconfigured])
+
+
+def _gaps(settings: Settings) -> Iterator[Finding]:
+    """What a gateway can start without, and should not go into service without."""
+
+    def gap(key: str, vi: str, en: str) -> Finding:
+        return Finding(
+            f"{settings.file}:1:{key}", "conf.incomplete", Severity.WARNING, Text(vi, en)
+        )
+
+    if not settings.local.agencies:
+        yield gap(
+            "local.agencies",
+            "Chưa phục vụ cơ quan nào: không gửi, không nhận được văn bản",
+            "no agency is served here: nothing can be sent or received",
+        )
+    if not settings.axis:
+        yield gap(
+            "axis",
+            "Chưa có trục nào: văn bản chỉ đi giữa các cơ quan của chính gateway này",
+            "no axis: documents go between this gateway's own agencies only",
+        )
+    elif not settings.route:
+        yield gap(
+            "route",
+            "Chưa có tuyến nào: không văn bản nào lên trục",
+            "no route: no document goes by an axis",
+        )
+    if not settings.stamp.authorities:
+        yield gap(
+            "stamp.authorities",
+            "Chưa có dịch vụ dấu thời gian: không ai bên ngoài làm chứng cho thời gian",
+            "no timestamp authority: nobody outside vouches for the time",
+        )

@@ -8,6 +8,7 @@ Never:  sends twice what was accepted once: a repeated `send` is the same reques
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def send(
     if (package is None) == (metadata is None) or (package is not None and files):
         raise click.UsageError("give METADATA and FILES, or --package alone")
     gateway = client.Client.from_environment(lang)
+    _must_take(receipt)
     if package is not None:
         made = Path(package)
         key = idempotency_key or client.repeatable_key(b"package", [("", made)])
@@ -85,6 +87,15 @@ def send(
         to = ", ".join(transfer["recipients"])
         say(f"  {transfer['axis']:12} {transfer['state']:9} → {to}")
     say_findings(answer["findings"], lang)
+
+
+def _must_take(receipt: str | None) -> None:
+    """A place where nothing can be written is better named before something was promised."""
+    if receipt is not None:
+        try:
+            tempfile.TemporaryFile(dir=Path(receipt).parent).close()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, receipt) from error
 
 
 def keep_receipt(path: Path, receipt: object) -> None:
@@ -223,7 +234,9 @@ def confirm(item: str, receipt: str | None, as_json: bool, lang: str) -> None:
     """Say that ITEM entered your System: the legal moment of receiving. Repeating is harmless."""
     from gateway.cli import client
 
-    answer = client.Client.from_environment(lang).post(f"/v1/inbox/{client.quoted(item)}/confirm")
+    gateway = client.Client.from_environment(lang)
+    _must_take(receipt)
+    answer = gateway.post(f"/v1/inbox/{client.quoted(item)}/confirm")
     if receipt is not None:
         keep_receipt(Path(receipt), answer["receipt"])
     if as_json:

@@ -25,11 +25,12 @@ changed leaf with a wrong root above it means that the entry was changed; withou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
+from types import MappingProxyType
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -46,6 +47,18 @@ from gateway.model.record import Checkpoint, Entry, Record, Stamp
 MAX_FINDINGS = 100
 _BATCH = 512
 _MAX_BAD = 100_000  # beyond that, what is a consequence no longer matters
+# the public document that says what must hold; what only this ledger promises cites none
+_RULES: Mapping[str, str] = MappingProxyType(
+    {
+        "ledger.leaf_changed": "RFC 9162, 2.1.1",
+        "ledger.node_changed": "RFC 9162, 2.1.1",
+        "ledger.root_changed": "RFC 9162, 2.1.1",
+        "ledger.checkpoint_forged": "C2SP tlog-checkpoint",
+        "ledger.checkpoint_changed": "C2SP tlog-checkpoint",
+        "ledger.stamp_forged": "RFC 3161",
+        "ledger.stamp_changed": "RFC 3161",
+    }
+)
 BlobSha256 = Callable[[str], str | None]
 
 
@@ -175,7 +188,7 @@ class _Audit:
     ) -> None:
         self.errors += severity is Severity.ERROR
         if len(self.problems) < MAX_FINDINGS:
-            self.problems.append(Finding(path, code, severity, Text(vi, en), "contract 4"))
+            self.problems.append(Finding(path, code, severity, Text(vi, en), _RULES.get(code, "")))
         else:
             self.left_out += 1
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Executable
 
@@ -19,7 +19,6 @@ from adapters.vxp.simulator import Simulator
 from gateway.store import Tx
 from tests.support.houses import PDF, House, Running, Town, metadata, town
 
-T = TypeVar("T")
 SO19, VPCP = "000.00.19.H14", "000.00.00.G22"
 EVERYONE = [{"axis": "vxp", "everyone": True}]
 WORKERS = ("seal", "stamp", "deliver", "collect", "open", "sweep")

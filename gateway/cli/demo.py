@@ -3,8 +3,9 @@
 In:     an empty folder, or none (then a temporary one).
 Out:    what happened, as tables of people's words or as the JSON of contract 5; 0 when all held.
 Fails:  70 when something did not hold; by family when the sandbox cannot come up.
-Never:  looks behind the doors: what is told here was asked over REST, or is what `ledger verify`
-        says. The faults alone are set on the simulated axis directly.
+Never:  looks behind the doors: what is told here was asked over REST, is what `ledger verify`
+        says, or stands in the receiver's own ledger. The faults alone are set on the simulated
+        axis directly.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -219,8 +221,14 @@ class Story:
             lambda found: all(r["stamped_at"] for r in found["records"]),
             "every record sealed and stamped",
         )
+        own = await self._wait(
+            lambda: asyncio.to_thread(_books_about, letter.receiver, item["id"]),
+            lambda found: bool(found) and all(r["stamped_at"] for r in found),
+            "every record of the receiver sealed and stamped",
+        )
         self.tell("Mọi bản ghi đã niêm phong và đóng dấu", "every record is sealed and stamped")
-        return _told(letter, answer, document, records["records"], item)
+        told = _told(letter, answer, document, records["records"], item)
+        return {**told, "received_records": [_entry(r) for r in own]}
 
     async def _send(self, letter: Letter, sender: Client) -> Json:
         folder = self.sandbox.folder / "sent" / letter.sender.side.folder
@@ -271,7 +279,10 @@ class Story:
             self._must((fact["name"], fact["sha256"]) == (name, digest), f"{name} was changed")
             await _ask(receiver.download, f"{path}/attachments/{number}", folder / name, digest)
         self._must(item["signature"]["verdict"] == "valid", "the signature does not hold")
-        self.tell("Tải về: mọi tệp đúng từng byte, chữ ký đúng", "fetched: every byte is the same")
+        self.tell(
+            "Tải về: mọi tệp đúng từng byte, chữ ký đúng",
+            "fetched: every byte is the same, the signature is right",
+        )
         confirmed = await _ask(receiver.post, f"{path}/confirm")
         receipt = folder / "receipt.json"
         self.receipts.append(_kept(letter.receiver, receipt, confirmed["receipt"]))
@@ -429,6 +440,21 @@ async def _verify(member: Member) -> tuple[int, str]:
     return process.returncode or 0, out.decode()
 
 
+def _books_about(member: Member, item_id: str) -> list[Json]:
+    """What the receiver's own ledger says about an arrival: received, opened, fetched, entered."""
+    from gateway import config
+    from gateway.shapes import records_json
+    from gateway.store import Tx, inbox, ledger
+    from gateway.wiring.books import open_books
+
+    def look(tx: Tx) -> list[Json]:
+        item = inbox.by_id(tx, item_id)
+        return records_json(tx, ledger.of_arrival(tx, item.arrival_id)) if item else []
+
+    with open_books(config.load(member.conf)) as books:
+        return books.store.read_sync(look)
+
+
 def _look_for(member: Member, receipt: Path) -> bool:
     """What `ledger verify --receipt` asks: is what was promised in the tree?"""
     from gateway import config
@@ -462,7 +488,8 @@ def _lay_out(sandbox: Sandbox) -> None:
     (sandbox.folder / "metadata.json").write_text(raw + "\n", "utf-8")
     for name, content in letter.files:
         (sandbox.folder / name).write_bytes(content)
-    lines = []
+    program = _command(sandbox.folder / "bin")
+    lines = [f'export PATH={shlex.quote(str(program.parent))}:"$PATH"']
     for member, prefix in ((sandbox.department, "H14"), (sandbox.ministry, "G22")):
         lines += [
             f"export {prefix}_URL='{member.url}'",
@@ -475,7 +502,29 @@ def _lay_out(sandbox: Sandbox) -> None:
         out.write("\n".join(lines) + "\n")
 
 
+def _command(folder: Path) -> Path:
+    """`edoc-gateway` as a program of the sandbox: a checkout need not be installed."""
+    from gateway.wiring.sandbox import environment
+
+    folder.mkdir(mode=0o700)
+    made = folder / "edoc-gateway"
+    home = shlex.quote(environment()["PYTHONPATH"])
+    made.write_text(
+        "#!/bin/sh\n# this sandbox's own program\n"
+        f'PYTHONPATH={home} exec {shlex.quote(sys.executable)} -m gateway "$@"\n',
+        "utf-8",
+    )
+    made.chmod(0o700)
+    return made
+
+
 # -- what is told ----------------------------------------------------------------------------------
+
+
+def _entry(row: Mapping[str, Any]) -> Json:
+    """A record's place and time; never its content."""
+    kept = ("seq", "event", "at", "sealed", "stamped_at", "stamped_by")
+    return {name: row[name] for name in kept}
 
 
 def _outcome(record: Mapping[str, Any]) -> str:
@@ -485,21 +534,18 @@ def _outcome(record: Mapping[str, Any]) -> str:
 def _told(
     letter: Letter, answer: Json, document: Json, records: Sequence[Json], item: Json
 ) -> Json:
+    codes = {  # item -> the status that it brought: what was fetched or seen later is that one
+        row["record"]["about"].get("item"): row["record"]["facts"].get("status_code")
+        for row in records
+        if row["event"] == "item.available"
+    }
+    kept = ("outcome", "code", "attempt", "state", "recipient", "status_code", "axis")
     shown = []
     for row in records:
         facts = row["record"].get("facts", {})
-        kept = ("outcome", "code", "attempt", "state", "recipient", "status_code", "axis")
-        shown.append(
-            {
-                "seq": row["seq"],
-                "event": row["event"],
-                "at": row["at"],
-                "sealed": row["sealed"],
-                "stamped_at": row["stamped_at"],
-                "stamped_by": row["stamped_by"],
-                **{name: facts[name] for name in kept if name in facts},
-            }
-        )
+        code = codes.get(row["record"]["about"].get("item"))
+        named = {name: facts[name] for name in kept if name in facts}
+        shown.append({**_entry(row), **({"status_code": code} if code else {}), **named})
     return {
         "id": document["id"],
         "document_id": document["document_id"],

@@ -7,8 +7,9 @@ Out:    text and tables, in Vietnamese or English.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +26,14 @@ _SOURCES: Mapping[str, Text] = MappingProxyType(
     {
         "observed": Text("gateway thấy", "observed"),
         "stated": Text("đơn vị khai", "stated by the unit"),
-        "reported": Text("nơi nhận báo", "reported by the receiver"),
+        "reported": Text("nơi nhận báo, tròn giây", "the receiver says, whole seconds"),
         "assumed": Text("giả định", "assumed"),
     }
 )
 _OUTCOMES: Mapping[str, Text] = MappingProxyType(
     {
         "delivered": Text("trục đã nhận", "the axis has it"),
-        "deferred": Text("chưa gửi được, sẽ thử lại", "not now, will be tried again"),
+        "deferred": Text("chưa được, sẽ thử lại", "not now, later again"),
         "refused": Text("trục từ chối hẳn", "refused for good"),
         "uncertain": Text("KHÔNG RÕ, gửi lại đúng các byte đó", "UNCERTAIN, the same bytes again"),
     }
@@ -43,24 +44,36 @@ _EVENTS: Mapping[str, Text] = MappingProxyType(
         "attempt.started": Text("Bắt đầu gửi, lần", "Attempt begins, no."),
         "attempt.ended": Text("Kết thúc gửi, lần", "Attempt ends, no."),
         "recipient.moved": Text("Nơi nhận báo trạng thái", "The receiver reports"),
-        "item.available": Text("Trạng thái về hộp đến nơi gửi", "Status in the sender's inbox"),
+        "item.available": Text("Trạng thái về hộp đến", "Status in the sender's inbox"),
         "item.fetched": Text("Nơi gửi đã lấy", "Fetched by the sender"),
         "item.seen": Text("Nơi gửi đã xem trạng thái", "Seen by the sender"),
     }
 )
+# group, instant, words, and the record that proves it (of the receiver's ledger: group `received`)
 _INSTANTS = (
-    ("instants", "released_at", Text("Phát hành", "Released")),
-    ("instants", "accepted_at", Text("Gateway nhận", "Accepted by the gateway")),
-    ("recipient", "on_axis_at", Text("Lên trục", "On the axis")),
-    ("received", "available_at", Text("Có ở gateway nơi nhận", "Available to the receiver")),
-    ("received", "fetched_at", Text("Nơi nhận tải về", "Fetched by the receiver")),
-    ("received", "entered_at", Text("Vào Hệ thống nơi nhận", "Entered the receiver's System")),
-    ("recipient", "entered_at", Text("… như nơi gửi được báo", "... as the sender was told")),
+    ("instants", "released_at", Text("Phát hành", "Released"), ""),
+    ("instants", "accepted_at", Text("Gateway nhận", "Accepted"), "submission.accepted"),
+    ("recipient", "on_axis_at", Text("Lên trục", "On the axis"), "attempt.ended"),
+    ("received", "available_at", Text("Có ở gateway nơi nhận", "Available"), "item.available"),
+    ("received", "fetched_at", Text("Nơi nhận tải về", "Fetched"), "item.fetched"),
+    (
+        "received",
+        "entered_at",
+        Text("VÀO HỆ THỐNG nơi nhận", "ENTERED the receiver's System"),
+        "item.entered",
+    ),
+    (
+        "recipient",
+        "entered_at",
+        Text("… như nơi gửi được báo", "... as the sender was told"),
+        "recipient.moved",
+    ),
 )
+_WIDTH = 110  # columns, where nobody's terminal says otherwise
 
 
 def print_result(result: Mapping[str, Any], lang: str) -> None:
-    wide = None if sys.stdout.isatty() else 130
+    wide = None if sys.stdout.isatty() else _WIDTH
     console = Console(width=wide, markup=False, highlight=False)
     for number, told in enumerate(result["documents"], start=1):
         console.print()
@@ -75,47 +88,107 @@ def print_result(result: Mapping[str, Any], lang: str) -> None:
 
 
 def _document(number: int, told: Mapping[str, Any], lang: str) -> Table:
-    """Who and what above; then instants with their sources, states, and every record."""
+    """Who and what above; then instants with their sources and proofs, states, every record."""
     vi = lang == "vi"
     to = ", ".join(f"{c} {n}" for c, n in zip(told["to"], told["to_names"], strict=False))
     files = ", ".join(f"{f['name']} ({f['size']:,} B)" for f in told["attachments"])
+    day = _local(told["accepted_at"]).date()
+    dated = f"Ngày {day:%d/%m/%Y}, giờ Việt Nam (UTC+7)" if vi else f"{day}, Viet Nam time (UTC+7)"
     title = (
         f"{'Văn bản' if vi else 'Document'} {number}: {told['subject']}\n"
         f"{told['document_id']}\n"
-        f"{told['from']} {told['from_name']}  →  {to}\n{files}"
+        f"{told['from']} {told['from_name']}  →  {to}\n{files}\n{dated}"
     )
     made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for heading in (
-        ("Việc", "Lúc", "Nguồn, kết quả", "Mục sổ cái", "Dấu thời gian")
+        ("Việc", "Lúc", "Nguồn, kết quả", "Mục", "Dấu thời gian")
         if vi
         else ("What", "When", "Source, outcome", "Entry", "Stamped")
     ):
         made.add_column(heading, overflow="fold")
-    recipient = told["recipients"][0]
-    groups = {"instants": told["instants"], "recipient": recipient, "received": told["received"]}
-    for group, name, words in _INSTANTS:
-        values = groups[group]
-        if values.get(name):
-            source = _SOURCES[values["sources"][name]]
-            made.add_row(_in(words, lang), _clock(values[name]), _in(source, lang), "", "")
+    stamps = _Stamps(day)
+    for row in _instants(told, lang, stamps):
+        made.add_row(*row)
     made.add_section()
     for one in told["recipients"]:
         states = " → ".join(one["states"])
         made.add_row(f"{'Trạng thái' if vi else 'States'} {one['agency']}", "", states, "", "")
     made.add_section()
-    authorities: list[str] = []
     for record in told["records"]:
-        made.add_row(*_record(record, lang, authorities))
-    vouched = "; ".join(f"[{n}] {name}" for n, name in enumerate(authorities, start=1))
-    made.caption = f"{'Dấu thời gian do' if vi else 'Stamped by'} {vouched}"
+        made.add_row(*_record(record, lang, stamps))
+    vouched = "; ".join(f"[{n}] {name}" for n, name in enumerate(stamps.authorities, start=1))
+    whose = (
+        "sổ cái của nơi gửi; *: của nơi nhận" if vi else "the sender's ledger; *: the receiver's"
+    )
+    by = "Dấu thời gian do" if vi else "Stamped by"
+    made.caption = f"{'Mục' if vi else 'Entry'}: {whose}
+{by} {vouched}"
     made.caption_justify = "left"
     return made
 
 
+@dataclass(slots=True)
+class _Stamps:
+    """Times as the table shows them. `authorities`: who stamped, in the order of footnotes."""
+
+    day: date
+    authorities: list[str] = field(default_factory=list)
+
+    def clock(self, at: str, *, whole: bool = False) -> str:
+        """`20:18:40.123`; without fractions where nobody said any; another day is named."""
+        moment = _local(at)
+        other = "" if moment.date() == self.day else f"{moment:%d/%m} "
+        return f"{other}{moment:%H:%M:%S}" + ("" if whole else f".{moment.microsecond // 1000:03d}")
+
+    def of(self, record: Mapping[str, Any]) -> str:
+        if not record["stamped_at"]:
+            return ""
+        by = record["stamped_by"]
+        if by not in self.authorities:
+            self.authorities.append(by)
+        return f"{self.clock(record['stamped_at'])} [{self.authorities.index(by) + 1}]"
+
+
+def _instants(
+    told: Mapping[str, Any], lang: str, stamps: _Stamps
+) -> Iterator[tuple[str, str, str, str, str]]:
+    groups = {
+        "instants": told["instants"],
+        "recipient": told["recipients"][0],
+        "received": told["received"],
+    }
+    for group, name, words, event in _INSTANTS:
+        values = groups[group]
+        if not values.get(name):
+            continue
+        source = values["sources"][name]
+        theirs = group == "received"
+        proof = _proof(told["received_records" if theirs else "records"], event)
+        yield (
+            _in(words, lang),
+            # a status carries its time in whole seconds (QCVN 102:2016): no fraction was said
+            stamps.clock(values[name], whole=source == "reported"),
+            _in(_SOURCES[source], lang),
+            f"{proof['seq']}{'*' if theirs else ''}" if proof else "",
+            stamps.of(proof) if proof else "",
+        )
+
+
+def _proof(records: Sequence[Mapping[str, Any]], event: str) -> Mapping[str, Any] | None:
+    """The record in which an instant was written down; of attempts the one that was delivered."""
+    return next(
+        (
+            r
+            for r in records
+            if r["event"] == event and r.get("outcome", "delivered") == "delivered"
+        ),
+        None,
+    )
+
+
 def _record(
-    record: Mapping[str, Any], lang: str, authorities: list[str]
+    record: Mapping[str, Any], lang: str, stamps: _Stamps
 ) -> tuple[str, str, str, str, str]:
-    """`authorities`: who stamped so far, in the order of their footnotes; grows."""
     event = record["event"]
     what = _in(_EVENTS[event], lang) if event in _EVENTS else event
     if event.startswith("attempt."):
@@ -127,13 +200,7 @@ def _record(
         said = f"{record['code']} → {record['state']}"
     elif record.get("status_code"):
         said = record["status_code"]
-    stamp = ""
-    if record["stamped_at"]:
-        by = record["stamped_by"]
-        if by not in authorities:
-            authorities.append(by)
-        stamp = f"{_clock(record['stamped_at'])} [{authorities.index(by) + 1}]"
-    return what, _clock(record["at"]), said, str(record["seq"]), stamp
+    return what, stamps.clock(record["at"]), said, str(record["seq"]), stamps.of(record)
 
 
 def _ledgers(ledgers: Sequence[Mapping[str, Any]], lang: str) -> Table:
@@ -147,16 +214,15 @@ def _ledgers(ledgers: Sequence[Mapping[str, Any]], lang: str) -> Table:
         made.add_column(heading)
     for one in ledgers:
         good, bad = ("toàn vẹn", "KHÔNG toàn vẹn") if vi else ("holds", "does NOT hold")
-        until = _clock(one["stamped_until"]) if one["stamped_until"] else "-"
+        until = f"{_local(one['stamped_until']):%d/%m/%Y %H:%M:%S}" if one["stamped_until"] else "-"
         made.add_row(one["gateway"], str(one["entries"]), good if one["verified"] else bad, until)
     return made
 
 
-def _clock(at: str) -> str:
+def _local(at: str) -> datetime:
     from gateway.promise import VIETNAM
 
-    moment = datetime.fromisoformat(at).astimezone(VIETNAM)
-    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+    return datetime.fromisoformat(at).astimezone(VIETNAM)
 
 
 def _in(text: Text, lang: str) -> str:
@@ -187,13 +253,23 @@ def serving_page(sandbox: Sandbox, lang: str) -> str:
         f"  cd {folder} && . ./env.sh",
         "",
         *(f"  {line}" for line in FIRST_LINES),
+        "",
+        "  # "
+        + (
+            "cũng vậy bằng dòng lệnh; người vận hành: --conf và khóa ops"
+            if vi
+            else "the same by the command line; operators give --conf and the ops key"
+        ),
+        '  EDOC_GATEWAY_URL="$G22_URL" EDOC_GATEWAY_KEY="$G22_KEY" edoc-gateway inbox',
+        '  EDOC_GATEWAY_KEY="$H14_OPS" edoc-gateway queue list --conf "$H14_CONF"',
     ]
     return "\n".join(lines)
 
 
 FIRST_LINES = (
     'curl -sS -H "Authorization: Bearer $H14_KEY" -H "Idempotency-Key: first-1" \\',
-    '  -F "metadata=@metadata.json;type=application/json" -F "file=@cong-van.pdf" \\',
-    '  "$H14_URL/v1/documents"',
+    '  -F "metadata=@metadata.json;type=application/json" \\',
+    '  -F "file=@cong-van.pdf" -F "file=@phụ lục số liệu.xlsx" \\',
+    '  "$H14_URL/v1/documents"; echo',
     'curl -sS -H "Authorization: Bearer $G22_KEY" "$G22_URL/v1/inbox?kind=document&wait=30"',
 )

@@ -28,6 +28,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 import gateway
 from adapters.tsa import make as tsa_make
@@ -205,9 +206,17 @@ async def _running(member: Member) -> AsyncIterator[str]:
             start_new_session=True,  # Ctrl-C is ours to pass on, once
         )
         try:
-            yield await _ready(process, receiver, log)
+            url = await _ready(process, receiver, log)
+            _keep_port(member.conf, url)
+            yield url
         finally:
             await asyncio.shield(_stopped(process))
+
+
+def _keep_port(conf: Path, url: str) -> None:
+    """The port it got, in its own conf: commands with `--conf` find the gateway there."""
+    text = conf.read_text("utf-8")
+    conf.write_text(text.replace("port = 0\n", f"port = {urlsplit(url).port}\n", 1), "utf-8")
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from gateway.cli.answers import (
     say_json,
     told,
 )
-from gateway.errors import Text, Unknown, Untrusted
+from gateway.errors import Misconfigured, Text, Unknown, Untrusted
 
 if TYPE_CHECKING:
     from gateway.config import Settings
@@ -70,11 +70,8 @@ def verify(
     conf: str | None, receipt: str | None, vkey: str | None, as_json: bool, lang: str
 ) -> None:
     """Recompute the whole ledger: records, entries, tree, checkpoints, stamps, packages."""
-    from gateway.cli.places import settings as load
-
     trusted = Path(vkey) if vkey else None
-    # whoever brings the key to trust need hold none of the gateway's private files
-    settings = load(conf, files=trusted is None)
+    settings = _readable(conf, trusted)
     if receipt is not None:
         raise click.exceptions.Exit(
             _look_for(settings, Path(receipt), trusted, lang, as_json=as_json)
@@ -86,6 +83,24 @@ def verify(
         _say_report(report, lang)
     if not report.verified:
         raise click.exceptions.Exit(EXIT_CODES[Untrusted])
+
+
+def _readable(conf: str | None, vkey: Path | None) -> Settings:
+    """Whoever brings the key to trust need hold none of the gateway's private files."""
+    from gateway.cli.places import settings as load
+
+    settings = load(conf, files=False)
+    if vkey is None and not settings.ledger.key.is_file():
+        raise Misconfigured(
+            Text(
+                f"Không có tệp {settings.ledger.key}; với bản sao không có khóa riêng hãy dùng "
+                "--vkey ledger.vkey",
+                f"there is no file {settings.ledger.key}; for a copy without the private key give "
+                "--vkey ledger.vkey",
+            ),
+            code="ledger.no_key_file",
+        )
+    return settings
 
 
 def _verify(settings: Settings, vkey: Path | None, lang: str) -> LedgerReport:
@@ -199,16 +214,19 @@ def receipt_in(data: bytes) -> bytes:
     epilog=example("edoc-gateway ledger checkpoint --conf /srv/edoc/conf > checkpoint.txt"),
 )
 @conf_option
+@click.option(
+    "--vkey", type=click.Path(exists=True, dir_okay=False), help="As for `ledger verify`."
+)
 @json_option
-def checkpoint(conf: str | None, as_json: bool, lang: str) -> None:
+def checkpoint(conf: str | None, vkey: str | None, as_json: bool, lang: str) -> None:
     """Print the newest signed checkpoint (C2SP tlog-checkpoint), to keep outside this house."""
     del lang
-    from gateway.cli.places import settings as load
     from gateway.promise import local_time
     from gateway.store import ledger as rows
     from gateway.wiring.books import open_books
 
-    with open_books(load(conf)) as books:
+    trusted = Path(vkey) if vkey else None
+    with open_books(_readable(conf, trusted), trusted) as books:
         newest = books.store.read_sync(rows.newest_checkpoint)
         if newest is None:
             raise Unknown(

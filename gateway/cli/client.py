@@ -17,7 +17,7 @@ import os
 import secrets
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,8 +148,11 @@ class Client:
             os.link(part, target)  # fails when the name is taken, unlike a rename
         except FileExistsError:
             raise _taken(target) from None
+        except OSError as error:  # told under the name that the caller knows
+            raise OSError(error.errno, error.strerror, str(target)) from error
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
         return size
 
     def _json(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:

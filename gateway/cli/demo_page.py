@@ -121,8 +121,7 @@ def _document(number: int, told: Mapping[str, Any], lang: str) -> Table:
         "sổ cái của nơi gửi; *: của nơi nhận" if vi else "the sender's ledger; *: the receiver's"
     )
     by = "Dấu thời gian do" if vi else "Stamped by"
-    made.caption = f"{'Mục' if vi else 'Entry'}: {whose}
-{by} {vouched}"
+    made.caption = f"{'Mục' if vi else 'Entry'}: {whose}\n{by} {vouched}"
     made.caption_justify = "left"
     return made
 

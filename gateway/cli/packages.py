@@ -8,6 +8,7 @@ Never:  writes over a file, writes outside the folder named, leaves a half-writt
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -263,8 +264,11 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
         os.link(part, path)
     except FileExistsError:
         raise exists(path) from None
+    except OSError as error:  # told under the name that the caller knows
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 @contextmanager

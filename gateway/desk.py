@@ -41,7 +41,16 @@ from gateway.model.package import PackageKind, ReadyPackage, Staff
 from gateway.model.submission import Submission
 from gateway.outbound import Outbound
 from gateway.packing import metadata, read
-from gateway.promise import Order, local_time, not_served, signature_findings
+from gateway.promise import (
+    Order,
+    impossible_release,
+    keyless,
+    local_time,
+    not_acceptable,
+    not_served,
+    other_agency,
+    signature_findings,
+)
 from gateway.routing import agency_json
 from gateway.rules import checks
 from gateway.safexml import Limits
@@ -169,52 +178,66 @@ class Desk:
                     f"this key does not speak for agency {code}",
                 ),
                 code="account.other_agency",
-                findings=(
-                    Finding(
-                        "from.organ_id",
-                        "account.other_agency",
-                        Severity.ERROR,
-                        Text(
-                            "Mã cơ quan gửi không thuộc khóa truy cập này",
-                            "the sender's code is not bound to this key",
-                        ),
-                        "QĐ 08/2021/QĐ-UBND 5, 11.2",
-                    ),
-                ),
+                findings=(other_agency(),),
             )
 
     # -- submit ----------------------------------------------------------------------------------
 
     def judge_metadata(self, who: Account, raw: bytes, idempotency_key: str | None) -> Submission:
-        """Everything that can be refused before a file byte is read: shape, secrecy, sender."""
-        submission = metadata.parse_metadata(raw)
+        """Everything that can be refused before a file byte is read: shape, secrecy, sender.
+
+        Whatever refuses, all that is wrong with the metadata is told with it.
+        """
+        self.require(who, Role.UNIT)
+        submission, shape = metadata.read_metadata(raw)
+        if submission is None:
+            raise metadata.misshapen(shape, readable=False)
         header = submission.header
-        secret = checks.check_secrecy(
-            self.outbound.today(),
-            self.outbound.rules,
-            secrecy=submission.secrecy,
-            type_name=header.document_type.name,
-            typer_notation=header.other.typer_notation,
+        sender = header.sender.organ_id
+        secret = errors_in(
+            checks.check_secrecy(
+                self.outbound.today(),
+                self.outbound.rules,
+                secrecy=submission.secrecy,
+                type_name=header.document_type.name,
+                typer_notation=header.other.typer_notation,
+            )
         )
-        if errors_in(secret):
-            raise Rejected(
-                Text(
+        unkeyed = () if header.document_id or idempotency_key else (keyless(),)
+        if secret or shape or not sender:
+            foreign = () if not sender or self.speaks_for(who, sender) else (other_agency(),)
+            every = (*secret, *shape, *foreign, *unkeyed, *self._of_the_rest(submission, shape))
+            if secret:
+                text = Text(
                     "Văn bản có độ mật không được gửi qua hệ thống này",
                     "documents marked secret may not be sent through this system",
-                ),
-                code="secrecy.marked",
-                findings=secret,
-            )
-        self.require_sender(who, submission.header.sender.organ_id)
-        if not submission.header.document_id and not idempotency_key:
-            raise Rejected(
-                Text(
-                    "Thiếu document_id thì bắt buộc phải có Idempotency-Key",
-                    "metadata without document_id needs an Idempotency-Key",
-                ),
-                code="idempotency.missing",
-            )
+                )
+                raise Rejected(text, code="secrecy.marked", findings=every)
+            if shape:
+                raise metadata.misshapen(every, readable=True)
+            raise Rejected(not_acceptable(), code="submission.invalid", findings=every)
+        self.require_sender(who, sender)
+        if unkeyed:
+            raise Rejected(unkeyed[0].text, code="idempotency.missing", findings=unkeyed)
         return submission
+
+    def _of_the_rest(self, submission: Submission, shape: Sequence[Finding]) -> list[Finding]:
+        """What rules and routes say of metadata, where their shape was not wrong already."""
+        receivers = [o.organ_id for o in submission.header.to]
+        judged = (
+            *checks.check_submission(
+                submission, self.outbound.scribe.now(), self.outbound.rules, with_files=False
+            ),
+            *impossible_release(submission.released_at),
+            *self.outbound.routing.plan(receivers, self.outbound.today()).findings,
+        )
+        told = [f.path for f in shape]
+        return [
+            f
+            for f in judged
+            if f.code != "secrecy.marked"
+            and not any(f.path == p or f.path.startswith((f"{p}.", f"{p}[")) for p in told)
+        ]
 
     async def submit(
         self, who: Account, submission: Submission, idempotency_key: str | None, language: str

@@ -224,6 +224,25 @@ def impossible_release(released_at: datetime | None) -> tuple[Finding, ...]:
     return (Finding("released_at", "content.released_past", Severity.ERROR, text),)
 
 
+def other_agency() -> Finding:
+    """A key that does not speak for the sender."""
+    text = Text(
+        "Mã cơ quan gửi không thuộc khóa truy cập này",
+        "the sender's code is not bound to this key",
+    )
+    rule = "QĐ 08/2021/QĐ-UBND 5, 11.2"
+    return Finding("from.organ_id", "account.other_agency", Severity.ERROR, text, rule)
+
+
+def keyless() -> Finding:
+    """Without an id of its own and without a key a repetition could not be known."""
+    text = Text(
+        "Thiếu document_id thì bắt buộc phải có Idempotency-Key",
+        "metadata without document_id needs an Idempotency-Key",
+    )
+    return Finding("document_id", "idempotency.missing", Severity.ERROR, text)
+
+
 def key_mismatch() -> Conflict:
     return Conflict(
         Text(

@@ -25,12 +25,14 @@ from typing import BinaryIO
 from multipart import (  # type: ignore[import-untyped]  # one file, annotated, without py.typed
     MultipartError,
     MultipartSegment,
+    ParserLimitReached,
     PushMultipartParser,
     parse_options_header,
 )
 
 from gateway.api.asking import pieces, too_large
 from gateway.api.deps import Call
+from gateway.api.filenames import file_name
 from gateway.api.problems import Malformed, WrongMedia
 from gateway.errors import Finding, Rejected, Severity, Text, Unavailable
 from gateway.model.submission import Attachment, Submission
@@ -163,7 +165,6 @@ class Form:
         self._submission: Submission | None = None
         self._files: list[tuple[str, int, int, str]] = []
         self._nameless: list[Finding] = []
-        self._empty: list[Finding] = []
         self._part: _Part | None = None
 
     async def read(self) -> Submission:
@@ -177,12 +178,15 @@ class Form:
                         self._end()
                     else:
                         await self._take(event)
-            parser.close()
         except MultipartError as error:
+            raise _unparsed(error) from None
+        try:
+            parser.close()
+        except MultipartError:
             raise _malformed(
                 "multipart.malformed",
-                f"Dữ liệu multipart không đúng dạng: {error}",
-                f"the multipart body is malformed: {error}",
+                "Dữ liệu multipart kết thúc trước ranh giới cuối cùng",
+                "the multipart body ends before its last boundary",
             ) from None
         if self._submission is None:
             raise _malformed(
@@ -193,12 +197,6 @@ class Form:
                 Text("Có tệp không có tên", "a file has no name"),
                 code="multipart.no_file_name",
                 findings=tuple(self._nameless),
-            )
-        if self._empty:
-            raise Rejected(
-                Text("Có tệp rỗng", "a file is empty"),
-                code="content.file_empty",
-                findings=tuple(self._empty),
             )
         await self._hold.settle()
         return replace(
@@ -237,16 +235,20 @@ class Form:
         index = len(self._files)
         if index >= self._limits.attachments:
             raise too_large("attachments", self._limits.attachments)
-        if not segment.filename:
+        called = file_name(str(segment.header("Content-Disposition", "")), segment.filename)
+        if not called:
             self._nameless.append(
                 Finding(
                     f"files[{index}].name",
                     "multipart.no_file_name",
                     Severity.ERROR,
-                    Text("Tệp này không có tên (filename)", "this file has no name (filename)"),
+                    Text(
+                        "Tệp này không có tên: thiếu filename hoặc filename* đọc được",
+                        "this file has no name: no filename, or filename* that can be read",
+                    ),
                 )
             )
-        return _Part(name, self._hold.size, segment.filename or "")
+        return _Part(name, self._hold.size, called)
 
     async def _take(self, data: bytes) -> None:
         part = self._part
@@ -264,15 +266,6 @@ class Form:
         if part is None or part.name == "metadata":
             self._submission = self._judge(bytes(self._metadata))
             return
-        if not part.size:
-            self._empty.append(
-                Finding(
-                    f"files[{len(self._files)}]",
-                    "content.file_empty",
-                    Severity.ERROR,
-                    Text("Tệp này rỗng", "this file has no bytes"),
-                )
-            )
         self._files.append((part.file_name, part.start, part.size, part.hash.hexdigest()))
 
 
@@ -329,6 +322,27 @@ def _check_metadata_type(segment: MultipartSegment) -> None:
             ),
             code="multipart.metadata_type",
         )
+
+
+def _unparsed(error: MultipartError) -> Rejected:
+    """In our own words: those of the parser speak of its inside."""
+    if isinstance(error, ParserLimitReached):
+        return _malformed(
+            "multipart.malformed",
+            "Tiêu đề của một phần trong biểu mẫu quá dài",
+            "the headers of a part of the form are too long",
+        )
+    if any(isinstance(cause, UnicodeDecodeError) for cause in error.args):
+        return _malformed(
+            "multipart.malformed",
+            "Tên tệp hoặc tiêu đề của một phần không phải UTF-8",
+            "a file name or another header of a part is not UTF-8",
+        )
+    return _malformed(
+        "multipart.malformed",
+        "Dữ liệu multipart không đúng dạng (RFC 7578): ranh giới hoặc tiêu đề của một phần sai",
+        "the multipart body is malformed (RFC 7578): a boundary or a part's header is wrong",
+    )
 
 
 def _malformed(code: str, vi: str, en: str) -> Rejected:

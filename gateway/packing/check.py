@@ -15,7 +15,7 @@ from datetime import date
 
 from gateway.errors import Finding, Severity, Text
 from gateway.model.package import STATUS_CODES, DocumentHeader, Organ, StatusReport
-from gateway.packing.names import MAX_NAME_BYTES, is_safe
+from gateway.packing.names import MAX_NAME_BYTES, is_writable
 
 RULE = "QCVN 102:2016/BTTTT"
 MAX_FILE = 2 * 1024**3
@@ -84,9 +84,9 @@ def status_findings(report: StatusReport, written: str) -> list[Finding]:
 
 
 def file_findings(index: int, name: str, size: int, description: str) -> Iterator[Finding]:
-    """One attachment: its name, already NFC, its size in bytes, its description."""
+    """One attachment: its name, NFC and trimmed, its size in bytes, its description."""
     path = f"files[{index}].name"
-    if not name or not is_safe(name) or FORBIDDEN.search(name):
+    if not is_writable(name) or FORBIDDEN.search(name):
         yield _error(
             path,
             "attachment.name_unsafe",

@@ -1,7 +1,8 @@
 """The submission's metadata (JSON, contract 5) and the header of the model, each from the other.
 
 In:     the bytes of the part `metadata`; or a DocumentHeader.
-Out:    a Submission without files; or a JSON object with absent fields left out.
+Out:    a Submission without files, and what is wrong with its shape; or a JSON object with absent
+        fields left out.
 Fails:  Rejected `metadata.invalid` with every finding, paths like `to[1].organ_id`.
 Never:  judges content: what must be there is the rules' business; here only shapes are.
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -48,21 +49,35 @@ _RESPONSE = ("organ_id", "code", "document_id", "promulgation_date")
 _STAFF = ("department", "department_id", "name", "staff_id", "email", "mobile")
 
 
-def parse_metadata(raw: bytes) -> Submission:
-    """A Submission whose `files` are empty and whose `document_id` may be ""."""
+def read_metadata(raw: bytes) -> tuple[Submission | None, tuple[Finding, ...]]:
+    """What can be read, and every mistake of shape: so that the rules can judge the rest at once.
+
+    Where a shape is wrong the value counts as absent. None: nothing can be read at all.
+    """
     reader = _Reader()
     found = reader.load(raw)
     submission = reader.submission(found) if found is not None else None
-    if reader.findings or submission is None:
-        raise Rejected(
-            Text(
-                f"Siêu dữ liệu không hợp lệ: {reader.findings[0].text.vi}",
-                f"the metadata are not valid: {reader.findings[0].text.en}",
-            ),
-            code=reader.findings[0].code if found is None else "metadata.invalid",
-            findings=tuple(reader.findings),
-        )
+    return submission, tuple(reader.findings)
+
+
+def parse_metadata(raw: bytes) -> Submission:
+    """A Submission whose `files` are empty and whose `document_id` may be ""."""
+    submission, findings = read_metadata(raw)
+    if findings or submission is None:
+        raise misshapen(findings, readable=submission is not None)
     return submission
+
+
+def misshapen(findings: Sequence[Finding], *, readable: bool) -> Rejected:
+    """The refusal of metadata whose shape is wrong; `findings`: those of the shape first."""
+    return Rejected(
+        Text(
+            f"Siêu dữ liệu không hợp lệ: {findings[0].text.vi}",
+            f"the metadata are not valid: {findings[0].text.en}",
+        ),
+        code="metadata.invalid" if readable else findings[0].code,
+        findings=tuple(findings),
+    )
 
 
 def header_to_json(header: DocumentHeader) -> dict[str, JsonValue]:
@@ -154,12 +169,12 @@ class _Reader:
                 parse_constant=self._constant,
             )
         except (ValueError, RecursionError) as error:
-            place = f" ({error})" if isinstance(error, json.JSONDecodeError) else ""
+            where = _place(error)
             self._say(
                 "",
                 "metadata.not_json",
-                f"Phần metadata không phải JSON UTF-8 hợp lệ{place}",
-                f"the metadata are not valid JSON in UTF-8{place}",
+                f"Phần metadata không phải JSON UTF-8 hợp lệ{where.vi}",
+                f"the metadata are not valid JSON in UTF-8{where.en}",
             )
             return None
         if not isinstance(value, dict):
@@ -439,6 +454,21 @@ class _Reader:
 
     def _say(self, path: str, code: str, vi: str, en: str) -> None:
         self.findings.append(Finding(path, code, Severity.ERROR, Text(vi, en)))
+
+
+def _place(error: Exception) -> Text:
+    """Where reading stopped, in our own words."""
+    if isinstance(error, json.JSONDecodeError):
+        return Text(
+            f" (dừng ở dòng {error.lineno}, cột {error.colno})",
+            f" (reading stopped in line {error.lineno}, column {error.colno})",
+        )
+    if isinstance(error, UnicodeDecodeError):
+        return Text(
+            f" (byte thứ {error.start + 1} không phải UTF-8)",
+            f" (byte {error.start + 1} is not UTF-8)",
+        )
+    return Text("", "")
 
 
 def _at(path: str, key: str) -> str:

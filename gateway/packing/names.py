@@ -27,6 +27,11 @@ WRAPPED_TYPE = "application/zip"
 # formats that are zip files themselves: unwrapped only around another file of the same kind
 ZIP_BASED = frozenset({"zip", "docx", "xlsx", "pptx", "odt", "ods", "odp", "jar", "apk", "kmz"})
 
+# what no file name of a package may hold (edxml-format 13: a file name only, no path): separators,
+# control characters, and invisible marks that make a name read as another
+_UNWRITABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f/\\\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
 # path separators, what Windows forbids, control and invisible direction marks
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200e\u200f\u202a-\u202e\u2066-\u2069]')
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
@@ -41,6 +46,18 @@ def extension(name: str) -> str:
 def is_safe(name: str) -> bool:
     """True when `safe_name` has nothing to change."""
     return safe_name(name) == name
+
+
+def is_writable(name: str) -> bool:
+    """Whether the strict form allows it (edxml-format 13): a bare file name, NFC, 255 bytes.
+
+    More than `is_safe`: a quote or a name that Windows keeps for itself is a name all the same;
+    whoever saves it there gives it another.
+    """
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if not 0 < size <= MAX_NAME_BYTES or name in (".", "..") or name != name.strip():
+        return False
+    return _UNWRITABLE.search(name) is None and unicodedata.is_normalized("NFC", name)
 
 
 def safe_name(declared: str, fallback: str = "tep-dinh-kem") -> str:

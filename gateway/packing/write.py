@@ -70,7 +70,8 @@ def plan_files(files: Sequence[Attachment], seed: str) -> tuple[PackedFile, ...]
     Reads the first 8 KiB of each file; the whole only where the bytes are a zip that a reader
     would unwrap. Raises Rejected with the findings of all unsafe names at once.
     """
-    names = [unicodedata.normalize("NFC", file.name) for file in files]
+    # trimmed, because texts are written trimmed: the identity must be that of the name read back
+    names = [unicodedata.normalize("NFC", file.name).strip() for file in files]
     findings = [
         finding
         for index, (file, name) in enumerate(zip(files, names, strict=True))

@@ -63,6 +63,7 @@ def check_submission(
         names=tuple(file.name for file in submission.files),
         at=at,
         day=vietnam_day(at),
+        sizes=tuple(file.size for file in submission.files),
         released_at=submission.released_at,
     )
     in_force = rules.on(judged.day)

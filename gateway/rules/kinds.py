@@ -11,11 +11,10 @@ besides those of Rule. A key that a check does not know is refused.
 
 from __future__ import annotations
 
-import functools
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal
 
@@ -29,21 +28,39 @@ from gateway.rules import fields as metadata
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # XML 1.0, 2.2: the characters that a document may hold; no escape exists for the others
 _NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_NAME_FORBIDDEN = re.compile(r"[/\\\u0000-\u001f\u007f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# the same as packing refuses to write (edxml-format 13), so that nobody learns of it later
+_NAME_FORBIDDEN = re.compile(
+    r"[/\\\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
+# what Windows forbids or keeps for itself: names all the same, which other systems write
+_NOT_WINDOWS = re.compile(
+    r'.*[:*?"<>|].*|.*[. ]|(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?', re.DOTALL
+)
+_CONTROL = re.compile("[\x7f-\x9f]")
+_CONTROL_BYTES = re.compile(rb"\xc2[\x80-\x9f]")
+_EMAIL = re.compile(r"[^\s@<>,;]{1,64}@[^\s@<>,;.]+(\.[^\s@<>,;.]+)+")
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What a rule may look at. `day`: the day of judging in Vietnam.
 
-    `at`, `released_at`: the instant of judging and the one stated by the unit; submissions only.
+    `sizes` of the files in bytes, `at`, `released_at` (the instant of judging and the one stated
+    by the unit): submissions only. What a package holds is told by whoever read it. `plain`: no
+    text of the header needs a closer look.
     """
 
     header: DocumentHeader
     names: tuple[str, ...]
     day: date
+    sizes: tuple[int, ...] = ()
     at: datetime | None = None
     released_at: datetime | None = None
+    plain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        # asked by several rules, and the answer costs a pass over the whole header
+        object.__setattr__(self, "plain", _plain(self.header))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +109,7 @@ class FieldRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def found(self, judged: Judged) -> list[tuple[str, object]]:
         # lists, not chains of generators: every rule runs for every document
-        return [pair for field in self.fields for pair in metadata.read(judged.header, field)]
+        return [pair for name in self.fields for pair in metadata.read(judged.header, name)]
 
     def texts(self, judged: Judged) -> list[tuple[str, str]]:
         return [
@@ -110,10 +127,10 @@ class Required(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="req
     """Each field must have a value; a list that the field runs through must have an item."""
 
     def hits(self, judged: Judged) -> Iterator[Hit]:
-        for field in self.fields:
-            found = tuple(metadata.read(judged.header, field))
+        for name in self.fields:
+            found = tuple(metadata.read(judged.header, name))
             if not found:
-                yield Hit(metadata.list_of(field) or field)
+                yield Hit(metadata.list_of(name) or name)
             for path, value in found:
                 if value is None or (isinstance(value, str) and not value.strip()):
                     yield Hit(path)
@@ -143,6 +160,27 @@ class NotFuture(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="no
         for path, day in self.dates(judged):
             if day is not None and day > judged.day:
                 yield Hit(path, (("day", judged.day.isoformat()),))
+
+
+class NotPast(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="not_past"):
+    """A deadline that a unit states must not lie before the day of judging."""
+
+    def hits(self, judged: Judged) -> Iterator[Hit]:
+        if judged.at is None:
+            return  # a package may have been long on its way
+        for path, day in self.dates(judged):
+            if day is not None and day < judged.day:
+                yield Hit(path, (("day", judged.day.isoformat()),))
+
+
+class EmailForm(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="email"):
+    """A value that is there must look like addresses: name@domain, several apart by , or ;"""
+
+    def hits(self, judged: Judged) -> Iterator[Hit]:
+        for path, value in self.texts(judged):
+            addresses = [part.strip() for part in re.split("[,;]", value) if part.strip()]
+            if not addresses or not all(_EMAIL.fullmatch(part) for part in addresses):
+                yield Hit(path)
 
 
 class MaxLength(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="max_length"):
@@ -245,17 +283,15 @@ class ReleasedAhead(Rule, frozen=True, kw_only=True, tag_field="check", tag="rel
 class FileName(Rule, frozen=True, kw_only=True, tag_field="check", tag="file_name"):
     """A bare file name of at most `limit` bytes in UTF-8 (edxml-format 13).
 
-    No path, no control or direction-changing character, neither `.` nor `..`.
+    No path, no control or direction-changing character, none of `.`, `..` and `null`.
     """
 
     limit: int
 
     def hits(self, judged: Judged) -> Iterator[Hit]:
         for index, name in enumerate(judged.names):
-            clean = normal_text(name)
-            size = len(clean.encode("utf-8", "surrogatepass"))
-            bad = _NAME_FORBIDDEN.search(name) or _NOT_XML.search(name)
-            if clean in ("", ".", "..") or bad or size > self.limit:
+            size = len(normal_text(name).encode("utf-8", "surrogatepass"))
+            if size > self.limit or not _bare_name(name):
                 yield Hit(f"files[{index}].name", (("limit", str(self.limit)),))
 
 
@@ -271,16 +307,64 @@ class FileNameOnce(Rule, frozen=True, kw_only=True, tag_field="check", tag="file
             seen.add(key)
 
 
-class XmlCharacters(Rule, frozen=True, kw_only=True, tag_field="check", tag="xml_characters"):
-    """Every text of the header must be writable in XML 1.0."""
+class FileNamePortable(
+    Rule, frozen=True, kw_only=True, tag_field="check", tag="file_name_portable"
+):
+    """A name that every receiver can save as it is; submissions only (readers say it of others)."""
 
     def hits(self, judged: Judged) -> Iterator[Hit]:
-        if _plain(judged.header):
+        for index, name in enumerate(judged.names if judged.at is not None else ()):
+            if _bare_name(name) and _NOT_WINDOWS.fullmatch(normal_text(name)):
+                yield Hit(f"files[{index}].name")
+
+
+class FileEmpty(Rule, frozen=True, kw_only=True, tag_field="check", tag="file_empty"):
+    """A file has at least one byte."""
+
+    def hits(self, judged: Judged) -> Iterator[Hit]:
+        for index, size in enumerate(judged.sizes):
+            if not size:
+                yield Hit(f"files[{index}]")
+
+
+class TextRule(Rule, frozen=True, kw_only=True):
+    """A rule about every text of the header, looked through only when some text is suspicious."""
+
+    def wrong(self, value: str) -> bool:
+        """Whether this text breaks the rule. A kind that says nothing finds nothing."""
+        del value
+        return False
+
+    def hits(self, judged: Judged) -> Iterator[Hit]:
+        if judged.plain:
             return
-        for field in metadata.TEXT_FIELDS:
-            for path, value in metadata.read(judged.header, field):
-                if value and _NOT_XML.search(str(value)):
+        for name in metadata.TEXT_FIELDS:
+            for path, value in metadata.read(judged.header, name):
+                if value and self.wrong(str(value)):
                     yield Hit(path)
+
+
+class XmlCharacters(TextRule, frozen=True, kw_only=True, tag_field="check", tag="xml_characters"):
+    """Every text of the header must be writable in XML 1.0."""
+
+    def wrong(self, value: str) -> bool:
+        return _NOT_XML.search(value) is not None
+
+
+class ControlCharacters(
+    TextRule, frozen=True, kw_only=True, tag_field="check", tag="control_characters"
+):
+    """Characters that XML could carry but no text for people holds: U+007F to U+009F."""
+
+    def wrong(self, value: str) -> bool:
+        return _CONTROL.search(value) is not None
+
+
+class NullWord(TextRule, frozen=True, kw_only=True, tag_field="check", tag="null_word"):
+    """The word `null` alone: receivers take it for no value (edxml-format 13)."""
+
+    def wrong(self, value: str) -> bool:
+        return value.strip() == "null"
 
 
 class Secrecy(Rule, frozen=True, kw_only=True, tag_field="check", tag="secrecy"):
@@ -305,6 +389,8 @@ AnyRule = (
     | HasFile
     | ReadableDate
     | NotFuture
+    | NotPast
+    | EmailForm
     | MaxLength
     | MaxTotal
     | Between
@@ -314,7 +400,11 @@ AnyRule = (
     | ReleasedAhead
     | FileName
     | FileNameOnce
+    | FileNamePortable
+    | FileEmpty
     | XmlCharacters
+    | ControlCharacters
+    | NullWord
     | Secrecy
     | ValueClass
 )
@@ -325,20 +415,28 @@ def folded(value: str) -> str:
     return unicodedata.normalize("NFC", normal_text(value).casefold())
 
 
-def _plain(header: DocumentHeader) -> bool:
-    """True when no character of the header can be one that XML forbids; False: look closely.
+def _bare_name(name: str) -> bool:
+    if normal_text(name) in ("", ".", "..", "null"):
+        return False
+    return not (_NAME_FORBIDDEN.search(name) or _NOT_XML.search(name))
 
-    JSON escapes every control character with a backslash, refuses lone surrogates, and U+FFFE and
-    U+FFFF begin with EF BF: one pass in C instead of a search in fifty fields.
+
+def _plain(header: DocumentHeader) -> bool:
+    """True when no text of the header can be one that a TextRule finds; False: look closely.
+
+    JSON escapes every control character with a backslash, refuses lone surrogates, U+FFFE and
+    U+FFFF begin with EF BF, U+0080 to U+009F with C2: a few passes in C instead of a search in
+    fifty fields.
     """
     try:
         text = msgspec.json.encode(header)
     except (UnicodeEncodeError, msgspec.EncodeError):
         return False
-    return b"\\" not in text and b"\xef\xbf" not in text
+    if b"\\" in text or b"\xef\xbf" in text or b"\x7f" in text or b'"null"' in text:
+        return False
+    return b"\xc2" not in text or _CONTROL_BYTES.search(text) is None
 
 
-@functools.lru_cache(maxsize=1024)  # most documents of a day carry the same few dates
 def _day(value: str) -> date | None:
     text = iso_date(value)
     if not _ISO_DATE.fullmatch(text):

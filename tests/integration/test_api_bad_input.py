@@ -295,12 +295,66 @@ def test_file_names_with_paths_are_findings(at: Door) -> None:
     }
 
 
-def test_empty_files_are_findings(at: Door) -> None:
-    answer = at.submit(None, ("one.pdf", b""), ("two.pdf", PDF), ("three.pdf", b""))
-    problem(answer, 422, "content.file_empty")
+def test_empty_files_are_findings_beside_the_others(at: Door) -> None:
+    meta = {**letter(), "subject": ""}
+    answer = at.submit(meta, ("one.pdf", b""), ("a/b.pdf", PDF), ("three.pdf", b""))
+    problem(answer, 422, "submission.invalid")
     assert answer.findings() == {
+        ("subject", "content.missing"),
         ("files[0]", "content.file_empty"),
+        ("files[1].name", "content.file_name"),
         ("files[2]", "content.file_empty"),
+    }
+
+
+MISSING = {
+    ("from.organ_id", "content.missing"),
+    ("to", "content.missing"),
+    ("code.number", "content.missing"),
+    ("code.notation", "content.missing"),
+    ("promulgation.date", "content.missing"),
+    ("document_type.name", "content.missing"),
+    ("subject", "content.missing"),
+    ("signer.full_name", "content.missing"),
+    ("signer.position", "content.missing"),
+}
+
+
+def test_metadata_with_nothing_in_them_name_all_that_is_missing(at: Door) -> None:
+    answer = problem(at.submit(b"{}", ("a.pdf", PDF)), 422, "submission.invalid")
+    assert answer.findings() == {*MISSING, ("document_id", "idempotency.missing")}
+
+
+def test_a_mistake_of_shape_hides_nothing_of_the_rest(at: Door) -> None:
+    meta = {
+        **letter(RECEIVER, "H99.99", document_id=""),
+        "from": {"organ_id": FARAWAY},
+        "subjekt": "x",
+        "subject": "",
+        "promulgation": {"date": "20/11/2026"},
+        "signer": "Mẫu",
+        "other": {"priority": 9},
+    }
+    answer = problem(at.submit(meta, ("a.pdf", PDF)), 422, "metadata.invalid")
+    assert answer.findings() == {
+        ("subjekt", "metadata.unknown_key"),
+        ("promulgation.date", "metadata.date"),
+        ("signer", "metadata.type"),
+        ("subject", "content.missing"),
+        ("other.priority", "content.code_unknown"),
+        ("to[1].organ_id", "agency.unknown"),
+        ("from.organ_id", "account.other_agency"),
+        ("document_id", "idempotency.missing"),
+    }
+
+
+def test_a_secrecy_mark_hides_nothing_of_the_rest(at: Door) -> None:
+    meta = {**letter(), "secrecy": "Mật", "subject": "", "copies": 1}
+    answer = problem(at.submit(meta, ("a.pdf", PDF)), 422, "secrecy.marked")
+    assert answer.findings() == {
+        ("secrecy", "secrecy.marked"),
+        ("subject", "content.missing"),
+        ("copies", "metadata.unknown_key"),
     }
 
 

@@ -335,7 +335,18 @@ def test_a_control_character_is_refused_wherever_it_hides(char: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "a/b.pdf", "..\\b.pdf", "..", "a\x00.pdf", "a\n.pdf", "a" * 252 + ".pdf", "CON", "."],
+    [
+        "",
+        " ",
+        "a/b.pdf",
+        "..\\b.pdf",
+        "..",
+        "a\x00.pdf",
+        "a\n.pdf",
+        "a" * 252 + ".pdf",
+        "a\x85.pdf",
+        ".",
+    ],
 )
 def test_an_unsafe_file_name_is_refused(name: str) -> None:
     with pytest.raises(Rejected) as caught:
@@ -343,6 +354,16 @@ def test_an_unsafe_file_name_is_refused(name: str) -> None:
     assert [(f.path, f.code) for f in caught.value.findings] == [
         ("files[1].name", "attachment.name_unsafe")
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ['a"b.pdf', "CON.pdf", "a<b>&c.pdf", "a:b?.pdf", ".profile", "a.pdf.", " trimmed.pdf "]
+)
+def test_any_bare_file_name_is_written_and_read_back(name: str) -> None:
+    out = io.BytesIO()
+    write_document(out, a_header(), plan_files([an_attachment(name, PDF)], "s"))
+    (fact,) = read(out.getvalue()).files
+    assert fact.declared_name == name.strip()
 
 
 def test_a_file_over_two_gibibytes_is_refused() -> None:

@@ -229,11 +229,85 @@ def test_a_release_in_the_past_is_fine() -> None:
         "\u202efdp.exe",
         "é" * 128,
         "\ud800.pdf",
+        "a\x85.pdf",
+        "a\u200e.pdf",
+        "null",
     ],
 )
 def test_a_file_name_that_is_no_bare_name_is_refused(name: str) -> None:
     found = check_submission(a_submission(files=(a_file(), a_file(name))), AT, RULES)
     assert codes(found) == [("files[1].name", "content.file_name", "error")]
+
+
+@pytest.mark.parametrize("name", ['a"b.pdf', "CON.pdf", "com1", "a:b.pdf", "a?.pdf", "a.pdf."])
+def test_a_name_that_windows_cannot_save_is_a_warning(name: str) -> None:
+    found = check_submission(a_submission(files=(a_file(name),)), AT, RULES)
+    assert codes(found) == [("files[0].name", "content.file_name_changed", "warning")]
+
+
+@pytest.mark.parametrize("name", ["Công văn số 12.docx", "CONG VAN.pdf", ".profile", "a 'b'.pdf"])
+def test_a_name_that_everybody_can_save_is_fine(name: str) -> None:
+    assert check_submission(a_submission(files=(a_file(name),)), AT, RULES) == ()
+
+
+def test_an_empty_file_is_found_beside_everything_else() -> None:
+    files = (a_file("a/b.pdf"), replace(a_file(), size=0))
+    found = check_submission(a_submission(header=a_header(subject=""), files=files), AT, RULES)
+    assert sorted(codes(found)) == [
+        ("files[0].name", "content.file_name", "error"),
+        ("files[1]", "content.file_empty", "error"),
+        ("subject", "content.missing", "error"),
+    ]
+
+
+def test_what_packing_would_refuse_in_a_text_is_found_by_the_rules() -> None:
+    found = judged(subject="null", content="a\x85b", task_codes=("\x7f", "null và void"))
+    assert sorted(found) == [
+        ("content", "text.control_character", "error"),
+        ("subject", "text.null", "error"),
+        ("task_codes[0]", "text.control_character", "error"),
+    ]
+
+
+def test_a_guillemet_is_no_control_character() -> None:
+    assert judged(subject="«Về việc» 37° § 5\u00a0a") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"due_date": "2026-11-19"}, [("due_date", "content.date_past", "warning")]),
+        ({"due_date": "2026-11-20"}, []),
+        (
+            {"sender": Organ("H14.19", email="notmail")},
+            [("from.email", "content.email", "warning")],
+        ),
+        ({"sender": Organ("H14.19", email="a@mau.gov.vn; b.c@mau.vn")}, []),
+        (
+            {"to": (Organ("H29", email="a@b"),)},
+            [("to[0].email", "content.email", "warning")],
+        ),
+        (
+            {"document_type": DocumentType(77, 0, "Công văn")},
+            [("document_type.type", "content.code_unusual", "warning")],
+        ),
+        (
+            {"document_type": DocumentType(2, 500, "Công văn")},
+            [("document_type.type_detail", "content.code_unusual", "warning")],
+        ),
+        (
+            {"response_for": (ResponseFor("z z!", promulgation_date="2026-02-30"),)},
+            [
+                ("response_for[0].organ_id", "agency.code_invalid", "warning"),
+                ("response_for[0].promulgation_date", "content.date_invalid", "error"),
+            ],
+        ),
+    ],
+)
+def test_what_is_probably_a_slip_is_said(
+    change: dict[str, object], found: list[tuple[str, str, str]]
+) -> None:
+    assert sorted(judged(**change)) == found
 
 
 def test_two_files_of_one_name_are_a_warning() -> None:

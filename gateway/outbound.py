@@ -643,7 +643,7 @@ class Outbound:
             hold_cause=step.hold_cause,
         )
         said = outcome_word(outcome)
-        moved = transfers.end_attempt(tx, claim, said, ending, now=now)
+        moved = transfers.end_attempt(tx, claim, said, ending, seen=at, now=now)
         if moved is None:
             return
         state = step.state.value if moved else ""

@@ -50,18 +50,26 @@ class Scribe:
         arrival_id: str | None = None,
         personal: Mapping[str, str] | None = None,
     ) -> NewRecord:
-        """`personal` values enter as salted digests; salt and value stand in a row to be erased.
+        """`document_ref`, `arrival_id`: by which the record is found; `about` names them too.
 
+        `personal` values enter as salted digests; salt and value stand in a row to be erased.
         Each has a salt of its own: the record's is in the record, and would let its reader guess.
         """
         hidden = [(k, self.entropy.salt(), v) for k, v in (personal or {}).items() if v]
         digests = {k: records.salted(salt, k, v) for k, salt, v in hidden}
+        named = dict(about)
+        if document_ref is not None:
+            named["document"] = document_ref
+        if arrival_id is not None:
+            named["arrival"] = arrival_id
+        if trace := current_trace():
+            named["traceparent"] = trace
         made = Record(
             id=self.entropy.new_id(),
             event=event.value,
             at=at,
             salt=self.entropy.salt(),
-            about={**about, "traceparent": trace} if (trace := current_trace()) else about,
+            about=named,
             facts={**facts, "personal": digests} if digests else facts,
         )
         return NewRecord(
@@ -69,8 +77,9 @@ class Scribe:
             event=made.event,
             at=at,
             body=records.record_bytes(made),
-            document_ref=document_ref,
-            arrival_id=arrival_id,
+            # copies of what is sealed, never more: an audit holds them against it
+            document_ref=named.get("document"),
+            arrival_id=named.get("arrival"),
             personal=tuple(hidden),
         )
 

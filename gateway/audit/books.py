@@ -2,25 +2,30 @@
 
 In:     the store, the blobs, the ledger's public key, the anchors of timestamp authorities.
 Out:    a LedgerReport; or, for a receipt, whether what was promised is still there.
-Never:  writes; holds more than a batch in memory; trusts a row (ledger/verify.py recomputes).
+Never:  writes; holds more than a batch in memory; trusts a row (ledger/verify.py recomputes the
+        records, shown.py holds every other row against them).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.audit.against import said
+from gateway.audit.shown import shown_otherwise
 from gateway.c14n import canonical_json
-from gateway.errors import Broken
+from gateway.errors import Broken, Finding, Severity, Text
 from gateway.ledger import checkpoint, merkle, receipt, verify
 from gateway.model.record import Checkpoint, Entry
 from gateway.ports import BlobStore
-from gateway.store import Store, Tx, ledger
+from gateway.store import Store, Tx, audit, ledger
 
 BATCH = 2000
 CHUNK = 1024 * 1024
@@ -33,15 +38,23 @@ def verify_books(
     origin: str,
     public_key: ec.EllipticCurvePublicKey,
     anchors: Sequence[x509.Certificate],
+    stamp_max_delay: timedelta | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> verify.LedgerReport:
-    """Check every record, entry, node, checkpoint, stamp and blob. `progress`: entries so far.
+    """Check every record, entry, node, checkpoint, stamp and blob, then every row that is shown.
 
+    `progress`: entries so far. `stamp_max_delay`: warn of entries that wait longer for a stamp;
+    None where no timestamp authority is configured.
     All of it inside one reading transaction: the gateway may go on writing meanwhile, and what
     is looked at is one moment. Only the blobs are outside it, and those are never rewritten.
     """
 
     def look(tx: Tx) -> verify.LedgerReport:
+        report = of_records(tx)
+        late = () if stamp_max_delay is None else _unstamped(tx, report, stamp_max_delay)
+        return _with(report, shown_otherwise(tx), late)
+
+    def of_records(tx: Tx) -> verify.LedgerReport:
         rows = verify.LedgerRows(
             origin=origin,
             epochs=_epochs(tx, progress),
@@ -60,7 +73,11 @@ def look_for(
     origin: str,
     public_key: ec.EllipticCurvePublicKey,
 ) -> tuple[receipt.ReceiptVerdict, receipt.Receipt]:
-    """Found in the tree, promised but missing, or not yet sealed. Untrusted: not our receipt."""
+    """Found in the tree, promised but missing, or not yet sealed. Untrusted: not our receipt.
+
+    Missing also when only the record's own row is gone or changed: its leaf still proves that it
+    was sealed, yet what it says can be read from the receipt alone.
+    """
     promised = receipt.verify_receipt(_as_signed(receipt_bytes), [public_key])
 
     def look(tx: Tx) -> receipt.ReceiptVerdict:
@@ -71,15 +88,57 @@ def look_for(
             checkpoint.parse_checkpoint(newest.note, origin, public_key, newest.at)
             read = partial(ledger.read_nodes, tx, entry.epoch)
             proof = merkle.inclusion_proof(entry.seq, newest.size, read)
-        return receipt.find_receipt(
+        verdict = receipt.find_receipt(
             promised,
             entry=entry,
             checkpoint=newest,
             proof=proof,
             waiting=ledger.waiting_body(tx, promised.record.id),
         )
+        kept = audit.body_of(tx, promised.record.id) == promised.record_bytes
+        return verdict if kept else receipt.ReceiptVerdict.MISSING
 
     return store.read_sync(look), promised
+
+
+def _with(
+    report: verify.LedgerReport, shown: Iterable[Finding], late: Iterable[Finding]
+) -> verify.LedgerReport:
+    """The report with more findings: what is shown otherwise is an error, a late stamp is not."""
+    problems, left_out = [*report.problems, *late], report.left_out
+    wrong = False
+    for finding in shown:
+        wrong = True
+        if len(problems) < verify.MAX_FINDINGS:
+            problems.append(finding)
+        else:
+            left_out += 1
+    return replace(
+        report,
+        verified=report.verified and not wrong,
+        problems=tuple(problems),
+        left_out=left_out,
+    )
+
+
+def _unstamped(tx: Tx, report: verify.LedgerReport, patience: timedelta) -> Iterator[Finding]:
+    """Entries that no stamp covers, when there is none at all or the oldest waits too long."""
+    newest, waiting = report.checkpoint, report.unstamped
+    if newest is None or not waiting:
+        return
+    rows = ledger.entries_from(tx, newest.epoch, newest.size - waiting, 1)
+    record = said(rows[0].body) if rows and rows[0].body is not None else None
+    if waiting < newest.size and record is not None and tx.now() - record.at <= patience:
+        return
+    yield Finding(
+        f"epoch/{newest.epoch}/stamp",
+        "ledger.unstamped",
+        Severity.WARNING,
+        Text(
+            f"{waiting} mục chưa có dấu thời gian: thời điểm của chúng mới do chính gateway ghi",
+            f"{waiting} entries are not stamped: their time is the gateway's own word so far",
+        ),
+    )
 
 
 def _as_signed(kept: bytes) -> bytes:

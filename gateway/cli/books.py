@@ -10,6 +10,7 @@ Never:  writes; needs the gateway to stand still.
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,12 @@ if TYPE_CHECKING:
 
 _RECEIPTS = {
     0: Text("CÓ trong sổ cái", "FOUND in the ledger"),
-    1: Text("ĐÃ HỨA nhưng KHÔNG còn trong sổ cái", "PROMISED, but MISSING from the ledger"),
+    1: Text("ĐÃ HỨA nhưng KHÔNG còn nguyên trong sổ cái", "PROMISED, but MISSING from the ledger"),
     2: Text("chưa niêm phong, đang chờ", "not yet sealed, it waits"),
 }
+
+
+_TOLD = ("from", "agency", "document_id", "released_at")  # of a promised record, for people
 
 
 @click.group("ledger", epilog=example("edoc-gateway ledger verify --conf /srv/edoc/conf"))
@@ -115,8 +119,14 @@ def _verify(settings: Settings, vkey: Path | None, lang: str) -> LedgerReport:
             origin=settings.ledger.origin,
             public_key=books.public_key,
             anchors=books.anchors,
+            stamp_max_delay=stamp_max_delay(settings),
             progress=show,
         )
+
+
+def stamp_max_delay(settings: Settings) -> timedelta | None:
+    """None: no timestamp authority is configured, so nothing is late."""
+    return timedelta(seconds=settings.stamp.max_delay) if settings.stamp.authorities else None
 
 
 def report_json(report: LedgerReport, settings: Settings, lang: str) -> dict[str, Any]:
@@ -133,6 +143,7 @@ def report_json(report: LedgerReport, settings: Settings, lang: str) -> dict[str
         "checkpoint": report.checkpoint.note if report.checkpoint else None,
         "stamped_until": local_time(report.stamped_until) if report.stamped_until else None,
         "stamped_size": report.stamped_size,
+        "unstamped": report.unstamped,
         "first_bad": {"epoch": bad[0], "seq": bad[1]} if bad else None,
         "findings": [f.as_json(lang) for f in report.problems],
         "left_out": report.left_out,
@@ -155,6 +166,9 @@ def _say_report(report: LedgerReport, lang: str) -> None:
     say(
         f"  {'dấu thời gian đến' if vi else 'stamped until':22} {stamped} ({report.stamped_size:,})"
     )
+    if report.unstamped:
+        words = "mục chưa có dấu thời gian" if vi else "entries are not stamped yet"
+        say(f"  {report.unstamped:,} {words}")
     for finding in report.problems:
         say(f"  {finding_line(finding, lang)}")
     if report.left_out:
@@ -176,20 +190,30 @@ def _look_for(
             public_key=books.public_key,
         )
     code = int(verdict)
+    record = promised.record
+    # from the receipt itself: what was promised can be told even when nothing is left of it here
+    facts = {k: v for k in _TOLD if isinstance(v := record.facts.get(k), str)}
     if as_json:
         say_json(
             {
                 "verdict": verdict.name.lower(),
-                "record": promised.record.id,
-                "event": promised.record.event,
+                "record": record.id,
+                "event": record.event,
+                "at": local_time(record.at),
+                "about": dict(record.about),
+                "facts": facts,
                 "promised_at": local_time(promised.at),
                 "origin": promised.origin,
             }
         )
     else:
-        say(f"{told(_RECEIPTS[code], lang)}: {promised.record.event} {promised.record.id}")
-        words = "hứa lúc" if lang == "vi" else "promised at"
-        say(f"  {words} {local_time(promised.at)} ({promised.origin})")
+        say(f"{told(_RECEIPTS[code], lang)}: {record.event} {record.id}")
+        vi = lang == "vi"
+        for name, value in facts.items():
+            say(f"  {name:22} {value}")
+        say(f"  {'xảy ra lúc' if vi else 'happened at':22} {local_time(record.at)}")
+        promised_at = "hứa lúc" if vi else "promised at"
+        say(f"  {promised_at:22} {local_time(promised.at)} ({promised.origin})")
     return code
 
 
@@ -221,7 +245,6 @@ def receipt_in(data: bytes) -> bytes:
 def checkpoint(conf: str | None, vkey: str | None, as_json: bool, lang: str) -> None:
     """Print the newest signed checkpoint (C2SP tlog-checkpoint), to keep outside this house."""
     del lang
-    from gateway.promise import local_time
     from gateway.store import ledger as rows
     from gateway.wiring.books import open_books
 
@@ -239,7 +262,6 @@ def checkpoint(conf: str | None, vkey: str | None, as_json: bool, lang: str) -> 
                 "epoch": newest.epoch,
                 "size": newest.size,
                 "root": newest.root.hex(),
-                "at": local_time(newest.at),
                 "note": newest.note,
                 "vkey": books.vkey,
             }

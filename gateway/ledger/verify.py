@@ -115,7 +115,8 @@ class LedgerReport:
     """`verified`: no finding of severity error. `first_bad`: (epoch, seq) of the first bad entry.
 
     `checkpoint`: the newest that holds. `stamped_until`: time of the newest trusted stamp, which
-    covers the first `stamped_size` entries of its epoch. `left_out`: findings beyond the limit.
+    covers the first `stamped_size` entries of `stamped_epoch`. `left_out`: findings beyond the
+    limit.
     """
 
     entries: int
@@ -127,6 +128,15 @@ class LedgerReport:
     first_bad: tuple[int, int] | None = None
     stamped_until: datetime | None = None
     stamped_size: int = 0
+    stamped_epoch: int = 0
+
+    @property
+    def unstamped(self) -> int:
+        """Entries of the newest epoch that no trusted stamp covers."""
+        if self.checkpoint is None:
+            return 0
+        covered = self.stamped_size if self.stamped_epoch == self.checkpoint.epoch else 0
+        return max(self.checkpoint.size - covered, 0)
 
 
 def verify_ledger(
@@ -176,6 +186,7 @@ class _Audit:
     checkpoint: Checkpoint | None = None
     stamped_until: datetime | None = None
     stamped_size: int = 0
+    stamped_epoch: int = 0
     warned_of_anchors: bool = False
 
     def __post_init__(self) -> None:
@@ -278,6 +289,7 @@ class _Audit:
             first_bad=self.first_bad,
             stamped_until=self.stamped_until,
             stamped_size=self.stamped_size,
+            stamped_epoch=self.stamped_epoch,
         )
 
 
@@ -495,6 +507,7 @@ class _Epoch:
             return
         if audit.stamped_until is None or facts.gen_time >= audit.stamped_until:
             audit.stamped_until, audit.stamped_size = facts.gen_time, stamp.size
+            audit.stamped_epoch = self._epoch
 
     def _orphan(self, stamp: Stamp) -> None:
         self._audit.add(

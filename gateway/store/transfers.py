@@ -156,7 +156,7 @@ _END_ATTEMPT = (
         attempt.c.ended_at.is_(None),
     )
     .values(
-        ended_at=bindparam("now"),
+        ended_at=bindparam("seen"),
         outcome=bindparam("said"),
         code=bindparam("to_code"),
         detail=bindparam("to_detail"),
@@ -338,18 +338,20 @@ def end_attempt(
     ending: Ending,
     *,
     from_state: TransferState = TransferState.SENDING,
+    seen: datetime,
     now: datetime,
 ) -> bool | None:
     """End the attempt that `claim` began. False: the transfer moved on without it.
 
-    None: this attempt has its end already (a repeated write after an unknown commit).
+    None: this attempt has its end already (a repeated write after an unknown commit). `seen`:
+    when the outcome came, as its record says; `now`: the database's clock.
     """
     ended = tx.execute(
         _END_ATTEMPT,
         {
             "of": claim.id,
             "held": claim.fence,
-            "now": now,
+            "seen": seen,
             "said": said,
             "to_code": ending.code,
             "to_detail": ending.detail,

@@ -168,7 +168,8 @@ def test_an_id_of_the_axis_is_not_forgotten(tmp_path: Path) -> None:
             ending = transfers.Ending(
                 TransferState.DEFERRED, tx.now(), True, "x", "", 1, "their-id"
             )
-            assert transfers.end_attempt(tx, work.claim, "deferred", ending, now=tx.now())
+            now = tx.now()
+            assert transfers.end_attempt(tx, work.claim, "deferred", ending, seen=now, now=now)
 
         await here.gateway.store.write(known)
         axis = Scripted(here)

@@ -541,7 +541,7 @@ def _check_routes(written: Written, directory: Directory, source: _Source) -> No
             source.say(here, "conf.value", vi, en)
     for number, code in enumerate(written.local.agencies):
         if directory.key_of(code) not in owners and directory.find(code) is not None:
-            vi = f"Cơ quan {code} chưa có khóa ký: không gửi được văn bản do cổng đóng gói"
+            vi = f"Cơ quan {code} chưa có khóa ký: không gửi được văn bản do gateway đóng gói"
             en = f"agency {code} has no key: documents packed by the gateway cannot be signed"
             local = ("local", "agencies", number)
             source.say(local, "conf.agency_without_key", vi, en, Severity.WARNING)

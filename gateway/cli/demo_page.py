@@ -59,7 +59,7 @@ _INSTANTS = (
     (
         "received",
         "entered_at",
-        Text("VÀO HỆ THỐNG nơi nhận", "ENTERED the receiver's System"),
+        Text("Vào Hệ thống nơi nhận", "Entered the receiver's System"),
         "item.entered",
     ),
     (

@@ -12,11 +12,21 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gateway.cli.answers import Command, conf_option, example, json_option, say, say_json, table
+from gateway.cli.answers import (
+    Command,
+    conf_option,
+    example,
+    json_option,
+    say,
+    say_json,
+    table,
+    told,
+)
 from gateway.errors import Misconfigured, Rejected, Text
 
 if TYPE_CHECKING:
@@ -293,6 +303,44 @@ def _row(transfer: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+_FIELDS: Mapping[str, Text] = MappingProxyType(
+    {
+        "transfer_id": Text("lượt chuyển", "transfer"),
+        "document_id": Text("văn bản", "document"),
+        "state": Text("trạng thái", "state"),
+        "axis": Text("trục", "axis"),
+        "recipients": Text("nơi nhận", "receivers"),
+        "lane": Text("độ khẩn", "lane"),
+        "attempts": Text("số lần gửi", "attempts"),
+        "due_at": Text("lần tới", "due"),
+        "last_outcome": Text("kết quả cuối", "last outcome"),
+        "doubt": Text("có thể đã tới trục", "may be on the axis"),
+        "hold_cause": Text("lý do giữ lại", "why it is held"),
+        "kind": Text("loại", "kind"),
+        "last_detail": Text("chi tiết cuối", "last detail"),
+        "remote_ref": Text("mã của trục", "the axis' number"),
+        "package": Text("gói tin", "package"),
+    }
+)
+_BOOLS = {True: Text("có", "yes"), False: Text("không", "no")}
+
+
+def _say_transfer(found: Mapping[str, Any], lang: str) -> None:
+    for name, value in found.items():
+        if name == "attempt_list":
+            continue
+        words = told(_FIELDS[name], lang) if name in _FIELDS else name
+        if name == "recipients":
+            shown = ", ".join(value)
+        elif name == "package":
+            shown = f"{value['size']:,} B sha256 {value['sha256']}"
+        elif isinstance(value, bool):
+            shown = told(_BOOLS[value], lang)
+        else:
+            shown = "" if value is None else str(value)
+        say(f"  {words:20} {shown}".rstrip())
+
+
 @queue.command(
     "show", cls=Command, epilog=example("edoc-gateway queue show 0198c0de-... --conf DIR/conf")
 )
@@ -315,11 +363,7 @@ def show(transfer_id: str, conf: str | None, as_json: bool, lang: str) -> None:
     if as_json:
         say_json(found)
         return
-    for name, value in found.items():
-        if name not in ("attempt_list", "package", "recipients"):
-            say(f"  {name:14} {'' if value is None else value}")
-    say(f"  {'recipients':14} {', '.join(found['recipients'])}")
-    say(f"  {'package':14} {found['package']['size']:,} B sha256 {found['package']['sha256']}")
+    _say_transfer(found, lang)
     headings = ("Lần", "Bắt đầu", "Kết thúc", "Kết quả", "Mã", "Chi tiết") if lang == "vi" else (
         "No.", "Started", "Ended", "Outcome", "Code", "Detail"
     )  # fmt: skip

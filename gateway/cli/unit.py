@@ -277,6 +277,14 @@ def status(ref: str, report: str | None, description: str, as_json: bool, lang: 
         else:
             say(f"{'Đã báo' if lang == 'vi' else 'Reported'}: {report} → {answer['transfer_id']}")
         return
+    if "/" in ref:  # no id has one, and every document_id does
+        raise Rejected(
+            Text(
+                f"{ref}: cần `id` mà lệnh send đã in, không phải document_id",
+                f"{ref}: give the `id` that send printed, not the document_id",
+            ),
+            code="document.not_an_id",
+        )
     found = gateway.get(f"/v1/documents/{client.quoted(ref)}")
     if as_json:
         say_json(found)

@@ -58,6 +58,21 @@ def test_a_unit_is_closed_and_is_not_restarted_into_a_broken_ledger(path) -> Non
     assert {v.partition(":")[0] for v in service["LoadCredential"]} == {"master.key", "ledger.pem"}
 
 
+@pytest.mark.parametrize("path", SERVICES, ids=lambda p: p.stem)
+def test_a_unit_is_stopped_later_than_its_longest_attempt_may_last(path) -> None:
+    patience = int(read(path)["Service"]["TimeoutStopSec"][0])
+    sending, fetching = config.DispatchSection(), config.CollectSection()
+    assert patience > sending.attempt_deadline + sending.grace
+    assert patience > fetching.fetch_deadline + sending.grace
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda p: p.stem)
+def test_a_unit_may_write_below_data_and_nowhere_else(path) -> None:
+    service = read(path)["Service"]
+    assert service["StateDirectory"] == ["edoc-gateway/data"]
+    assert not {"ReadWritePaths", "CacheDirectory", "LogsDirectory"} & set(service)
+
+
 def test_units_differ_in_nothing_but_their_job() -> None:
     bodies = set()
     for path in SERVICES:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import stat
 import tomllib
 
@@ -79,7 +80,12 @@ def test_conf_holds_only_what_differs_and_checks_clean(tmp_path, capsys) -> None
     assert table == {"gateway": {"name": "so.example"}}
     assert made["vkey"].startswith("so.example+")
     checked = call(capsys, "conf", "check", "--conf", made["conf"], "--json")
-    assert (checked.code, checked.json()) == (0, {"ok": True, "findings": []})
+    assert (checked.code, checked.json()["ok"]) == (0, True)
+    # it can start; what it cannot do yet is said, and nothing else
+    told = [(f["code"], f["path"].rpartition(":")[2]) for f in checked.json()["findings"]]
+    assert told == [
+        ("conf.incomplete", key) for key in ("local.agencies", "axis", "stamp.authorities")
+    ]
 
 
 def test_the_pointers_of_a_new_conf_are_keys_that_exist(tmp_path, capsys) -> None:
@@ -155,3 +161,40 @@ def test_the_public_half_of_the_ledger_key_is_beside_it(tmp_path, capsys) -> Non
     made = call(capsys, "init", tmp_path / "gw", "--json").json()
     assert (tmp_path / "gw/keys/ledger.vkey").read_text() == made["vkey"] + "\n"
     assert json.dumps(made).count("PRIVATE") == 0
+
+
+def test_a_master_key_that_others_can_read_is_a_mistake_even_while_nothing_needs_it(
+    tmp_path, capsys
+) -> None:
+    made = call(capsys, "init", tmp_path / "gw", "--json").json()
+    (tmp_path / "gw/keys/master.key").chmod(0o644)
+    checked = call(capsys, "conf", "check", "--conf", made["conf"], "--json")
+    assert checked.code == 78
+    (wrong,) = (f for f in checked.json()["findings"] if f["severity"] == "error")
+    assert wrong["path"].endswith(":secrets.master_key")
+
+
+def test_an_auditors_copy_is_verified_without_any_private_key(tmp_path, capsys) -> None:
+    made = call(
+        capsys, "init", tmp_path / "gw", "--profile", "sandbox", "--agency", "H14.19", "--json"
+    ).json()
+    vkey = tmp_path / "ledger.vkey"
+    (tmp_path / "gw/keys/ledger.vkey").rename(vkey)
+    shutil.rmtree(tmp_path / "gw/keys")
+    with_key = ("--conf", made["conf"], "--vkey", vkey, "--json")
+    report = call(capsys, "ledger", "verify", *with_key)
+    assert (report.code, report.json()["verified"]) == (0, True)
+    without = call(capsys, "ledger", "verify", "--conf", made["conf"], "--json")
+    assert (without.code, without.json()["code"]) == (78, "ledger.no_key_file")
+    assert "--vkey" in without.json()["message"]
+
+
+def test_the_key_of_another_ledger_verifies_nothing(tmp_path, capsys) -> None:
+    for name in ("one", "two"):
+        call(capsys, "init", tmp_path / name)
+    (tmp_path / "one/keys/ledger.pem").unlink()
+    other = tmp_path / "two/keys/ledger.vkey"
+    ran = call(
+        capsys, "ledger", "verify", "--conf", tmp_path / "one/conf", "--vkey", other, "--json"
+    )
+    assert (ran.code, ran.json()["code"]) == (78, "ledger.other_key")

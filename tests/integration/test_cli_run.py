@@ -1,13 +1,14 @@
 """run: one process on one database, ready when it says so, gone when it is told."""
 
 import signal
+import socket
 import sqlite3
 import urllib.request
 
 import pytest
 
 from gateway.errors import Broken, GatewayError, Text
-from tests.support.commands import PATIENCE, call, gateway_running, run
+from tests.support.commands import PATIENCE, call, gateway_running, run, spawn
 
 
 @pytest.fixture
@@ -129,8 +130,6 @@ def test_the_error_of_ours_in_a_group_is_the_one_that_counts() -> None:
 
 
 def test_the_simulated_axis_says_where_it_is_and_ends_with_ctrl_c() -> None:
-    from tests.support.commands import spawn
-
     process = spawn("simulate", "vxp")
     try:
         assert process.stdout is not None
@@ -140,6 +139,63 @@ def test_the_simulated_axis_says_where_it_is_and_ends_with_ctrl_c() -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_simulated_axis_that_is_told_to_end_leaves_nothing(tmp_path) -> None:
+    process = spawn("simulate", "vxp", env={"TMPDIR": str(tmp_path)})
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("endpoint ")
+        assert list(tmp_path.iterdir())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_is_taken_is_named_without_a_trace(home, capsys) -> None:
+    conf, _ = home
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        conf.write_text(conf.read_text("utf-8").replace("port = 0", f"port = {port}"), "utf-8")
+        for words in (("run", "all", "--conf", conf), ("simulate", "vxp", "--port", port)):
+            ran = run(*words)
+            assert ran.code == 78
+            assert "[run.address]" in ran.err
+            assert "Traceback" not in ran.err
+
+
+def test_the_last_key_that_can_operate_a_gateway_is_not_taken_by_mistake(home, capsys) -> None:
+    conf, _ = home
+    (ops,) = call(capsys, "account", "list", "--conf", conf, "--json").json()["accounts"]
+    kept = call(capsys, "account", "revoke", ops["id"], "--conf", conf, "--json")
+    assert (kept.code, kept.json()["code"]) == (65, "account.last_ops")
+    call(capsys, "account", "add", "second", "--role", "admin", "--conf", conf)
+    assert call(capsys, "account", "revoke", ops["id"], "--conf", conf).code == 0
+    listed = call(capsys, "account", "list", "--conf", conf, "--json").json()["accounts"]
+    (last,) = (a for a in listed if not a["revoked_at"])
+    assert call(capsys, "account", "revoke", last["id"], "--conf", conf).code == 65
+    wanted = ("account", "revoke", last["id"], "--even-the-last", "--conf", conf)
+    assert call(capsys, *wanted).code == 0
+
+
+def test_the_last_key_is_kept_through_a_running_gateway_too(home, capsys, monkeypatch) -> None:
+    conf, ops_key = home
+    with gateway_running(conf) as (_, url):
+        monkeypatch.setenv("EDOC_GATEWAY_KEY", ops_key)
+        monkeypatch.delenv("EDOC_GATEWAY_URL", raising=False)
+        # api.port is 0: the configuration cannot say where it listens
+        nowhere = call(capsys, "account", "list", "--conf", conf, "--json")
+        assert (nowhere.code, nowhere.json()["code"]) == (78, "client.no_address")
+        monkeypatch.setenv("EDOC_GATEWAY_URL", url)
+        (ops,) = call(capsys, "account", "list", "--conf", conf, "--json").json()["accounts"]
+        kept = call(capsys, "account", "revoke", ops["id"], "--conf", conf, "--json")
+        assert (kept.code, kept.json()["code"]) == (65, "account.last_ops")
+        assert call(capsys, "account", "list", "--conf", conf).code == 0
 
 
 def test_a_fault_file_that_cannot_be_read_is_78(tmp_path, capsys) -> None:

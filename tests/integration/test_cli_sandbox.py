@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from gateway.cli.client import Client
+from gateway.cli.demo_page import FIRST_LINES
 from tests.support.commands import PATIENCE, ROOT, call, processes_naming, spawn
 
 READMES = ("README.md", "README.vi.md")
@@ -107,6 +108,30 @@ def test_the_page_shows_addresses_keys_and_lines_that_work(box) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert (folder / "env.sh").stat().st_mode & 0o077 == 0
+
+
+def test_the_page_and_the_readme_hand_the_same_document_in() -> None:
+    def parts(text: str) -> tuple[list[str], list[str]]:
+        return re.findall(r'-F "([^"]+)"', text), re.findall(r"Idempotency-Key: ([^$\"]+)\"", text)
+
+    assert parts("\n".join(FIRST_LINES)) == parts(commands_of("README.md"))
+    assert len(parts(commands_of("README.md"))[0]) == 3
+
+
+def test_its_script_puts_the_command_on_the_path_and_conf_leads_to_the_gateway(box) -> None:
+    folder, _, _ = box
+    script = """
+        . ./env.sh
+        EDOC_GATEWAY_KEY="$H14_OPS" edoc-gateway account list --conf "$H14_CONF" --json
+        cd /
+        edoc-gateway --version
+    """
+    ran = subprocess.run(
+        ["sh", "-euc", script], cwd=folder, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert '"role": "ops"' in ran.stdout
+    assert "edoc-gateway, version" in ran.stdout
 
 
 def test_a_document_by_the_client_commands_alone(box, as_unit, capsys, tmp_path) -> None:

@@ -1,6 +1,7 @@
 """The demo as anybody runs it: what it says, what it proves, and that it leaves nothing."""
 
 import json
+import re
 import shutil
 import signal
 import sqlite3
@@ -10,6 +11,7 @@ from datetime import datetime
 import jsonschema
 import pytest
 
+from gateway.cli.demo_page import print_result
 from gateway.model.transfer import RecipientState
 from tests.support.commands import PATIENCE, Ran, call, processes_naming, run, spawn
 
@@ -154,6 +156,31 @@ def test_instants_follow_one_another(told) -> None:
         assert released <= accepted < fetched < entered
         seqs = [r["seq"] for r in document["records"]]
         assert seqs == sorted(seqs)
+
+
+def test_what_the_receiver_did_is_proved_by_the_receivers_own_ledger(told) -> None:
+    for document in told[0].json()["documents"]:
+        own = {r["event"]: r for r in document["received_records"]}
+        assert {"item.available", "item.fetched", "item.entered"} <= set(own)
+        assert all(r["sealed"] and r["stamped_at"] for r in own.values())
+        assert own["item.entered"]["at"] == document["received"]["entered_at"]
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_the_table_says_no_fraction_that_nobody_told_and_fits_a_page(told, lang, capsys) -> None:
+    result = told[0].json()
+    print_result(result, lang)
+    page = capsys.readouterr().out
+    for document in result["documents"]:
+        entered = datetime.fromisoformat(document["recipients"][0]["entered_at"])
+        assert re.search(rf"{entered:%H:%M:%S} ", page)
+        assert f"{entered:%H:%M:%S}.000" not in page
+        own = {r["event"]: r["seq"] for r in document["received_records"]}
+        assert re.search(rf" {own['item.entered']}\*", page)
+        day = f"{entered:%d/%m/%Y}" if lang == "vi" else f"{entered:%Y-%m-%d}"
+        assert day in page
+    assert "UTC+7" in page
+    assert max(map(len, page.splitlines())) <= 110
 
 
 def test_a_stranger_finds_the_anchors_and_no_secret_among_them(told) -> None:

@@ -24,7 +24,6 @@ from typing import Any, BinaryIO
 
 from gateway.c14n import canonical_json
 from gateway.errors import (
-    Conflict,
     Finding,
     Forbidden,
     Rejected,
@@ -35,6 +34,7 @@ from gateway.errors import (
     errors_in,
 )
 from gateway.inbound import Inbound, not_there
+from gateway.leasing import lease_item
 from gateway.model.agency import Agency
 from gateway.model.arrival import ArrivalState, ItemKind
 from gateway.model.package import PackageKind, ReadyPackage, Staff
@@ -74,12 +74,22 @@ from gateway.store import Store, Tx, accounts, arrivals, ledger, transfers
 from gateway.store import documents as document_rows
 from gateway.store import inbox as inbox_rows
 from gateway.store.accounts import Account
-from gateway.store.documents import Answered
+from gateway.store.documents import Answered, Repeated
 from gateway.store.inbox import Item
 from gateway.store.tables import Role
 from gateway.telemetry.events import Event
 
-__all__ = ["Account", "Answered", "Desk", "Item", "Role", "Stored", "account_json", "item_json"]
+__all__ = [
+    "Account",
+    "Answered",
+    "Desk",
+    "Item",
+    "Repeated",
+    "Role",
+    "Stored",
+    "account_json",
+    "item_json",
+]
 
 KEY_PREFIX = "edoc"
 LEASE = timedelta(minutes=10)
@@ -442,23 +452,17 @@ class Desk:
             raise not_there()
         return found
 
-    async def lease(self, who: Account, item_id: str) -> dict[str, Any]:
+    async def lease(self, who: Account, item_id: str, held: str = "") -> dict[str, Any]:
+        """`held`: the lease that the caller was given before and wants to keep."""
         await self.item(who, item_id)
-        token = secrets.token_urlsafe(16)
+        fresh = secrets.token_urlsafe(16)
 
-        def take(tx: Tx) -> datetime:
+        def take(tx: Tx) -> tuple[str, datetime]:
             now = tx.now()
-            if not inbox_rows.lease(tx, item_id, token, now=now, until=now + self.item_lease):
-                raise Conflict(
-                    Text(
-                        "Mục này đang được người khác giữ hoặc đã xong",
-                        "somebody else holds this item, or it is done",
-                    ),
-                    code="item.leased",
-                )
-            return now + self.item_lease
+            until = now + self.item_lease
+            return lease_item(tx, item_id, held=held, fresh=fresh, now=now, until=until), until
 
-        until = await self.store.write(take)
+        token, until = await self.store.write(take)
         return {"id": item_id, "lease": token, "until": local_time(until)}
 
     async def item_package(self, who: Account, item_id: str) -> tuple[Item, Stored]:

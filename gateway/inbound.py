@@ -433,7 +433,13 @@ class Inbound:
         """One inner file of a document; extracted from the package when the cache lost it."""
         files = item.content.get("files", [])
         if item.kind != ItemKind.DOCUMENT.value or not 0 <= number < len(files):
-            raise not_there()
+            raise Unknown(
+                Text(
+                    f"Mục này có {len(files)} tệp (đánh số từ 0), không có tệp {number}",
+                    f"this item has {len(files)} files (numbered from 0), none is {number}",
+                ),
+                code="attachment.unknown",
+            )
         fact = files[number]
         if fact["failed"]:
             raise Conflict(
@@ -515,7 +521,7 @@ class Inbound:
             ):
                 found = inbox.by_id(tx, item.id)
                 if found is None or not found.answer:
-                    raise _state_forbids(found.state if found else "")
+                    raise state_forbids(found.state if found else "")
                 return found.answer
             ledger.append(tx, records)
             if status is not None:
@@ -618,12 +624,12 @@ class Inbound:
                     entered_at=None,
                     answer="",
                 ):
-                    raise _state_forbids(item.state)
+                    raise state_forbids(item.state)
                 ledger.append(tx, [refused])
             else:
                 now = inbox.by_id(tx, item.id)
                 if now is not None and now.state == ItemState.REFUSED.value:
-                    raise _state_forbids(now.state)  # 02 was the last word about it
+                    raise state_forbids(now.state)  # 02 was the last word about it
             sent = self.outbound.add_status(tx, account_id, status, code, item.id)
             if order is not None and order.idempotency_key is not None:
                 documents.keep_answer(
@@ -668,7 +674,7 @@ def not_there() -> Unknown:
     )
 
 
-def _state_forbids(state: str) -> Conflict:
+def state_forbids(state: str) -> Conflict:
     return Conflict(
         Text(
             f"Mục đang ở trạng thái {state}, không thể làm bước này",

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
 from gateway.api.deps import Call
+from gateway.api.expected import wrong_members
 from gateway.api.problems import Malformed, Stalled, WrongMedia
 from gateway.errors import Finding, Rejected, Severity, Text, TooLarge
 
@@ -166,16 +167,19 @@ async def read_json(call: Call, shape: type[S]) -> S:
         data += piece
     try:
         value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Malformed(
-            Text(f"Không phải JSON: {error}", f"not JSON: {error}"), code="request.not_json"
+            Text(
+                "Thân yêu cầu không phải JSON UTF-8 hợp lệ", "the body is not valid JSON in UTF-8"
+            ),
+            code="request.not_json",
         ) from None
     if not isinstance(value, dict):
         raise Malformed(
             Text("Thân yêu cầu phải là một đối tượng JSON", "the body must be a JSON object"),
             code="request.not_json",
         )
-    wrong = tuple(_wrong(value, shape))
+    wrong = tuple(wrong_members(value, shape))
     if wrong:
         raise Rejected(
             Text("Thân yêu cầu chưa đúng; xem từng lỗi", "the body is wrong; see each finding"),
@@ -183,29 +187,3 @@ async def read_json(call: Call, shape: type[S]) -> S:
             findings=wrong,
         )
     return msgspec.convert(value, shape)
-
-
-def _wrong(value: dict[str, Any], shape: type[msgspec.Struct]) -> Iterator[Finding]:
-    fields = {f.encode_name: f for f in msgspec.structs.fields(shape)}
-    for name in value:
-        if name not in fields:
-            yield _finding(
-                name[:100], "member.unknown", Text("Không có trường này", "there is no such member")
-            )
-    for name, field in fields.items():
-        if name not in value:
-            if field.required:
-                yield _finding(name, "member.missing", Text("Thiếu trường này", "it is missing"))
-            continue
-        try:
-            msgspec.convert(value[name], field.type)
-        except msgspec.ValidationError as error:
-            yield _finding(
-                name,
-                "member.invalid",
-                Text(f"Giá trị không hợp lệ: {error}", f"the value is wrong: {error}"),
-            )
-
-
-def _finding(path: str, code: str, text: Text) -> Finding:
-    return Finding(path, code, Severity.ERROR, text)

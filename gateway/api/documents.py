@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Awaitable
+
 from aiohttp import web
 
 from gateway.api.asking import (
@@ -16,7 +19,7 @@ from gateway.api.deps import Call
 from gateway.api.problems import WrongMedia
 from gateway.api.serving import serve
 from gateway.api.uploads import FORM, PACKAGE, Form, Hold, spooled_package
-from gateway.desk import Answered
+from gateway.desk import Answered, Repeated
 from gateway.errors import Text
 from gateway.model.submission import Submission
 
@@ -53,14 +56,23 @@ async def _submit_form(call: Call, key: str | None) -> Answered:
     hold = Hold(call.deps.blobs, call.deps.limits.memory_upload_bytes)
     try:
         submission = await Form(call, hold, judge).read()
-        return await call.desk.submit(call.who, submission, key, call.language)
+        return await _promised(call, call.desk.submit(call.who, submission, key, call.language))
     finally:
         await hold.close()
 
 
 async def _submit_package(call: Call, key: str | None) -> Answered:
     async with spooled_package(call) as spool:
-        return await call.desk.submit_package(call.who, spool, key, call.language)
+        return await _promised(call, call.desk.submit_package(call.who, spool, key, call.language))
+
+
+async def _promised(call: Call, promising: Awaitable[Answered]) -> Answered:
+    """From the last byte of the request to the commit; refusals are counted for every route."""
+    started = time.perf_counter()
+    answered = await promising
+    if not isinstance(answered, Repeated):
+        call.deps.metrics.accepted("document", time.perf_counter() - started)
+    return answered
 
 
 async def listing(call: Call) -> web.Response:

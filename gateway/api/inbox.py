@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, Literal, TypeVar
@@ -51,6 +52,12 @@ class StatusBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     code: Literal["02", "03", "04", "05", "06", "15", "16"]
     description: Description = ""
     staff: StaffBody = StaffBody()
+
+
+class LeaseBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`lease`: the one given before, to hold the item longer."""
+
+    lease: Annotated[str, msgspec.Meta(max_length=100, pattern=PRINTABLE)] = ""
 
 
 class Servings:
@@ -129,8 +136,10 @@ async def one(call: Call) -> web.Response:
 
 
 async def lease(call: Call) -> web.Response:
+    """POST /v1/inbox/{id}/lease: a body is needed only to keep a lease that was given before."""
     only(call.request)
-    return json_answer(await call.desk.lease(call.who, _id(call)))
+    held = (await read_json(call, LeaseBody)).lease if call.request.body_exists else ""
+    return json_answer(await call.desk.lease(call.who, _id(call), held))
 
 
 async def package(call: Call) -> web.StreamResponse:
@@ -164,6 +173,7 @@ async def confirm(call: Call) -> web.Response:
 async def report(call: Call) -> web.Response:
     only(call.request)
     body = await read_json(call, StatusBody)
+    started = time.perf_counter()
     staff = Staff(**msgspec.structs.asdict(body.staff))
     made = await call.desk.report_status(
         call.who,
@@ -173,6 +183,7 @@ async def report(call: Call) -> web.Response:
         staff=staff,
         idempotency_key=idempotency_key(call.request),
     )
+    call.deps.metrics.accepted("status", time.perf_counter() - started)
     return json_answer(made, 202)
 
 

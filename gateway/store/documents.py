@@ -25,6 +25,12 @@ class Answered(NamedTuple):
     location: str
 
 
+class Repeated(Answered):
+    """An answer that was given before: nothing new was promised with it."""
+
+    __slots__ = ()
+
+
 class NewDocument(NamedTuple):
     """One accepted message of a unit: a document (văn bản) or a status report."""
 
@@ -119,7 +125,7 @@ _INSERT_ANSWER_AGAIN = insert_or_ignore(idempotency)
 
 def answered(tx: Tx, account_id: str, key: str) -> Answered | None:
     row = tx.execute(_ANSWERED, {"account_id": account_id, "key": key}).one_or_none()
-    return None if row is None else Answered._make(row)
+    return None if row is None else Repeated._make(row)
 
 
 def keep_answer(

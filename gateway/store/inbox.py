@@ -90,10 +90,14 @@ _LEASE = (
     .where(
         i.id == bindparam("item_id"),
         i.state.in_(_OPEN_STATES),
-        or_(i.lease_until.is_(None), i.lease_until <= bindparam("now")),
+        or_(
+            i.lease_until.is_(None),
+            i.lease_until <= bindparam("now"),
+            i.lease_token == bindparam("token"),
+        ),
     )
     .values(
-        state=ItemState.LEASED.value, lease_token=bindparam("token"), lease_until=bindparam("until")
+        state=ItemState.LEASED.value, lease_token=bindparam("given"), lease_until=bindparam("until")
     )
 )
 _FETCHED = (
@@ -163,7 +167,8 @@ def waiting(
 
 
 def lease(tx: Tx, item_id: str, token: str, *, now: datetime, until: datetime) -> bool:
-    params = {"item_id": item_id, "token": token, "now": now, "until": until}
+    """False while another lease runs. `token`: a new one, or the one that holds it already."""
+    params = {"item_id": item_id, "token": token, "given": token, "now": now, "until": until}
     return tx.execute(_LEASE, params).count == 1
 
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -105,6 +106,21 @@ def test_the_same_key_and_content_bring_the_first_answer_again(at: Door) -> None
     other = at.submit(meta, ("van-ban.pdf", PDF + b" "), headers=key)
     assert (other.status, other.code) == (409, "idempotency.mismatch")
     assert at.kept() == before
+
+
+def accepted_figure(at: Door) -> float:
+    shown = at.get("/metrics").body.decode()
+    found = re.search(r'^edoc_accepted_total\{kind="document"\} (\S+)$', shown, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def test_a_promise_is_counted_once_and_a_repetition_or_refusal_never(at: Door) -> None:
+    before = accepted_figure(at)
+    meta = letter(number="310")
+    for key in ("order-310", "order-310", "order-311"):
+        assert at.submit(meta, FILE, headers={"Idempotency-Key": key}).status == 202
+    assert at.submit({**meta, "subject": ""}, FILE).status == 422
+    assert accepted_figure(at) == before + 1
 
 
 def test_equal_requests_at_the_same_moment_make_one_document(at: Door) -> None:

@@ -109,7 +109,11 @@ def test_a_key_lives_from_its_making_to_its_revoking(at: Door) -> None:
     ("body", "code", "paths"),
     [
         ({"name": "x", "role": "unit"}, "account.agencies", {"agencies"}),
-        ({"name": "x", "role": "ops", "agencies": ["H14"]}, "account.agencies", {"agencies"}),
+        (
+            {"name": "x", "role": "ops", "agencies": ["H14.19"]},
+            "account.agencies",
+            {"agencies"},
+        ),
         (
             {"name": "x", "role": "unit", "agencies": ["H14", "H99.9", "?"]},
             "account.agencies",

@@ -1,0 +1,98 @@
+"""What a JSON member may hold, said in our own sentences: never in those of a library.
+
+In:     a value and the type that it should have, as `msgspec.inspect` describes it.
+Out:    (path, Text) for each member that is wrong, the allowed values named.
+Fails:  never.
+Never:  repeats the value: it may be somebody's data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from gateway.errors import Finding, Severity, Text
+
+
+def wrong_members(
+    value: dict[str, Any], shape: type[msgspec.Struct], path: str = ""
+) -> Iterator[Finding]:
+    """Every member that is unknown, missing or wrong, members of members too."""
+    fields = {f.encode_name: f for f in msgspec.structs.fields(shape)}
+    for name in value:
+        if name not in fields:
+            shown = name[:100].encode("utf-8", "replace").decode()
+            yield _finding(
+                path + shown,
+                "member.unknown",
+                Text(
+                    f"Không có trường này; các trường được nhận: {', '.join(fields)}",
+                    f"there is no such member; those taken are: {', '.join(fields)}",
+                ),
+            )
+    for name, field in fields.items():
+        if name not in value:
+            if field.required:
+                yield _finding(
+                    path + name, "member.missing", Text("Thiếu trường này", "it is missing")
+                )
+            continue
+        given = value[name]
+        kind = inspect.type_info(field.type)
+        if isinstance(kind, inspect.StructType) and isinstance(given, dict):
+            yield from wrong_members(given, kind.cls, f"{path}{name}.")
+        elif not _fits(given, field.type):
+            yield _finding(path + name, "member.invalid", expected(kind))
+
+
+def expected(kind: inspect.Type) -> Text:
+    """One sentence: what stands here when it is right."""
+    said = _noun(kind)
+    return Text(f"Giá trị phải là {said.vi}", f"the value must be {said.en}")
+
+
+def _noun(kind: inspect.Type) -> Text:
+    match kind:
+        case inspect.LiteralType(values=values):
+            return _one_of([str(v) for v in values])
+        case inspect.EnumType(cls=cls):
+            return _one_of([str(member.value) for member in cls])
+        case inspect.StrType():
+            return _text(kind)
+        case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):
+            each = _noun(item)
+            return Text(f"danh sách, mỗi mục là {each.vi}", f"a list, each item {each.en}")
+        case inspect.StructType():
+            return Text("đối tượng JSON", "a JSON object")
+        case _:
+            return Text("giá trị JSON đúng kiểu", "a JSON value of the right type")
+
+
+def _one_of(values: list[str]) -> Text:
+    listed = ", ".join(f'"{v}"' for v in values)
+    return Text(f"một trong các chuỗi: {listed}", f"one of the strings: {listed}")
+
+
+def _text(kind: inspect.StrType) -> Text:
+    least, most = kind.min_length or 0, kind.max_length
+    vi, en = "chuỗi ký tự", "a string"
+    if most is not None:
+        vi, en = f"{vi} từ {least} đến {most} ký tự", f"{en} of {least} to {most} characters"
+    if kind.pattern is not None:
+        vi, en = f"{vi}, không có ký tự điều khiển", f"{en} without control characters"
+    return Text(vi, en)
+
+
+def _fits(value: object, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _finding(path: str, code: str, text: Text) -> Finding:
+    return Finding(path, code, Severity.ERROR, text)

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import io
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -43,6 +43,7 @@ from gateway.promise import (
     Order,
     Outlet,
     Packed,
+    Prepared,
     Promise,
     Work,
     already_sent,
@@ -68,18 +69,18 @@ from gateway.routing.directory import Directory
 from gateway.routing.plan import RoutingTable
 from gateway.rules import checks
 from gateway.scribe import Scribe
-from gateway.settling import Hold, reach_axis
+from gateway.settling import IN_MEMORY, Hold, reach_axis, stored_bytes
 from gateway.signing import sign
 from gateway.store import Store, Tx, Violation, documents, ledger, transfers
 from gateway.store import blobs as blob_rows
 from gateway.store.patience import write_patiently
 from gateway.telemetry.events import Event
 
-CHUNK = 256 * 1024
-IN_MEMORY = 1024 * 1024
 MINIMUM_RATE = 64 * 1024  # bytes a second a long upload must reach before its deadline ends it
 
-PackRoutes = Callable[[Sequence[AxisRoute], str], Awaitable[tuple[Packed, ...]]]
+AT_ONCE = 8  # small submissions on their way to a commit; more would leave delivering no turns
+
+PackRoutes = Callable[[Sequence[AxisRoute], str], tuple[Packed, ...]]
 
 
 class Outbound:
@@ -112,6 +113,7 @@ class Outbound:
         self.seal_max_delay = seal_max_delay
         self.max_backlog = max_backlog
         self.backlog = 0  # due transfers, as last counted: accepting waits for delivering
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     def key_of(self, code: str) -> str:
         """The canonical code: both written forms, and any padding, meet here."""
@@ -147,6 +149,12 @@ class Outbound:
 
     async def accept(self, order: Order, submission: Submission) -> documents.Answered:
         """Steps 2 to 4 of architecture 3. Returns after the commit, with the receipt in it."""
+        if sum(f.size for f in submission.files) > IN_MEMORY:
+            return await self._accept(order, submission)
+        async with self._turns:
+            return await self._accept(order, submission)
+
+    async def _accept(self, order: Order, submission: Submission) -> documents.Answered:
         document_id = submission.header.document_id or document_id_for(submission.header)
         header = replace(submission.header, document_id=document_id)
         try:
@@ -158,11 +166,8 @@ class Outbound:
         made_identity = identity(header, [(f.declared_name, f.sha256) for f in facts])
         at = self.scribe.now()
 
-        async def pack(routes: Sequence[AxisRoute], seed: str) -> tuple[Packed, ...]:
-            def work() -> tuple[Packed, ...]:
-                return tuple(self._pack(header, route, submission, at, seed) for route in routes)
-
-            return await asyncio.to_thread(work)
+        def pack(routes: Sequence[AxisRoute], seed: str) -> tuple[Packed, ...]:
+            return tuple(self._pack(header, route, submission, at, seed) for route in routes)
 
         return await self._promise(
             order,
@@ -202,8 +207,8 @@ class Outbound:
             return await self._unless_answered(order, refused)
         made_identity = identity(header, [(declared, sha) for _, _, sha, declared in files])
 
-        async def pack(routes: Sequence[AxisRoute], _: str) -> tuple[Packed, ...]:
-            await asyncio.to_thread(keep)
+        def pack(routes: Sequence[AxisRoute], _: str) -> tuple[Packed, ...]:
+            keep()
             return tuple(Packed(r, package, self.scribe.entropy.new_id()) for r in routes)
 
         return await self._promise(
@@ -298,35 +303,41 @@ class Outbound:
         again. What was packed in vain stays an unreferenced blob, which the sweep removes.
         """
         sender_key = self.key_of(header.sender.organ_id)
-        for _ in range(5):
-            ref = self.scribe.entropy.new_id()
 
-            def look(
-                tx: Tx,
-            ) -> tuple[documents.Answered | None, str | None, list[documents.Served]]:
-                return (
-                    self._answered(tx, order),
-                    documents.identity_of(tx, sender_key, normal_text(header.document_id)),
-                    documents.served(tx, sender_key, made_identity),
-                )
+        def look(tx: Tx) -> tuple[documents.Answered | None, str | None, list[documents.Served]]:
+            return (
+                self._answered(tx, order),
+                documents.identity_of(tx, sender_key, normal_text(header.document_id)),
+                documents.served(tx, sender_key, made_identity),
+            )
 
-            repeated, bound, served = await self.store.read(look)
+        def prepare(ref: str) -> Prepared:
+            """One look and the packing after it, in one thread."""
+            repeated, bound, served = self.store.read_sync(look)
             if repeated is not None:
-                return repeated
+                return Prepared(repeated=repeated)
             self._refuse_when_full()
             if header.business.type == 0 and bound is not None and bound != made_identity:
                 raise document_conflict(header.document_id)
             asked = {self.key_of(code) for route in routes for code in route.receivers}
             before = [s for s in served if s.receiver_key in asked]
-            had = {s.receiver_key for s in before}
+            had = frozenset(s.receiver_key for s in before)
             left = routes_left(routes, had, self.key_of)
             if not left:
                 # ids sort by time: the answer that spoke of the last of these receivers
-                return await self._first_answer(order, max(s.document_ref for s in before))
+                return Prepared(spoken_of=max(s.document_ref for s in before))
             if had and not split:
                 # a package of the unit's own is never split, so its receivers cannot be thinned
                 raise already_sent(header, had, self.key_of)
-            packed = await pack(left, ref)
+            return Prepared(pack(left, ref), had, bound is not None)
+
+        for _ in range(5):
+            ref = self.scribe.entropy.new_id()
+            packed, had, bound, repeated, spoken_of = await asyncio.to_thread(prepare, ref)
+            if repeated is not None:
+                return repeated
+            if spoken_of:
+                return await self._first_answer(order, spoken_of)
             promise = Promise(
                 document_ref=ref,
                 header=header,
@@ -342,7 +353,7 @@ class Outbound:
                 legal_value=checks.legal_value(self.today(), self.rules).as_json(),
             )
             try:
-                return await self._commit(order, promise, bind=bound is None)
+                return await self._commit(order, promise, bind=not bound)
             except Violation as race:
                 if race.kind != "unique":
                     raise
@@ -358,7 +369,7 @@ class Outbound:
             row = documents.by_id(tx, document_ref)
             if row is None:
                 return None
-            first = documents.Answered(order.content, 202, row.answer, f"/v1/documents/{row.id}")
+            first = documents.Repeated(order.content, 202, row.answer, f"/v1/documents/{row.id}")
             if order.idempotency_key is not None:
                 documents.keep_answer_again(
                     tx,
@@ -597,7 +608,7 @@ class Outbound:
                 receivers=work.receivers,
                 sha256=claim.package_sha256,
                 size=claim.package_size,
-                chunks=lambda: self._chunks(claim.package_sha256, claim.package_size, hold),
+                chunks=lambda: stored_bytes(self.blobs, claim, hold),
                 still_mine=hold.until_verdict,
             ),
             seconds,
@@ -672,23 +683,3 @@ class Outbound:
             document_ref=claim.document_ref,
         )
         ledger.append(tx, [made])
-
-    async def _chunks(self, sha256: str, size: int, hold: Hold) -> AsyncIterator[bytes]:
-        if size <= IN_MEMORY:
-            at_hand = self.blobs.peek(sha256, size)
-            if at_hand is None:
-                at_hand = await asyncio.to_thread(_read_whole, self.blobs, sha256)
-            yield at_hand
-            return
-        source = await asyncio.to_thread(self.blobs.open, sha256)
-        try:
-            while chunk := await asyncio.to_thread(source.read, CHUNK):
-                await hold.flowing()
-                yield chunk
-        finally:
-            await asyncio.to_thread(source.close)
-
-
-def _read_whole(blobs: BlobStore, sha256: str) -> bytes:
-    with blobs.open(sha256) as source:
-        return source.read()

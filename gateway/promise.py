@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway.dispatch import schedule
@@ -64,6 +64,19 @@ class Packed:
     route: AxisRoute
     package: ReadyPackage
     transfer_id: str
+
+
+class Prepared(NamedTuple):
+    """What stands before a commit. `had`: receivers (keys) that this identity reached before;
+    `bound`: its DocumentId was sent before. Or nothing is left to promise: this request was
+    answered (`repeated`), or every receiver was served (`spoken_of`: the document that says so).
+    """
+
+    packed: tuple[Packed, ...] = ()
+    had: frozenset[str] = frozenset()
+    bound: bool = False
+    repeated: documents.Answered | None = None
+    spoken_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +175,7 @@ def status_about(
 
 
 def routes_left(
-    routes: Sequence[AxisRoute], had: set[str], key_of: Callable[[str], str]
+    routes: Sequence[AxisRoute], had: frozenset[str], key_of: Callable[[str], str]
 ) -> tuple[AxisRoute, ...]:
     """The routes without receivers that this identity already reached."""
     left = []
@@ -174,7 +187,7 @@ def routes_left(
 
 
 def sent_before(
-    header: DocumentHeader, had: set[str], key_of: Callable[[str], str]
+    header: DocumentHeader, had: frozenset[str], key_of: Callable[[str], str]
 ) -> tuple[Finding, ...]:
     return tuple(
         Finding(
@@ -191,7 +204,9 @@ def sent_before(
     )
 
 
-def already_sent(header: DocumentHeader, had: set[str], key_of: Callable[[str], str]) -> Rejected:
+def already_sent(
+    header: DocumentHeader, had: frozenset[str], key_of: Callable[[str], str]
+) -> Rejected:
     findings = tuple(replace(f, severity=Severity.ERROR) for f in sent_before(header, had, key_of))
     return Rejected(
         Text(

@@ -7,8 +7,9 @@ Never:  lowers the furthest stage shown; guesses an instant; moves what the tabl
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -16,10 +17,14 @@ from gateway.dispatch import schedule
 from gateway.model.package import StatusReport
 from gateway.model.record import Source
 from gateway.model.transfer import RecipientState, TransferState, furthest
+from gateway.ports import BlobStore
 from gateway.promise import Outlet, Work, from_vietnam_time, plain_code
 from gateway.scribe import Scribe
 from gateway.store import Store, Tx, documents, ledger, transfers
 from gateway.telemetry.events import Event
+
+CHUNK = 256 * 1024
+IN_MEMORY = 1024 * 1024  # packages, and files of a submission together, that are held in memory
 
 
 class About(NamedTuple):
@@ -234,6 +239,29 @@ class Hold:
         if not self._lost:
             self._lost = not await self._store.write(renew)
             self._until = asked + seconds
+
+
+async def stored_bytes(
+    blobs: BlobStore, claim: transfers.Claim, hold: Hold
+) -> AsyncIterator[bytes]:
+    """The package of an attempt as it was stored, its lease renewed on the way."""
+    sha256, size = claim.package_sha256, claim.package_size
+    if size <= IN_MEMORY:
+        at_hand = blobs.peek(sha256, size)
+        yield at_hand if at_hand is not None else await asyncio.to_thread(_whole, blobs, sha256)
+        return
+    source = await asyncio.to_thread(blobs.open, sha256)
+    try:
+        while chunk := await asyncio.to_thread(source.read, CHUNK):
+            await hold.flowing()
+            yield chunk
+    finally:
+        await asyncio.to_thread(source.close)
+
+
+def _whole(blobs: BlobStore, sha256: str) -> bytes:
+    with blobs.open(sha256) as source:
+        return source.read()
 
 
 def reach_axis(tx: Tx, transfer_id: str, at: datetime, now: datetime, remote_ref: str = "") -> bool:

@@ -34,6 +34,12 @@ def end_process(cause: BaseException | None) -> None:
     os._exit(70)
 
 
+def closed() -> errors.Unavailable:
+    return errors.Unavailable(
+        errors.Text("Kho dữ liệu đã đóng", "the store is closed"), code="store.closed"
+    )
+
+
 class Job:
     """One store function on its way. As a context manager it keeps what its function raised:
     the error belongs to the caller, and the neighbours in the same commit live on.
@@ -174,9 +180,7 @@ class Crew:
     def _put(self, job: Job) -> None:
         with self._gate:  # so that nothing enters behind the last look of a dying thread
             if not self._open:
-                raise errors.Unavailable(
-                    errors.Text("Kho dữ liệu đã đóng", "the store is closed"), code="store.closed"
-                )
+                raise closed()
             self._jobs.append(job)
             bell = self._resting.pop() if self._resting else None
         if bell is not None:

@@ -50,6 +50,7 @@ from gateway.promise import (
     not_served,
     other_agency,
     signature_findings,
+    untold,
 )
 from gateway.routing import agency_json
 from gateway.rules import checks
@@ -241,13 +242,7 @@ class Desk:
             *impossible_release(submission.released_at),
             *self.outbound.routing.plan(receivers, self.outbound.today()).findings,
         )
-        told = [f.path for f in shape]
-        return [
-            f
-            for f in judged
-            if f.code != "secrecy.marked"
-            and not any(f.path == p or f.path.startswith((f"{p}.", f"{p}[")) for p in told)
-        ]
+        return untold(judged, shape)
 
     async def submit(
         self, who: Account, submission: Submission, idempotency_key: str | None, language: str

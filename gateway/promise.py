@@ -239,6 +239,17 @@ def impossible_release(released_at: datetime | None) -> tuple[Finding, ...]:
     return (Finding("released_at", "content.released_past", Severity.ERROR, text),)
 
 
+def untold(judged: Sequence[Finding], shape: Sequence[Finding]) -> list[Finding]:
+    """What was judged, without what a wrong shape or a secrecy mark says already."""
+    told = [f.path for f in shape]
+    return [
+        f
+        for f in judged
+        if f.code != "secrecy.marked"
+        and not any(f.path == p or f.path.startswith((f"{p}.", f"{p}[")) for p in told)
+    ]
+
+
 def other_agency() -> Finding:
     """A key that does not speak for the sender."""
     text = Text(

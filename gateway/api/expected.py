@@ -25,33 +25,25 @@ def wrong_members(
     for name in value:
         if name not in fields:
             shown = name[:100].encode("utf-8", "replace").decode()
-            yield _finding(
-                path + shown,
-                "member.unknown",
-                Text(
-                    f"Không có trường này; các trường được nhận: {', '.join(fields)}",
-                    f"there is no such member; those taken are: {', '.join(fields)}",
-                ),
+            text = Text(
+                f"Không có trường này; các trường được nhận: {', '.join(fields)}",
+                f"there is no such member; those taken are: {', '.join(fields)}",
             )
+            yield Finding(path + shown, "member.unknown", Severity.ERROR, text)
     for name, field in fields.items():
         if name not in value:
             if field.required:
-                yield _finding(
-                    path + name, "member.missing", Text("Thiếu trường này", "it is missing")
-                )
+                text = Text("Thiếu trường này", "it is missing")
+                yield Finding(path + name, "member.missing", Severity.ERROR, text)
             continue
         given = value[name]
         kind = inspect.type_info(field.type)
         if isinstance(kind, inspect.StructType) and isinstance(given, dict):
             yield from wrong_members(given, kind.cls, f"{path}{name}.")
         elif not _fits(given, field.type):
-            yield _finding(path + name, "member.invalid", expected(kind))
-
-
-def expected(kind: inspect.Type) -> Text:
-    """One sentence: what stands here when it is right."""
-    said = _noun(kind)
-    return Text(f"Giá trị phải là {said.vi}", f"the value must be {said.en}")
+            right = _noun(kind)
+            text = Text(f"Giá trị phải là {right.vi}", f"the value must be {right.en}")
+            yield Finding(path + name, "member.invalid", Severity.ERROR, text)
 
 
 def _noun(kind: inspect.Type) -> Text:
@@ -92,7 +84,3 @@ def _fits(value: object, kind: Any) -> bool:
     except msgspec.ValidationError:
         return False
     return True
-
-
-def _finding(path: str, code: str, text: Text) -> Finding:
-    return Finding(path, code, Severity.ERROR, text)

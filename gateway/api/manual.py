@@ -8,6 +8,7 @@ Never:  loads anything from elsewhere: no script, no font, no image.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -28,6 +29,8 @@ table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:t
 padding:.25rem .6rem .25rem 0;border-bottom:1px solid #8884}
 .verb{display:inline-block;min-width:4.2rem;font-weight:700}.roles{opacity:.75;font-weight:400}
 """
+_CODE = re.compile(r"`([^`]+)`")
+_EMPHASIS = re.compile(r"\*([A-Za-z]+)\*")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
@@ -77,19 +80,26 @@ def _page(described: Mapping[str, Any], codes: Mapping[str, Mapping[str, Any]]) 
     yield "<!doctype html><html lang=en><meta charset=utf-8>"
     yield "<meta name=viewport content='width=device-width,initial-scale=1'>"
     yield f"<title>{escape(info['title'])}</title><style>{_STYLE}</style>"
-    yield f"<h1>{escape(info['title'])}</h1>{_prose(info['description'])}"
-    yield "<p>For programs: <a href='/v1/openapi.json'>/v1/openapi.json</a></p>"
+    yield f"<h1>{escape(info['title'])}</h1>{_vietnamese(info, 'p')}{_prose(info['description'])}"
+    yield "<p>Cho chương trình / for programs: "
+    yield "<a href='/v1/openapi.json'>/v1/openapi.json</a></p><p>"
     for tag in described["tags"]:
-        yield f"<h2>{escape(tag['name'])}</h2>{_prose(tag['description'])}"
+        yield f"<a href='#tag-{escape(tag['name'])}'>{escape(tag['x-vi'])}</a> · "
+    yield "<a href='#codes'>Mã lỗi</a></p>"
+    for tag in described["tags"]:
+        name = escape(tag["name"])
+        yield f"<h2 id='tag-{name}'><span lang=vi>{escape(tag['x-vi'])}</span> · {name}</h2>"
+        yield _prose(tag["description"])
         for path, methods in described["paths"].items():
             shared = methods.get("parameters", [])
             for verb, operation in methods.items():
                 if verb != "parameters" and tag["name"] in operation["tags"]:
                     yield from _operation(described, path, verb, operation, shared)
-    yield "<h2>codes</h2><p>Of problems and findings. They never change; texts may.</p><table>"
+    yield "<h2 id=codes><span lang=vi>Mã lỗi</span> · codes</h2>"
+    yield "<p>Of problems and findings. They never change; texts may.</p><table>"
     for code, texts in sorted(codes.items()):
         yield f"<tr id='{escape(code)}'><td><code>{escape(code)}</code></td>"
-        yield f"<td lang=vi>{escape(texts['vi'])}</td><td>{escape(texts['en'])}</td></tr>"
+        yield f"<td lang=vi>{_inline(texts['vi'])}</td><td>{_inline(texts['en'])}</td></tr>"
     yield "</table></html>"
 
 
@@ -100,26 +110,31 @@ def _operation(
     operation: Mapping[str, Any],
     shared: list[Mapping[str, Any]],
 ) -> Iterator[str]:
-    roles = ", ".join(operation.get("x-roles", ["no key needed"]))
+    roles = ", ".join(operation.get("x-roles", ["không cần khóa / no key needed"]))
     yield f"<h3 id='{escape(operation['operationId'])}'><span class=verb>{verb.upper()}</span>"
     yield f"<code>{escape(path)}</code> <span class=roles>({escape(roles)})</span></h3>"
-    yield f"<p><b>{escape(operation['summary'])}.</b></p>"
+    yield _vietnamese(operation, "p")
+    yield f"<p><b>{_inline(operation['summary'])}.</b></p>"
     yield _prose(operation.get("description", ""))
     parameters = [_resolved(described, p) for p in (*shared, *operation.get("parameters", ()))]
     if parameters:
         yield "<table>"
         for parameter in parameters:
             yield f"<tr><td><code>{escape(parameter['name'])}</code> ({parameter['in']})</td>"
-            yield f"<td>{escape(parameter.get('description', ''))}</td></tr>"
+            yield f"<td>{_inline(parameter.get('description', ''))}</td></tr>"
         yield "</table>"
-    yield from _examples("Body", operation.get("requestBody", {}).get("content", {}))
+    yield from _examples("Gửi đi / body", operation.get("requestBody", {}).get("content", {}))
     yield "<table>"
     for status, answer in operation["responses"].items():
         answered = _resolved(described, answer)
-        yield f"<tr><td><code>{status}</code></td><td>{escape(answered['description'])}</td></tr>"
+        yield f"<tr><td><code>{status}</code></td><td>{_inline(answered['description'])}</td></tr>"
     yield "</table>"
     for status, answer in operation["responses"].items():
-        yield from _examples(f"Answer {status}", answer.get("content", {}))
+        yield from _examples(f"Trả lời / answer {status}", answer.get("content", {}))
+
+
+def _vietnamese(described: Mapping[str, Any], element: str) -> str:
+    return f"<{element} lang=vi><b>{_inline(described['x-vi'])}</b></{element}>"
 
 
 def _examples(label: str, content: Mapping[str, Any]) -> Iterator[str]:
@@ -141,4 +156,10 @@ def _resolved(described: Mapping[str, Any], value: Mapping[str, Any]) -> Mapping
 
 
 def _prose(text: str) -> str:
-    return "".join(f"<p>{escape(part)}</p>" for part in text.strip().split("\n\n") if part)
+    return "".join(f"<p>{_inline(part)}</p>" for part in text.strip().split("\n\n") if part)
+
+
+def _inline(text: str) -> str:
+    """The two marks that our own descriptions and texts use: `code` and *word*."""
+    marked = _CODE.sub(r"<code>\1</code>", escape(text))
+    return _EMPHASIS.sub(r"<em>\1</em>", marked)

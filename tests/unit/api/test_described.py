@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 
@@ -133,3 +134,28 @@ def test_every_code_has_its_place_on_the_page_that_problems_lead_to() -> None:
         assert f"<tr id='{code}'>" in page
     for operation in operations().values():
         assert f"id='{operation['operationId']}'" in page
+
+
+def test_the_page_shows_no_marks_and_speaks_vietnamese_where_it_begins() -> None:
+    page = manual.load().page.decode()
+    text = re.sub(r"<pre>.*?</pre>", "", page, flags=re.DOTALL)
+    assert "`" not in text
+    assert not re.search(r"\*\w+\*", text)
+    for operation in operations().values():
+        assert html.escape(operation["x-vi"]) in page
+
+
+def test_what_an_idempotency_key_does_is_said_for_each_route() -> None:
+    said = {
+        path: next(
+            resolved(p)["description"]
+            for p in operation["parameters"]
+            if resolved(p)["name"] == "Idempotency-Key"
+        )
+        for (method, path), operation in operations().items()
+        if method == "POST"
+    }
+    assert "document_id" in said["/v1/documents"]
+    assert "status" in said["/v1/inbox/{id}/status"]
+    for path in ("/v1/inbox/{id}/lease", "/v1/inbox/{id}/confirm", "/v1/accounts"):
+        assert "changes nothing" in said[path]

@@ -85,6 +85,7 @@ GOOD = {
     "several people": changed(lambda m: m.update(staff=[{"name": "a"}, {"name": "b"}])),
     "no offset": changed(lambda m: m.update(released_at="2026-11-20T10:00:00")),
     "no document_id": changed(lambda m: m.pop("document_id")),
+    "the legacy priority": changed(lambda m: m["other"].update(priority=4)),
 }
 BAD = {
     "unknown member": changed(lambda m: m.update(copies=1)),
@@ -106,6 +107,7 @@ BAD = {
     "number as boolean": changed(lambda m: m["other"].update(pages=True)),
     "number below zero": changed(lambda m: m["other"].update(pages=-1)),
     "number with a part": changed(lambda m: m["other"].update(pages=1.5)),
+    "a priority that nobody has": changed(lambda m: m["other"].update(priority=5)),
     "huge number": changed(lambda m: m.update(steering_type=10**12)),
     "boolean as number": changed(lambda m: m.update(paper=1)),
     "a date of another form": changed(lambda m: m["promulgation"].update(date="20/11/2026")),

@@ -8,10 +8,11 @@ Never:  reads files; lets a rule set pass that would let state secrets pass.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import msgspec
 
@@ -71,7 +72,7 @@ def load_rules(tables: Mapping[str, Mapping[str, object]]) -> RuleSet:
             except msgspec.ValidationError as error:
                 detail = str(error)
                 where = detail.rpartition("`$.")[2].rstrip("`") if "`$." in detail else ""
-                findings.append(_mistake(f"{path}.{where}" if where else path, detail))
+                findings.append(_misread(f"{path}.{where}" if where else path, detail))
                 continue
             findings.extend(_contradictions(path, rule, rules))
             rules.append(rule)
@@ -109,6 +110,41 @@ def _contradictions(path: str, rule: AnyRule, earlier: list[AnyRule]) -> Iterato
 def _overlap(one: Rule, two: Rule) -> bool:
     one_ends, two_ends = one.valid_to or date.max, two.valid_to or date.max
     return one.valid_from <= two_ends and two.valid_from <= one_ends
+
+
+_REASONS = (
+    (re.compile(r"unknown field `(.+?)`"), "khóa không được biết: `{0}`", "unknown key: `{0}`"),
+    (re.compile(r"missing required field `(.+?)`"), "thiếu khóa `{0}`", "the key `{0}` is missing"),
+    (
+        re.compile(r"Invalid value '(.+?)' - at `\$\.check`"),
+        "không có kiểu kiểm tra `{0}`; các kiểu: {checks}",
+        "no check `{0}`; there are: {checks}",
+    ),
+    (
+        re.compile(r"enum value '(.+?)'"),
+        "không có giá trị `{0}`; các giá trị: {levels}",
+        "no value `{0}`; there are: {levels}",
+    ),
+    (re.compile(r"Expected `str"), "cần một chuỗi", "a string is needed"),
+    (re.compile(r"Expected `date"), "cần một ngày như 2026-11-20", "a day as 2026-11-20 is needed"),
+    (re.compile(r"Expected `int"), "cần một số nguyên", "an integer is needed"),
+    (re.compile(r"Expected `array"), "cần một danh sách", "a list is needed"),
+    (re.compile(""), "giá trị sai kiểu", "a value of the wrong type"),
+)
+
+
+def _misread(path: str, detail: str) -> Finding:
+    """What the library said of an entry, in our own words."""
+    named = {
+        "checks": ", ".join(sorted(str(kind.__struct_config__.tag) for kind in get_args(AnyRule))),
+        "levels": ", ".join(level.value for level in Severity),
+    }
+    match, vi, en = next((m, vi, en) for p, vi, en in _REASONS if (m := p.search(detail)))
+    text = Text(
+        f"Quy tắc không hợp lệ: {vi.format(*match.groups(), **named)}",
+        f"invalid rule: {en.format(*match.groups(), **named)}",
+    )
+    return Finding(path, "conf.rules_invalid", Severity.ERROR, text)
 
 
 def _mistake(path: str, detail: str) -> Finding:

@@ -108,6 +108,16 @@ def test_the_same_key_and_content_bring_the_first_answer_again(at: Door) -> None
     assert at.kept() == before
 
 
+def test_a_file_name_as_dotnet_writes_it_is_the_name_that_arrives(at: Door) -> None:
+    word = f"=?utf-8?B?{base64.b64encode('Công văn số 12.pdf'.encode()).decode()}?="
+    star = "utf-8''C%C3%B4ng%20v%C4%83n%20s%E1%BB%91%2012.pdf"
+    body = form([("metadata", None, json.dumps(letter(number="977")).encode()), ("file", "?", PDF)])
+    body = body.replace(b'filename="?"', f'filename="{word}"; filename*={star}'.encode())
+    made = accepted(at.post_form(body))
+    shown = at.get(f"/v1/documents/{made['id']}", SENDER).json()
+    assert [f["name"] for f in shown["files"]] == ["Công văn số 12.pdf"]
+
+
 def accepted_figure(at: Door) -> float:
     shown = at.get("/metrics").body.decode()
     found = re.search(r'^edoc_accepted_total\{kind="document"\} (\S+)$', shown, re.MULTILINE)

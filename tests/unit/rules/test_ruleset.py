@@ -107,6 +107,8 @@ def test_all_mistakes_are_reported_at_once_with_their_place() -> None:
     ]
     assert "`subjekt`" in found["x.toml:rule[2].fields"]
     assert "`limit`" in found["x.toml:rule[4]"]
+    assert "file_name_once" in found["x.toml:rule[3].check"]
+    assert "error, warning, note" in found["x.toml:rule[9].severity"]
 
 
 @pytest.mark.parametrize("lost", ["secrecy", "legal_value"])

@@ -40,28 +40,41 @@ _SORTING = json.JSONEncoder(
 
 def _ascii_keys(value: JsonValue) -> bool:
     """Whether every key is ASCII; raises for what canonical JSON cannot hold."""
-    if isinstance(value, str) or value is None or value is True or value is False:
+    # by exact type, and no call for texts, which most items are: this runs for every record
+    kind = type(value)
+    if kind is dict:
+        plain = True
+        for key, item in value.items():  # type: ignore[union-attr]  # `kind` says that it is a dict
+            if type(key) is not str and not isinstance(key, str):
+                raise TypeError(_REFUSED)
+            if not key.isascii():
+                plain = False
+            if type(item) is not str and not _ascii_keys(item):
+                plain = False
+        return plain
+    if kind is list or kind is tuple:
+        plain = True
+        for item in value:  # type: ignore[union-attr]  # `kind` says that it is a list or tuple
+            if type(item) is not str and not _ascii_keys(item):
+                plain = False
+        return plain
+    if kind is str or value is None or kind is bool:
+        return True
+    return _ascii_keys_of_any(value)
+
+
+def _ascii_keys_of_any(value: JsonValue) -> bool:
+    """Numbers, and subclasses of the types above such as enums."""
+    if isinstance(value, str | bool):
         return True
     if isinstance(value, int):
         if abs(value) > 2**53 - 1:
             raise ValueError(_REFUSED)
         return True
-    plain = True
     if isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise TypeError(_REFUSED)
-            if not key.isascii():
-                plain = False
-            # most items are text: no call for those
-            if type(item) is not str and not _ascii_keys(item):
-                plain = False
-        return plain
+        return _ascii_keys(dict(value))
     if isinstance(value, list | tuple):
-        for item in value:
-            if type(item) is not str and not _ascii_keys(item):
-                plain = False
-        return plain
+        return _ascii_keys(list(value))
     raise TypeError(_REFUSED)
 
 

@@ -121,6 +121,8 @@ def redacted(value: object, key: str = "") -> object:
         for pattern, shown in _SECRET_TEXT:
             value = pattern.sub(shown, value)
         return value
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, Mapping):
         return {str(k): redacted(v, str(k)) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

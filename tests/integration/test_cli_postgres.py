@@ -5,9 +5,11 @@ from contextlib import ExitStack
 
 import pytest
 
+from adapters.keys.make import make_agency_key, make_sandbox_ca
 from gateway.cli.running import JOBS
 from tests.support.commands import call, gateway_running, processes_naming
 from tests.support.databases import Postgres
+from tests.support.houses import NOW
 
 METADATA = {
     "from": {"organ_id": "H14"},
@@ -37,9 +39,14 @@ def test_a_document_goes_through_seven_processes(
             "--agency", "H14", "--agency", "G22", "--json",
         ).json()  # fmt: skip
         conf = home / "conf/gateway.toml"
+        signer = make_agency_key(
+            home / "keys", "H14", NOW, issuer=make_sandbox_ca(home / "keys", NOW), rsa_key=False
+        )
         conf.write_text(
             conf.read_text("utf-8")
-            + '\n[api]\nport = 0\n[dispatch]\nidle = "200ms"\nsweep = "200ms"\n',
+            + '\n[api]\nport = 0\n[dispatch]\nidle = "200ms"\nsweep = "200ms"\n'
+            + f'[[key]]\nagency = "H14"\npath = "{signer.key}"\n'
+            + f'certificate = "{signer.certificate}"\n',
             "utf-8",
         )
         assert conf.stat().st_mode & 0o077 == 0  # the address may hold a password

@@ -33,10 +33,15 @@ def asked(
 ) -> tuple[int, bytes, bool]:
     """Status, the bytes that came, and whether the body was whole."""
 
-    async def handler(request: web.Request) -> web.StreamResponse:
-        return await serve(request, made, before_last)
-
     async def ask() -> tuple[int, bytes, bool]:
+        ended = asyncio.Event()
+
+        async def handler(request: web.Request) -> web.StreamResponse:
+            try:
+                return await serve(request, made, before_last)
+            finally:
+                ended.set()
+
         app = web.Application()
         app.router.add_get("/", handler)
         async with TestClient(TestServer(app)) as client:
@@ -47,6 +52,7 @@ def asked(
                     came += piece
             except ClientPayloadError:
                 return answer.status, came, False
+            await ended.wait()  # the last byte leaves before the source is closed
             return answer.status, came, True
 
     return asyncio.run(ask())

@@ -111,7 +111,7 @@ def report_of(house: House, patience: timedelta | None = PATIENT) -> LedgerRepor
 def holds(house: House) -> None:
     report = report_of(house)
     assert (report.verified, report.problems) == (True, ())
-    assert report.entries > 20
+    assert report.entries > 10, "there was something to hold against"
 
 
 @dataclass

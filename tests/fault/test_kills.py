@@ -197,7 +197,6 @@ def test_killed_at_every_commit_before_it_and_after_it(tmp_path: Path) -> None:
     stories = asyncio.run(on_both_axes(tmp_path, {True: EVERY, False: EVERY}))
     print(table(stories))
     assert len(stories) == 2 * sum(len(its) for its in EVERY.values())
-    assert any(s.copies["document"] > 1 for s in stories), "no kill made the axis doubt us"
 
 
 def table(stories: Sequence[Story]) -> str:

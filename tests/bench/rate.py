@@ -141,10 +141,12 @@ def journal_mode(database: Path) -> str:
 class Rates:
     """The rounds of one run."""
 
-    def __init__(self, house: House, floor_port: int, load: Child) -> None:
+    def __init__(self, house: House, floor: Child, load: Child, stub: Child) -> None:
         self._house = house
-        self._floor_port = floor_port
+        self._floor = floor
+        self._floor_port = floor.hear()["port"]
         self._load = load
+        self._pids = (house.pid, load.pid, stub.pid)
         self._runs = 0
 
     def _order(self, port: int, clients: int, seconds: float) -> dict[str, Any]:
@@ -158,9 +160,15 @@ class Rates:
         }
 
     def floor(self, clients: int, seconds: float) -> dict[str, Any]:
+        cpu = machine.cpu_seconds(self._floor.pid)
         done = self._load.ask(self._order(self._floor_port, clients, seconds))
         _all_accepted(done)
-        return {**done, "rate": done["accepted"] / done["seconds"]}
+        used = machine.cpu_seconds(self._floor.pid) - cpu
+        return {
+            **done,
+            "rate": done["accepted"] / done["seconds"],
+            "cpu_ms": used / done["accepted"] * 1000,
+        }
 
     def gateway(self, clients: int, seconds: float) -> dict[str, Any]:
         house = self._house
@@ -185,9 +193,7 @@ class Rates:
         }
 
     def _own(self) -> float:
-        return sum(machine.cpu_seconds(pid) for pid in self.pids)
-
-    pids: tuple[int, ...] = ()
+        return sum(machine.cpu_seconds(pid) for pid in self._pids)
 
     def _drain(self, expected: int) -> None:
         end = time.monotonic() + DRAIN_SECONDS
@@ -213,8 +219,7 @@ def run(folder: Path, *, rounds: int, seconds: float) -> Iterator[Table]:
         bare = stack.enter_context(running("bare", stored, forward))
         load = stack.enter_context(running("load"))
         house = stack.enter_context(gateway(folder, axis_port))
-        rates = Rates(house, bare.hear()["port"], load)
-        rates.pids = (house.pid, stub.pid, load.pid)
+        rates = Rates(house, bare, load, stub)
         rates.floor(4, 1.0)
         rates.gateway(4, 1.0)
         floors: dict[int, list[dict[str, Any]]] = {n: [] for n in CLIENTS}
@@ -253,6 +258,7 @@ def _table(
                     "accepted/s": round(median(r["accepted_rate"] for r in runs), 1),
                     "backlog": round(median(r["backlog"] for r in runs)),
                     "CPU ms": round(cpu, 2),
+                    "floor CPU": round(median(r["cpu_ms"] for r in floors[clients]), 2),
                     "p50 ms": round(median(r["p50_ms"] for r in runs), 1),
                     "p99 ms": round(median(r["p99_ms"] for r in runs), 1),
                     "strangers": f"{median(r['strangers'] for r in runs):.0%}",

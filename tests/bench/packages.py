@@ -40,6 +40,7 @@ CHUNK = 256 * 1024
 MB = 1_000_000
 MOST_RATIO = 3.5
 MOST_MB = 64.0
+JUDGED = "100 MB"
 AGENCY = "000.00.19.H14"
 HEADER = DocumentHeader(
     sender=Organ(organ_id=AGENCY, name="Đơn vị mẫu"),
@@ -165,7 +166,7 @@ def run(folder: Path, *, rounds: int, large: bool) -> Iterator[Table]:
     keys.mkdir()
     make_agency_key(keys, AGENCY, now())
     plan = [
-        ("100 MB", 100 * MB, "scan.pdf", rounds),
+        (JUDGED, 100 * MB, "scan.pdf", rounds),
         ("100 MB, of a kind that is zipped inside", 100 * MB, "scan.tif", rounds),
     ]
     if large:
@@ -191,6 +192,8 @@ def run(folder: Path, *, rounds: int, large: bool) -> Iterator[Table]:
 
 def _table(title: str, size: int, measured: dict[str, list[dict[str, float]]]) -> Table:
     words = {"pack": "pack and sign", "open": "verify and extract"}
+    # the zip inside is the vendor's habit, and 500 MB wait for the disk: shown, not judged
+    judged = title == JUDGED
     lines = []
     for what, results in measured.items():
         ratio = median(r["seconds"] / r["floor"] for r in results)
@@ -207,9 +210,10 @@ def _table(title: str, size: int, measured: dict[str, list[dict[str, float]]]) -
                     "MB above idle": round(above, 1),
                     "strangers": f"{median(r['strangers'] for r in results):.0%}",
                 },
-                {"MB above idle": above <= MOST_MB}
-                if "zipped" in title
-                else {"x SHA-256": ratio <= MOST_RATIO, "MB above idle": above <= MOST_MB},
+                {
+                    **({"x SHA-256": ratio <= MOST_RATIO} if judged else {}),
+                    "MB above idle": above <= MOST_MB,
+                },
                 {"rounds": results},
             )
         )
@@ -220,7 +224,8 @@ def _table(title: str, size: int, measured: dict[str, list[dict[str, float]]]) -
             {"ms": round(floor * 1000), "MB/s": round(size / MB / floor), "x SHA-256": 1.0},
         )
     )
-    aim = f"at most {MOST_RATIO} x SHA-256, at most {MOST_MB:.0f} MB above the idle process"
+    ratio_aim = f"at most {MOST_RATIO} x SHA-256, " if judged else ""
+    aim = f"{ratio_aim}at most {MOST_MB:.0f} MB above the idle process"
     return Table(f"One package, {title}", aim, lines)
 
 

@@ -1,6 +1,6 @@
 """One gateway process: everything built from Settings, and turned until told to stop.
 
-In:     frozen Settings (config.py).
+In:     frozen Settings (config).
 Out:    a Gateway with its corridors, its desk and its workers.
 Fails:  Misconfigured, naming key and file; Unavailable when the database cannot be reached.
 Never:  starts on a database of another version, or on one that another process drives.

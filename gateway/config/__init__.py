@@ -20,223 +20,56 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NewType, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway.dispatch import Policy
+from gateway.config.lines import key_lines
+from gateway.config.sections import (
+    AgencyKey,
+    Authority,
+    AxisSection,
+    BlobsSection,
+    CollectSection,
+    DatabaseSection,
+    DispatchSection,
+    Seconds,
+    SecretsSection,
+    Settings,
+    Written,
+)
 from gateway.errors import Finding, Misconfigured, Severity, Text, errors_in
 from gateway.model.agency import Agency
-from gateway.routing import LOOPBACK, Directory, Route, RoutingTable, load_agencies
-from gateway.rules import RuleSet, load_rules
-from gateway.safexml import Limits
+from gateway.routing import LOOPBACK, Directory, RoutingTable, load_agencies
+from gateway.rules import load_rules
+
+__all__ = [
+    "FILE_NAME",
+    "AgencyKey",
+    "Authority",
+    "AxisSection",
+    "BlobsSection",
+    "CollectSection",
+    "DatabaseSection",
+    "DispatchSection",
+    "Seconds",
+    "SecretsSection",
+    "Settings",
+    "Written",
+    "check",
+    "load",
+]
 
 FILE_NAME = "gateway.toml"
 CREDENTIAL = "credential:"
-Seconds = NewType("Seconds", float)
 Where: TypeAlias = Sequence[str | int]  # ("axis", 0, "name")
 Made = TypeVar("Made")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"": 1, "B": 1, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)")
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?", re.IGNORECASE)
-_MIB = 1024 * 1024
-
-
-# --- the sections; a field is a key of conf/gateway.toml, its comment stands there
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewaySection:
-    name: str = "edoc-gateway"
-    data: Path = Path("../data")
-    language: Literal["vi", "en"] = "vi"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiSection:
-    host: str = "127.0.0.1"
-    port: int = field(default=8080, metadata={"least": 0, "most": 65535})
-    metadata_bytes: int = _MIB
-    memory_upload_bytes: int = _MIB
-    long_poll: Seconds = Seconds(60.0)
-    item_lease: Seconds = Seconds(600.0)
-    max_backlog: int = 20_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseSection:
-    url: str = field(default="", repr=False)  # may hold a password
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobsSection:
-    folder: Path = Path()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerSection:
-    origin: str = ""
-    key: Path = Path("../keys/ledger.pem")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealSection:
-    max_delay: Seconds = Seconds(600.0)
-    pause: Seconds = field(default=Seconds(0.02), metadata={"least": 0})
-    batch: int = field(default=250, metadata={"most": 250})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authority:
-    name: str
-    url: str
-    ca_file: Path | None = None
-    policy: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StampSection:
-    interval: Seconds = Seconds(60.0)
-    urgent_interval: Seconds = Seconds(5.0)
-    deadline: Seconds = Seconds(180.0)
-    max_delay: Seconds = Seconds(3600.0)
-    authorities: tuple[Authority, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AxisSection:
-    name: str
-    endpoint: str
-    system_id: str
-    kind: Literal["vxp"] = "vxp"
-    secret: str = field(default="", repr=False)
-    secret_file: Path | None = None
-    service_type: str = "eDoc"
-    max_connections: int = 8
-    connect_timeout: Seconds = Seconds(10.0)
-    keepalive: Seconds = Seconds(4.0)
-    hash_form: Literal["unpadded", "padded"] = "unpadded"
-    retry: tuple[str, ...] = ()
-    never: tuple[str, ...] = ()
-    repeat: Literal["again", "never"] = "again"
-    ca_file: Path | None = None
-    allow_http: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DispatchSection:
-    base: Seconds = Seconds(30.0)
-    cap: Seconds = Seconds(3600.0)
-    lifetime: Seconds = Seconds(259_200.0)
-    uncertain_wait: Seconds = Seconds(600.0)
-    attempt_deadline: Seconds = Seconds(300.0)
-    grace: Seconds = Seconds(60.0)
-    hold_after_equal: int = 3
-    idle: Seconds = Seconds(1.0)
-    sweep: Seconds = Seconds(1.0)
-
-    def policy(self, repeat: Literal["again", "never"] = "again") -> Policy:
-        """The schedule's policy; `repeat` is the axis' own (`[[axis]]`)."""
-        return Policy(
-            base_seconds=self.base,
-            cap_seconds=self.cap,
-            lifetime_seconds=self.lifetime,
-            uncertain_wait_seconds=self.uncertain_wait,
-            attempt_deadline_seconds=self.attempt_deadline,
-            grace_seconds=self.grace,
-            hold_after_equal=self.hold_after_equal,
-            repeat=repeat,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectSection:
-    interval: Seconds = Seconds(15.0)
-    list_deadline: Seconds = Seconds(60.0)
-    fetch_deadline: Seconds = Seconds(300.0)
-    at_once: int = 4
-    hold_after: int = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgencyKey:
-    agency: str
-    path: Path
-    certificate: Path | None = None
-    password_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalSection:
-    agencies: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretsSection:
-    master_key: str = "../keys/master.key"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TablesSection:
-    rules: tuple[str, ...] = ("rules/*.toml",)
-    agencies: tuple[str, ...] = ("agencies/*.toml",)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogSection:
-    level: Literal["debug", "info", "warning", "error"] = "info"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What gateway.toml may say; the names of the fields are the names of its tables."""
-
-    gateway: GatewaySection = GatewaySection()
-    local: LocalSection = LocalSection()
-    api: ApiSection = ApiSection()
-    database: DatabaseSection = DatabaseSection()
-    blobs: BlobsSection = BlobsSection()
-    ledger: LedgerSection = LedgerSection()
-    seal: SealSection = SealSection()
-    stamp: StampSection = StampSection()
-    axis: tuple[AxisSection, ...] = ()
-    route: tuple[Route, ...] = ()
-    dispatch: DispatchSection = DispatchSection()
-    collect: CollectSection = CollectSection()
-    limits: Limits = field(default_factory=Limits)
-    key: tuple[AgencyKey, ...] = ()
-    secrets: SecretsSection = SecretsSection()
-    tables: TablesSection = TablesSection()
-    log: LogSection = LogSection()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(Written):
-    """Everything a process is built from. All paths are absolute, all durations seconds.
-
-    `database.url`, `blobs.folder`, `ledger.origin` are filled in where the file leaves them empty.
-    `secrets.master_key`: an absolute path, or `credential:NAME` for a systemd credential.
-    """
-
-    file: Path
-    rules: RuleSet = field(repr=False)
-    directory: Directory = field(repr=False)
-    warnings: tuple[Finding, ...] = ()
-
-    @property
-    def routes(self) -> tuple[Route, ...]:
-        return self.route
-
-    @property
-    def keys(self) -> tuple[AgencyKey, ...]:
-        return self.key
-
-    def reading_limits(self) -> Limits:
-        return self.limits
 
 
 # --- the two questions
@@ -322,7 +155,7 @@ class _Source:
     def __init__(self, file: Path, text: str, findings: list[Finding]) -> None:
         self.file = file
         self.findings = findings
-        self._lines = dict(_key_lines(text))
+        self._lines = dict(key_lines(text))
 
     def say(
         self, path: Where, code: str, vi: str, en: str, severity: Severity = Severity.ERROR
@@ -652,46 +485,3 @@ def _dotted(path: Where) -> str:
 def _undotted(text: str) -> tuple[str | int, ...]:
     parts = re.findall(r"\[(\d+)\]|([^.\[\]]+)", text)
     return tuple(int(number) if number else name for number, name in parts)
-
-
-_KEY = r"(?:\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+)"
-_HEADER = re.compile(rf"\s*(\[\[?)\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*\]\]?\s*(?:#.*)?")
-_ASSIGNMENT = re.compile(rf"\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*=(.*)")
-_STRINGS = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
-
-
-def _key_lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
-    """Where each key stands, for messages only: tomllib has judged the text already."""
-    section: list[str | int] = []
-    counts: dict[tuple[str | int, ...], int] = {}
-    depth, fence = 0, ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if fence:
-            fence = "" if fence in line else fence
-        elif depth > 0:
-            depth += _brackets(line)
-        elif header := _HEADER.fullmatch(line):
-            section = []
-            for part in _parts(header[2]):
-                if tuple(section) in counts:  # a table inside the latest item of an array
-                    section.append(counts[tuple(section)])
-                section.append(part)
-            if header[1] == "[[":
-                array = tuple(section)
-                counts[array] = counts.get(array, -1) + 1
-                section.append(counts[array])
-            yield tuple(section), number
-        elif assignment := _ASSIGNMENT.fullmatch(line):
-            yield (*section, *_parts(assignment[1])), number
-            value = assignment[2]
-            fence = next((f for f in ('"""', "'''") if value.count(f) == 1), "")
-            depth = 0 if fence else _brackets(value)
-
-
-def _parts(dotted: str) -> list[str]:
-    return [part.strip("\"'") for part in re.findall(_KEY, dotted)]
-
-
-def _brackets(line: str) -> int:
-    bare = _STRINGS.sub("", line).partition("#")[0]
-    return sum(bare.count(c) for c in "[{") - sum(bare.count(c) for c in "]}")

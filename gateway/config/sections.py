@@ -1,0 +1,215 @@
+"""The keys of gateway.toml as frozen values: a field is a key, its class a table.
+
+In:     nothing: `gateway.config` fills them in.
+Out:    Written (what the file may say), Settings (what a process is built from).
+Fails:  never.
+Never:  reads a file, judges a value.
+
+Each key stands in conf/gateway.toml with its default and its comment. A field's metadata `least`,
+`most` bound it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NewType
+
+from gateway.dispatch import Policy
+from gateway.errors import Finding
+from gateway.routing import Directory, Route
+from gateway.rules import RuleSet
+from gateway.safexml import Limits
+
+Seconds = NewType("Seconds", float)
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySection:
+    name: str = "edoc-gateway"
+    data: Path = Path("../data")
+    language: Literal["vi", "en"] = "vi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSection:
+    host: str = "127.0.0.1"
+    port: int = field(default=8080, metadata={"least": 0, "most": 65535})
+    metadata_bytes: int = _MIB
+    memory_upload_bytes: int = _MIB
+    long_poll: Seconds = Seconds(60.0)
+    item_lease: Seconds = Seconds(600.0)
+    max_backlog: int = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSection:
+    url: str = field(default="", repr=False)  # may hold a password
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobsSection:
+    folder: Path = Path()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSection:
+    origin: str = ""
+    key: Path = Path("../keys/ledger.pem")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealSection:
+    max_delay: Seconds = Seconds(600.0)
+    pause: Seconds = field(default=Seconds(0.02), metadata={"least": 0})
+    batch: int = field(default=250, metadata={"most": 250})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    name: str
+    url: str
+    ca_file: Path | None = None
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StampSection:
+    interval: Seconds = Seconds(60.0)
+    urgent_interval: Seconds = Seconds(5.0)
+    deadline: Seconds = Seconds(180.0)
+    max_delay: Seconds = Seconds(3600.0)
+    authorities: tuple[Authority, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisSection:
+    name: str
+    endpoint: str
+    system_id: str
+    kind: Literal["vxp"] = "vxp"
+    secret: str = field(default="", repr=False)
+    secret_file: Path | None = None
+    service_type: str = "eDoc"
+    max_connections: int = 8
+    connect_timeout: Seconds = Seconds(10.0)
+    keepalive: Seconds = Seconds(4.0)
+    hash_form: Literal["unpadded", "padded"] = "unpadded"
+    retry: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    repeat: Literal["again", "never"] = "again"
+    ca_file: Path | None = None
+    allow_http: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchSection:
+    base: Seconds = Seconds(30.0)
+    cap: Seconds = Seconds(3600.0)
+    lifetime: Seconds = Seconds(259_200.0)
+    uncertain_wait: Seconds = Seconds(600.0)
+    attempt_deadline: Seconds = Seconds(300.0)
+    grace: Seconds = Seconds(60.0)
+    hold_after_equal: int = 3
+    idle: Seconds = Seconds(1.0)
+    sweep: Seconds = Seconds(1.0)
+
+    def policy(self, repeat: Literal["again", "never"] = "again") -> Policy:
+        """The schedule's policy; `repeat` is the axis' own (`[[axis]]`)."""
+        return Policy(
+            base_seconds=self.base,
+            cap_seconds=self.cap,
+            lifetime_seconds=self.lifetime,
+            uncertain_wait_seconds=self.uncertain_wait,
+            attempt_deadline_seconds=self.attempt_deadline,
+            grace_seconds=self.grace,
+            hold_after_equal=self.hold_after_equal,
+            repeat=repeat,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectSection:
+    interval: Seconds = Seconds(15.0)
+    list_deadline: Seconds = Seconds(60.0)
+    fetch_deadline: Seconds = Seconds(300.0)
+    at_once: int = 4
+    hold_after: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencyKey:
+    agency: str
+    path: Path
+    certificate: Path | None = None
+    password_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSection:
+    agencies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretsSection:
+    master_key: str = "../keys/master.key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablesSection:
+    rules: tuple[str, ...] = ("rules/*.toml",)
+    agencies: tuple[str, ...] = ("agencies/*.toml",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSection:
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What gateway.toml may say; the names of the fields are the names of its tables."""
+
+    gateway: GatewaySection = GatewaySection()
+    local: LocalSection = LocalSection()
+    api: ApiSection = ApiSection()
+    database: DatabaseSection = DatabaseSection()
+    blobs: BlobsSection = BlobsSection()
+    ledger: LedgerSection = LedgerSection()
+    seal: SealSection = SealSection()
+    stamp: StampSection = StampSection()
+    axis: tuple[AxisSection, ...] = ()
+    route: tuple[Route, ...] = ()
+    dispatch: DispatchSection = DispatchSection()
+    collect: CollectSection = CollectSection()
+    limits: Limits = field(default_factory=Limits)
+    key: tuple[AgencyKey, ...] = ()
+    secrets: SecretsSection = SecretsSection()
+    tables: TablesSection = TablesSection()
+    log: LogSection = LogSection()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Written):
+    """Everything a process is built from. All paths are absolute, all durations seconds.
+
+    `database.url`, `blobs.folder`, `ledger.origin` are filled in where the file leaves them empty.
+    `secrets.master_key`: an absolute path, or `credential:NAME` for a systemd credential.
+    """
+
+    file: Path
+    rules: RuleSet = field(repr=False)
+    directory: Directory = field(repr=False)
+    warnings: tuple[Finding, ...] = ()
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return self.route
+
+    @property
+    def keys(self) -> tuple[AgencyKey, ...]:
+        return self.key
+
+    def reading_limits(self) -> Limits:
+        return self.limits

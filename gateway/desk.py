@@ -39,8 +39,9 @@ from gateway.model.agency import Agency
 from gateway.model.arrival import ArrivalState, ItemKind
 from gateway.model.package import PackageKind, ReadyPackage, Staff
 from gateway.model.submission import Submission
+from gateway.opening import CameIn, open_package
 from gateway.outbound import Outbound
-from gateway.packing import metadata, read
+from gateway.packing import metadata
 from gateway.promise import (
     Order,
     impossible_release,
@@ -49,7 +50,6 @@ from gateway.promise import (
     not_acceptable,
     not_served,
     other_agency,
-    signature_findings,
     untold,
 )
 from gateway.routing import agency_json
@@ -70,7 +70,6 @@ from gateway.shapes import (
     records_json,
     transfer_json,
 )
-from gateway.signing import verify
 from gateway.store import Store, Tx, accounts, arrivals, ledger, transfers
 from gateway.store import documents as document_rows
 from gateway.store import inbox as inbox_rows
@@ -273,39 +272,38 @@ class Desk:
     ) -> Answered:
         """A package made by the unit system. Its bytes are kept as they came, or not at all."""
 
-        def open_it() -> read.ReadPackage:
+        def open_it() -> CameIn:
             spool.seek(0)
-            return read.read_package(spool, limits=self.limits)
+            return open_package(
+                spool,
+                limits=self.limits,
+                rules=self.outbound.rules,
+                day=self.outbound.today(),
+                arriving=False,
+            )
 
-        package = await asyncio.to_thread(open_it)
-        header = package.header
+        came = await asyncio.to_thread(open_it)
+        package, header = came.package, came.package.header
         if header is None:
             raise Rejected(
                 Text("Gói tin này không phải văn bản", "this package is not a document"),
                 code="package.not_document",
                 findings=package.findings,
             )
-        self.require_sender(who, header.sender.organ_id)
-        day = self.outbound.today()
         sender = header.sender.organ_id
+        self.require_sender(who, sender)
         findings = (
-            *package.findings,
-            *checks.check_package(
-                header, package.files, package.extras, day, self.outbound.rules, arriving=False
-            ),
+            *came.findings,
             *(
                 []
                 if self.outbound.directory.is_local(sender)
                 else [not_served(sender, "from.organ_id")]
             ),
-            *signature_findings(verify.verify(package.signature, header, package.files)),
         )
-        wrong = errors_in(findings)
-        if wrong:
-            secret = any(f.code == "secrecy.marked" for f in wrong)
+        if errors_in(findings):
             raise Rejected(
                 Text("Gói tin chưa đạt yêu cầu", "the package cannot be accepted"),
-                code="secrecy.marked" if secret else "package.invalid",
+                code="secrecy.marked" if came.secret else "package.invalid",
                 findings=findings,
             )
         ready = ReadyPackage(PackageKind.DOCUMENT, package.sha256, package.size)

@@ -30,7 +30,6 @@ from gateway.errors import (
     Unavailable,
     Unknown,
     Untrusted,
-    errors_in,
 )
 from gateway.model.arrival import ArrivalState, Incoming, ItemKind, ItemState
 from gateway.model.package import (
@@ -43,6 +42,7 @@ from gateway.model.package import (
     identity,
     status_identity,
 )
+from gateway.opening import open_package
 from gateway.outbound import Outbound
 from gateway.packing import metadata, read
 from gateway.promise import (
@@ -51,15 +51,12 @@ from gateway.promise import (
     local_time,
     plain_code,
     plain_id,
-    signature_findings,
     status_about,
 )
-from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.scribe import Scribe
 from gateway.settling import Settling
 from gateway.shapes import kept_files, kept_findings, kept_status, kept_verdict
-from gateway.signing import verify
 from gateway.store import Store, Tx, Violation, arrivals, documents, inbox, ledger
 from gateway.store import blobs as blob_rows
 from gateway.store.patience import write_patiently
@@ -183,16 +180,23 @@ class Inbound:
         return len(claims)
 
     def _read(self, claim: arrivals.OpenClaim) -> Opened:
-        """packing.read -> signing.verify -> rules, over the bytes that came."""
+        """opening.py, which walks packing, signing and rules, over the bytes that came."""
         if claim.opens > POISON_AFTER:
             return Opened(ArrivalState.QUARANTINED, (quarantine.poison(claim.opens - 1),))
         try:
             with self.outbound.blobs.open(claim.raw_sha256) as source:
-                package = read.read_package(source, limits=self.limits)
+                came = open_package(
+                    source,
+                    limits=self.limits,
+                    rules=self.outbound.rules,
+                    day=self.outbound.today(),
+                    arriving=True,
+                )
         except (Untrusted, Rejected) as problem:
             return Opened(
                 ArrivalState.QUARANTINED, problem.findings or (quarantine.as_finding(problem),)
             )
+        package = came.package
         if package.status is not None:
             return Opened(
                 ArrivalState.OPENED,
@@ -203,19 +207,12 @@ class Inbound:
         header = package.header
         if header is None:
             return Opened(ArrivalState.QUARANTINED, (*package.findings, quarantine.neither()))
-        verdict = verify.verify(package.signature, header, package.files)
-        day = self.outbound.today()
-        lawful = checks.check_package(
-            header, package.files, package.extras, day, self.outbound.rules, arriving=True
-        )
-        findings = (*package.findings, *lawful, *signature_findings(verdict))
-        secret = any(f.code == "secrecy.marked" for f in errors_in(lawful))
         return Opened(
-            ArrivalState.QUARANTINED if secret else ArrivalState.OPENED,
-            findings,
+            ArrivalState.QUARANTINED if came.secret else ArrivalState.OPENED,
+            came.findings,
             header=header,
             files=package.files,
-            verdict=verdict,
+            verdict=came.verdict,
             identity=identity(header, [(f.declared_name, f.sha256) for f in package.files]),
         )
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from gateway.dispatch import schedule
 from gateway.errors import Finding, Rejected, Text, Unavailable, errors_in
+from gateway.making import make_package
 from gateway.model.outcome import Delivered, Outcome, outcome_word
 from gateway.model.package import (
     DocumentHeader,
@@ -28,7 +29,6 @@ from gateway.model.package import (
     ReadyPackage,
     StatusReport,
     TraceHeader,
-    header_digest,
     identity,
     normal_text,
     status_identity,
@@ -70,7 +70,6 @@ from gateway.routing.plan import RoutingTable
 from gateway.rules import checks
 from gateway.scribe import Scribe
 from gateway.settling import IN_MEMORY, Hold, reach_axis, stored_bytes
-from gateway.signing import sign
 from gateway.store import Store, Tx, Violation, documents, ledger, transfers
 from gateway.store import blobs as blob_rows
 from gateway.store.patience import write_patiently
@@ -253,7 +252,7 @@ class Outbound:
         at: datetime,
         seed: str,
     ) -> Packed:
-        """packing -> signing -> packing: one package for one axis, made durable by digest."""
+        """making.py walks packing and signing: one package for one axis, durable by digest."""
         transfer_id = self.scribe.entropy.new_id()
         keys = {self.key_of(code) for code in route.receivers}
         mine = replace(
@@ -261,25 +260,15 @@ class Outbound:
             to=tuple(o for o in header.to if self.key_of(o.organ_id) in keys),
             traces=(TraceHeader(header.sender.organ_id, vietnam_time(at)),),
         )
-        planned = write.plan_files(submission.files, f"{seed}/{route.axis}")
-        covered = [(p.fact.declared_name, p.fact.sha256) for p in planned]
-        signature = b""
+        own = f"{seed}/{route.axis}"
         holder = self.keys.get(self.key_of(header.sender.organ_id))
-        if holder is not None:
-            prepared = sign.prepare(
-                [(p.fact.content_id, p.fact.sha256) for p in planned],
-                header_digest(mine, covered),
-                holder.algorithm,
-            )
-            value = holder.sign(prepared.signed_info)
-            signature = sign.finish(prepared, value, holder.certificate)
         if sum(f.size for f in submission.files) <= IN_MEMORY:
             buffer = io.BytesIO()
-            package = write.write_document(buffer, mine, planned, signature=signature)
+            package = make_package(buffer, mine, submission.files, seed=own, holder=holder)
             self.blobs.keep_bytes(buffer.getvalue(), package.sha256)
         else:
             with self.blobs.spool() as spool:
-                package = write.write_document(spool, mine, planned, signature=signature)
+                package = make_package(spool, mine, submission.files, seed=own, holder=holder)
                 self.blobs.keep(spool, package.sha256)
         return Packed(route, package, transfer_id)
 

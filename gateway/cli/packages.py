@@ -119,10 +119,9 @@ def _judge(submission: Submission, at: datetime) -> tuple[Finding, ...]:
 def _write(
     out: BinaryIO, submission: Submission, at: datetime, holder: KeyHolder | None
 ) -> dict[str, Any]:
-    from gateway.model.package import TraceHeader, header_digest
-    from gateway.packing import write
+    from gateway.making import make_package
+    from gateway.model.package import TraceHeader
     from gateway.promise import document_id_for, vietnam_time
-    from gateway.signing import sign
 
     header = submission.header
     header = replace(
@@ -130,18 +129,7 @@ def _write(
         document_id=header.document_id or document_id_for(header),
         traces=(TraceHeader(header.sender.organ_id, vietnam_time(at)),),
     )
-    planned = write.plan_files(submission.files, header.document_id)
-    signature = b""
-    if holder is not None:
-        covered = [(p.fact.declared_name, p.fact.sha256) for p in planned]
-        prepared = sign.prepare(
-            [(p.fact.content_id, p.fact.sha256) for p in planned],
-            header_digest(header, covered),
-            holder.algorithm,
-        )
-        value = holder.sign(prepared.signed_info)
-        signature = sign.finish(prepared, value, holder.certificate)
-    made = write.write_document(out, header, planned, signature=signature)
+    made = make_package(out, header, submission.files, seed=header.document_id, holder=holder)
     return {"document_id": header.document_id, "sha256": made.sha256, "size": made.size}
 
 

@@ -160,6 +160,9 @@ def _file(number: int, fact: FileFact, lang: str) -> Iterator[str]:
     said = f"{'khai là' if vi else 'declared'} {declared}"
     yield f"     {really}, {said}, {fact.size:,} B"
     yield f"     sha256 {fact.sha256}"
+    if fact.encrypted:
+        words = "đã mã hóa, giữ nguyên" if vi else "encrypted, passed on as it is"
+        yield f"     {words} ({fact.encrypted})"
     if fact.unwrapped:
         words = "đã lấy ra khỏi zip" if vi else "taken out of a zip of"
         yield f"     {words} {fact.carried_size:,} B"

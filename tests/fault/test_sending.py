@@ -274,6 +274,7 @@ def test_an_attempt_whose_lease_ran_out_is_taken_over_as_doubt(tmp_path: Path) -
         await scene.until(answer, state="SEALED")
         outbound: Outbound = scene.here.gateway.outbound
         (work,) = await outbound.claim("vxp", 4)
+        await scene.lease_over(answer)
         shown = await scene.until(answer, state="UNCERTAIN")
         assert shown["doubt"]
         (taken,) = [r for r in await scene.history(answer) if r["event"] == "attempt.taken_over"]
@@ -290,7 +291,7 @@ def test_an_attempt_whose_lease_ran_out_is_taken_over_as_doubt(tmp_path: Path) -
         tmp_path,
         plot,
         jobs=[j for j in WORKERS if j != "deliver"],
-        changes=with_changes(dispatch={"attempt_deadline": "100ms", "grace": "50ms"}),
+        changes=with_changes(dispatch={**AN_HOUR, "attempt_deadline": "20s"}),
     )
 
 

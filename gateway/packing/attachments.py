@@ -16,6 +16,7 @@ from typing import Protocol
 import pybase64
 
 from gateway.errors import Text
+from gateway.packing.names import names_a_path
 from gateway.packing.sniff import ZIP_MAGIC, Sniffer
 from gateway.packing.tally import Tally
 from gateway.packing.zipfiles import Unwrapper
@@ -58,6 +59,7 @@ class Content:
     """Consumes one ContentTransferEncoded. `name`: None while AttachmentName was not read yet.
 
     `forced`: True = deliver the entry of the zip, False = the carried bytes, None = find out.
+    `before`: bytes unwrapped from the package's earlier attachments, and bytes carried by them.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Content:
         name: str | None,
         open_sink: Callable[[], Place] | None,
         forced: bool | None = None,
+        before: tuple[int, int] = (0, 0),
     ) -> None:
         self.failure: Failure | None = None
         self.padding_missing = False
@@ -76,6 +79,7 @@ class Content:
         self._name = name
         self._open_sink = open_sink
         self._forced = forced
+        self._before = before
         self._out: Place | None = None
         self._carry = b""
         self._ended = False
@@ -146,6 +150,10 @@ class Content:
         if self._open_sink is None or self._forced is not None or self.failure is not None:
             return True
         return self.unwrapped == (self._wrote != "carried")
+
+    def entry_is_path(self) -> bool:
+        """Whether the zip's entry would be written elsewhere by who takes its name for a path."""
+        return self._unwrapper is not None and names_a_path(self._unwrapper.entry)
 
     def kind(self) -> Sniffer:
         return self._inner_kind if self.unwrapped else self._kind
@@ -234,7 +242,7 @@ class Content:
         if self._open_sink is not None:
             self._out = self._open_sink()
         if piece.startswith(ZIP_MAGIC) and self._forced is not False:
-            self._unwrapper = Unwrapper(self._limits, self._name)
+            self._unwrapper = Unwrapper(self._limits, self._name, self._before)
         else:
             self._wrote = "carried"
         self._deliver(piece)

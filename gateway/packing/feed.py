@@ -141,7 +141,9 @@ class Feed:
             if parser.closed:
                 self._after(data[position:])
                 return
-            match = _CONTENT_TAG.search(data, position)
+            # in a token that has not ended, such as a comment full of these tags, each stop would
+            # make expat look at it again from its start: the next stop doubles it instead
+            match = _CONTENT_TAG.search(data, position + parser.pending)
             if match is not None:
                 stop = match.end()
             else:

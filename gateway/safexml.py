@@ -16,6 +16,7 @@ import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 from xml.parsers import expat
 
@@ -147,6 +148,7 @@ class Parser:
         self._names: dict[str, Name] = {}
         self._words: set[str] = set()
         self._words_size = 0
+        self._most_words = limits.distinct_names
         self._behind = 0
         self._stack: list[Name] = []
         self._declared: list[tuple[str, str]] = []
@@ -203,16 +205,14 @@ class Parser:
         if self.pending > self._limits.header_bytes and not self.closed:
             raise self.too_large("header_bytes")
 
-    def skip(self, raw: bytes) -> None:
+    def skip(self, size: int, lines: int) -> None:
         """Character data that the caller has judged: known free of markup, never given to expat.
 
-        Allowed only where the parser stands exactly behind a tag.
+        `size` bytes with `lines` line ends. Only where the parser stands exactly behind a tag.
         """
-        size = len(raw)
         self.fed += size
         self._skipped += size
-        if b"\n" in raw:  # looking for one is 25 times faster than counting, and base64 has none
-            self._skipped_lines += raw.count(b"\n")
+        self._skipped_lines += lines
 
     def close(self) -> None:
         """The input has ended. Raises Unreadable `package.incomplete` if the root is open."""
@@ -265,30 +265,26 @@ class Parser:
 
     def _name(self, raw: str) -> Name:
         self._keep_word(raw)
-        parts = raw.split(_SEPARATOR)
-        uri, local, prefix = ("", parts[0], "") if len(parts) == 1 else (*parts, "")[:3]
-        name = self._names[raw] = (uri, local, prefix)
+        name = self._names[raw] = _split(raw) if len(raw) <= _WORD else _parts(raw)
         return name
 
     def _keep_word(self, word: str) -> None:
         """Count what expat and its interning keep until the end of the document."""
-        if word in self._words:
-            return
-        most = self._limits.distinct_names
+        most = self._most_words
         self._words.add(word)
         self._words_size += len(word)
         if len(self._words) > most or self._words_size > most * _WORD:
             raise too_large("attributes", most, self.where())
 
     def _instruction(self, target: str, data: str) -> None:
-        self._keep_word(target)
+        if target not in self._words:
+            self._keep_word(target)
         self._consumer.instruction(target, data)
 
     def _namespace(self, prefix: str | None, uri: str | None) -> None:
-        if prefix:
-            self._keep_word(prefix)
-        if uri:
-            self._keep_word(uri)
+        for word in (prefix, uri):
+            if word and word not in self._words:
+                self._keep_word(word)
         if uri and not _ABSOLUTE_URI.match(uri):
             raise unreadable(
                 "xml.namespace_relative",
@@ -344,6 +340,14 @@ class Parser:
             return unbound
         return unreadable(code, text, where)
 
+
+def _parts(raw: str) -> Name:
+    parts = raw.split(_SEPARATOR)
+    return ("", raw, "") if len(parts) == 1 else (parts[0], parts[1], "".join(parts[2:]))
+
+
+# most packages hold the same sixty names
+_split = lru_cache(maxsize=1024)(_parts)
 
 _UNBOUND = expat.errors.codes[expat.errors.XML_ERROR_UNBOUND_PREFIX]
 _REASONS = {

@@ -17,7 +17,7 @@ import pybase64
 
 from gateway.errors import Text
 from gateway.packing.names import names_a_path
-from gateway.packing.sniff import ZIP_MAGIC, Sniffer
+from gateway.packing.sniff import HEAD, ZIP_MAGIC, Sniffer
 from gateway.packing.tally import Tally
 from gateway.packing.zipfiles import Unwrapper
 from gateway.safexml import Limits
@@ -93,15 +93,16 @@ class Content:
         self._wrote = "held"
         self._held: list[bytes] = []
 
-    def take(self, raw: bytes) -> bool:
+    def take(self, text: bytes | memoryview) -> bool:
         """Text that stood in the package without markup. False: it holds other than base64.
 
         Then nothing was consumed, and the XML parser must judge the bytes.
         """
+        if self.failure is None and self._decode(text):
+            return True
+        raw = bytes(text)
         if self.failure is not None:
             return not raw.translate(None, _ALPHABET + _BLANKS)
-        if self._decode(raw):
-            return True
         if raw.translate(None, _ALPHABET + _BLANKS):
             return False
         packed = raw.translate(None, _BLANKS)
@@ -169,7 +170,7 @@ class Content:
             self._out.close()
             self._out = None
 
-    def _decode(self, data: bytes) -> bool:
+    def _decode(self, data: bytes | memoryview) -> bool:
         """Strict base64, any number of characters; a rest of up to three waits for more."""
         if self._ended:
             return not data
@@ -178,7 +179,7 @@ class Content:
         head = b""
         if carry:
             start = min(4 - len(carry), len(data))
-            head = carry + data[:start]
+            head = carry + bytes(data[:start])
             if len(head) < 4:
                 return self._keep(head)
         cut = start + (len(data) - start) // 4 * 4
@@ -192,7 +193,7 @@ class Content:
             if len(data) > start:
                 return False
             ended = True
-        rest = data[cut:]
+        rest = bytes(data[cut:])
         if rest and ended:
             return False
         if not self._keep(rest):
@@ -248,8 +249,12 @@ class Content:
         self._deliver(piece)
 
     def _deliver(self, piece: bytes) -> None:
-        self._kind.feed(piece)
         unwrapper = self._unwrapper
+        # what a wrapper is itself nobody asks; if it is none after all, its head must do
+        if unwrapper is None:
+            self._kind.feed(piece)
+        elif (missing := HEAD - len(self._kind.head)) > 0:
+            self._kind.feed(piece[:missing])
         if unwrapper is None:
             if self._wrote == "carried" and self._out is not None:
                 self._out.write(piece)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import BinaryIO
 
 from gateway.c14n import Attributes, Canonicalizer, Declared, Name
@@ -37,7 +38,10 @@ from gateway.safexml import Limits, too_large, unreadable
 
 # large: each piece crosses three threads (parsing, raw digest, inner digest)
 _BLOCK = 1024 * 1024
+_FIRST = 64 * 1024  # for the header alone, which is seldom longer
 _REGION = 64  # bytes of a list or signature that count as header: about its tags
+_USUAL = 256  # characters of a name and its namespace; longer ones are not remembered
+_key = lru_cache(maxsize=1024)(key_of)
 _LANDMARKS = frozenset(
     {
         "edxmlenvelope",
@@ -121,11 +125,13 @@ class Collector:
     def run(self, source: BinaryIO) -> ReadPackage:
         raw = Tally()
         limit = self._limits.package_bytes
+        alone = self._wish.header_only
         try:
-            while block := source.read(_BLOCK):
-                raw.update(block)
-                if raw.size > limit:
-                    raise too_large("package_bytes", limit)
+            while block := source.read(_FIRST if alone else _BLOCK):
+                if not alone:  # its digest would be that of a part
+                    raw.update(block)
+                    if raw.size > limit:
+                        raise too_large("package_bytes", limit)
                 self._feed.take(block)
             self._feed.finish()
             return self._result(raw.hexdigest(), raw.size)
@@ -145,7 +151,8 @@ class Collector:
         parser = self._feed.parser
         key = self._keys.get(name)
         if key is None:
-            key = self._keys[name] = key_of(name[0], name[1])
+            known = _key if len(name[0]) + len(name[1]) <= _USUAL else key_of
+            key = self._keys[name] = known(name[0], name[1])
         parent = self._node
         node = Node(key, name[1], name[0], attributes, parent, parser.line)
         offset = parser.offset
@@ -161,7 +168,7 @@ class Collector:
                 canonical.start(name, attributes, declared)
         elif parent is not None and key in _LANDMARKS:
             self._landmark(key, node, parent, offset)
-        if declared or any(attribute[0][2] == "xml" for attribute in attributes):
+        if declared or (attributes and any(a[0][2] == "xml" for a in attributes)):
             self._scopes.append((node, self._scope, self._xml_attributes))
             self._scope = {**self._scope, **dict(declared)}
             own = {a[1]: value for a, value in attributes if a[2] == "xml"}
@@ -207,9 +214,9 @@ class Collector:
         node = self._node
         if node is None or (not node.text and data.isspace()):
             return
-        node.text += data
+        text = node.text = node.text + data if node.text else data
         limit = self._limits.field_bytes
-        if len(node.text) * 4 > limit and len(node.text.encode()) > limit:
+        if len(text) * 4 > limit and len(text.encode()) > limit:
             raise self._feed.parser.too_large("field_bytes")
 
     def instruction(self, target: str, data: str) -> None:

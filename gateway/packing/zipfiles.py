@@ -32,6 +32,8 @@ _TAIL = 256 * 1024  # descriptor, central directory, end record and comment of o
 _MAX32 = 0xFFFFFFFF
 _EMPTY = 8  # deflate spends two bytes on the nothing in a folder
 _FOLDERS = 256  # more in front of the one file are no wrapper
+# flags: encrypted, sizes follow in a descriptor, strongly encrypted, name is UTF-8
+_TELLING = 0x0849
 # flags: sizes follow in a descriptor, name is UTF-8; 1 January 1980, the first DOS date
 _FLAGS = 0x0808
 _DOS_DATE = 0x0021
@@ -93,6 +95,7 @@ class Unwrapper:
         self._limits = limits
         self._name = name
         self._entry_name = b""
+        self._form = (0, 0)
         self._before = before
         # what waits for the rest of a header; then all that stands behind the data
         self._buffer = bytearray()
@@ -193,6 +196,7 @@ class Unwrapper:
                 self._state = "no"
             return data[start + packed :]
         self._entry_name = entry
+        self._form = (flags & _TELLING, method)
         self.entry = entry.decode("utf-8" if flags & 0x800 else "cp437", "replace")
         self._offset = self._consumed
         self._data_start = self._consumed + start
@@ -296,8 +300,10 @@ class Unwrapper:
                 files += 1
                 wide = _wide_sizes(tail[end : end + extra_length], size, packed, offset)
                 expected = (self.size, self._data_end - self._data_start, self._offset)
+                flags, method = struct.unpack_from("<2H", tail, at + 8)
                 named = tail[at + 46 : end] == self._entry_name
-                if crc != self._crc or wide != expected or not named:
+                told = (flags & _TELLING, method) == self._form
+                if crc != self._crc or wide != expected or not named or not told:
                     return False
             entries += 1
             at = end + extra_length + comment_length

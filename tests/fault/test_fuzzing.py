@@ -20,7 +20,7 @@ from tests.fuzz import seeds, targets
 
 ROOT = Path(__file__).parents[2]
 LONG_SECONDS = 300
-RUNS = {"package": 1500, "signature": 1500, "certificate": 4000, "attachment": 6000}
+RUNS = {"package": 1000, "signature": 1000, "certificate": 3000, "attachment": 3000}
 
 # target, base64 of the input: everything that was ever found
 FOUND = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from types import FrameType
+from typing import Self
 
 import pytest
 
@@ -34,7 +35,7 @@ class Steps:
     def __init__(self) -> None:
         self.count = 0
 
-    def __enter__(self) -> Steps:
+    def __enter__(self) -> Self:
         sys.setprofile(self._see)
         return self
 

@@ -156,3 +156,12 @@ def test_every_limit_has_its_edge_tested_and_its_line_in_the_configuration() -> 
     section = text[text.index("#[limits]") :].split("\n\n", 1)[0]
     written = re.sub(r"(?m)^#(?=[a-z_]+ =|\[)", "", section)
     assert set(tomllib.loads(written)["limits"]) == keys
+
+
+def test_a_signature_that_nobody_would_read_is_not_written() -> None:
+    start = b'<Signature xmlns="http://www.w3.org/2000/09/xmldsig#">'
+    longest = start + b" " * (DEFAULT.signature_bytes - len(start) - 12) + b"</Signature>"
+    read_package(io.BytesIO(packed(a_header(), [], longest)))
+    with pytest.raises(TooLarge) as caught:
+        packed(a_header(), [], longest + b" ")
+    assert caught.value.code == "limit.signature_bytes"

@@ -146,9 +146,10 @@ class Parser:
         self._skipped = 0
         self._skipped_lines = 0
         self._names: dict[str, Name] = {}
-        self._words: set[str] = set()
-        self._words_size = 0
-        self._most_words = limits.distinct_names
+        self._words: set[str] = set()  # prefixes, namespaces, instructions
+        self._kept = 0
+        self._kept_size = 0
+        self._most_kept = limits.distinct_names
         self._behind = 0
         self._stack: list[Name] = []
         self._declared: list[tuple[str, str]] = []
@@ -264,26 +265,30 @@ class Parser:
             self.root_end = self.offset
 
     def _name(self, raw: str) -> Name:
-        self._keep_word(raw)
+        self._keep(len(raw))
         name = self._names[raw] = _split(raw) if len(raw) <= _WORD else _parts(raw)
         return name
 
-    def _keep_word(self, word: str) -> None:
+    def _keep(self, size: int) -> None:
         """Count what expat and its interning keep until the end of the document."""
-        most = self._most_words
-        self._words.add(word)
-        self._words_size += len(word)
-        if len(self._words) > most or self._words_size > most * _WORD:
+        self._kept += 1
+        self._kept_size += size
+        most = self._most_kept
+        if self._kept > most or self._kept_size > most * _WORD:
             raise too_large("attributes", most, self.where())
 
+    def _keep_word(self, word: str) -> None:
+        if word not in self._words:
+            self._words.add(word)
+            self._keep(len(word))
+
     def _instruction(self, target: str, data: str) -> None:
-        if target not in self._words:
-            self._keep_word(target)
+        self._keep_word(target)
         self._consumer.instruction(target, data)
 
     def _namespace(self, prefix: str | None, uri: str | None) -> None:
         for word in (prefix, uri):
-            if word and word not in self._words:
+            if word:
                 self._keep_word(word)
         if uri and not _ABSOLUTE_URI.match(uri):
             raise unreadable(

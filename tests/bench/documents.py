@@ -102,8 +102,13 @@ class Made:
 
     def open_floor(self, text: tuple[int, int]) -> None:
         data = self.target.read_bytes()
-        parser = expat.ParserCreate()
+        # events of elements and texts, namespaces resolved: no package can be read with less
+        parser = expat.ParserCreate("UTF-8", "\x1f")
+        parser.namespace_prefixes = True
+        parser.ordered_attributes = True
         parser.buffer_text = True
+        parser.StartElementHandler = _nothing
+        parser.EndElementHandler = _nothing
         parser.CharacterDataHandler = _nothing
         parser.Parse(data, True)
         packed = pybase64.b64decode(memoryview(data)[slice(*text)])
@@ -116,7 +121,7 @@ class Made:
 _LOCAL = 30 + 36 + 1 + 3  # local header and the entry's name: a UUID, a dot, an extension
 
 
-def _nothing(_: str) -> None:
+def _nothing(*_: object) -> None:
     pass
 
 

@@ -84,6 +84,8 @@ def _read(source: BinaryIO, limits: Limits | None, wish: Wish) -> tuple[ReadPack
         package = collector.run(source)
     except UnboundPrefix as unbound:
         root = unbound.offset if collector.root_at < 0 else collector.root_at
+        if root > (limits or Limits()).header_bytes:
+            raise  # all that stands in front of the root tag is held for its repair
         source.seek(start)
         collector = Collector(limits or Limits(), replace(wish, repair=root))
         package = collector.run(source)

@@ -223,10 +223,10 @@ class Assembly:
             elif index in pairs.guessed:
                 reading.habit(told.PAIRED, item.where, item.fact.name)
             fact = item.fact
-            listed = reference.get("type", "")
-            if is_false_of(listed, fact):
+            own, listed = item.fields.get("type", ""), reference.get("type", "")
+            if listed != own and is_false_of(listed, fact):
                 reading.habit(told.MANIFEST_TYPE, item.where, f"{fact.name} ({listed[:60]})")
-            declared = item.fields.get("type") or item.fields.get("mime") or listed
+            declared = own or item.fields.get("mime") or listed
             description = item.fields.get("description") or reference.get("description", "")
             files.append(replace(fact, declared_type=declared, description=tidy(description)))
         for at in pairs.waiting if tell else ():

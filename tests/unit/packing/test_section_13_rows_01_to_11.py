@@ -165,6 +165,12 @@ def none_below_the_envelope() -> str:
             ["prefix", "none"],
         ),
         (sent("<AttachmentEncoded>", '<AttachmentEncoded xmlns="">'), ["none"]),
+        (
+            BARE.replace(f'<edXML xmlns="{Q}">', "<edXML>").replace(
+                "<edXMLEnvelope>", f'<edXMLEnvelope xmlns="{Q}">'
+            ),
+            ["none"],
+        ),
         (SENT.decode().replace(f' xmlns:edXML="{Q}"', ""), ["repaired"]),
         (
             SENT.decode()
@@ -188,6 +194,7 @@ def none_below_the_envelope() -> str:
         "no namespace below the envelope",
         "only the root has one",
         "attachments in none",
+        "only the envelope has one",
         "edXML unbound",
         "edxml unbound",
         "xlink unbound",

@@ -100,10 +100,12 @@ def passable(files: Files, road: Roads) -> tuple[Files, Roads]:
     """What a reader's rule can undo (edxml-format 4): one level of zip, known by its entry.
 
     So no .xlsx that is no zip (an axis wraps it, and then it looks like any zip), and at most one
-    hop that zips what its type does not call a zip, and that not around a zip of another name.
+    hop that zips what its type does not call a zip, and that not around what a reader would have
+    looked into already.
     """
     files = [(n, d) for n, d in files if is_zip(d) or extension(n) not in ZIP_BASED]
-    plain = all(is_zip(data) is (extension(name) in ZIP_BASED) for name, data in files)
+    plan = plan_files([an_attachment(name, data) for name, data in files], "s")
+    plain = all(p.wrapped or not p.fact.unwrapped for p in plan)
     first = next((i for i, way in enumerate(road) if way["zip_all"] and plain), None)
     return files, [{**way, "zip_all": index == first} for index, way in enumerate(road)]
 

@@ -16,10 +16,13 @@ from typing import BinaryIO
 from gateway.c14n import Attributes, Canonicalizer, Declared, Name
 from gateway.errors import Text
 from gateway.model.package import NS_QCVN102, FileFact
+from gateway.packing import told
 from gateway.packing.attachments import Content, FileSink
+from gateway.packing.declared import tell_types
 from gateway.packing.elements import RULE, Node, Reading, key_of
 from gateway.packing.feed import Feed
 from gateway.packing.names import extension, safe_name
+from gateway.packing.pairing import bare_cid, one_cid
 from gateway.packing.result import (
     CONTAINERS,
     LISTS,
@@ -28,12 +31,12 @@ from gateway.packing.result import (
     Found,
     FoundAttachment,
     ReadPackage,
-    bare_cid,
-    one_cid,
     wrong_namespace,
 )
 from gateway.packing.sniff import ZIP, contradicts
+from gateway.packing.spelling import tell_spelling
 from gateway.packing.tally import Tally
+from gateway.packing.texts import tidy
 from gateway.safexml import Limits, too_large, unreadable
 
 # large: each piece crosses three threads (parsing, raw digest, inner digest)
@@ -63,12 +66,7 @@ _REFERENCE = {
     "description": "description",
     "attachmentname": "name",
 }
-_ATTACHMENT = {
-    **_REFERENCE,
-    "fieldname": "field",
-    "mimetype": "mime",
-    "contenttransferencoded": "content",
-}
+_ATTACHMENT = {**_REFERENCE, "fieldname": "field", "mimetype": "mime"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +148,14 @@ class Collector:
         self.content_at = -1
         parser = self._feed.parser
         key = self._keys.get(name)
+        first = key is None
         if key is None:
             known = _key if len(name[0]) + len(name[1]) <= _USUAL else key_of
             key = self._keys[name] = known(name[0], name[1])
         parent = self._node
         node = Node(key, name[1], name[0], attributes, parent, parser.line)
+        if first:
+            tell_spelling(self._reading, node, name[2])
         offset = parser.offset
         if parent is None:
             self.root_at = offset
@@ -232,7 +233,17 @@ class Collector:
         self._found.root = node
         if node.uri not in {NS_QCVN102, ""} and node.local.lower() in {"edxml", "envelope"}:
             raise wrong_namespace(node)
-        if node.local.lower() != "edxml":
+        if node.uri == NS_QCVN102 and node.key != "edxml":
+            # the vendor's parser never looks at the root's name (edxml-format 11)
+            self._reading.warn(
+                node.where(),
+                "package.root_name",
+                f"Phần tử gốc tên {node.local[:60]!r}, không phải edXML",
+                f"the root element is named {node.local[:60]!r}, not edXML",
+                RULE,
+            )
+            node.key = "edxml"
+        if node.key != "edxml":
             raise unreadable(
                 "package.not_edxml",
                 Text(
@@ -337,10 +348,12 @@ class Collector:
     def _item(self, parent: Node, node: Node) -> None:
         reading = self._reading
         if node.key == "reference" and parent.key == "edxmlmanifest":
-            fields = reading.texts(node, _REFERENCE)
+            node.number = len(self._found.references) + 1
+            fields = reading.texts(node, _REFERENCE, raw=True)
             self._retain(fields)
             self._found.references.append(fields)
             if "id" in fields:
+                self._tell_id(fields["id"], node)
                 self._names_by_id[bare_cid(fields["id"])] = fields.get("name", "")
             if len(self._found.references) > self._limits.attachments:
                 raise self._feed.parser.too_large("attachments")
@@ -360,9 +373,13 @@ class Collector:
         if index >= self._limits.attachments:
             raise self._feed.parser.too_large("attachments")
         content, self._read_content = self._read_content, None
-        fields = self._reading.texts(node, _ATTACHMENT)
-        fields.pop("content", None)
+        reading = self._reading
+        node.number = index + 1
+        self._leave_content(node)
+        fields = reading.texts(node, _ATTACHMENT, raw=True)
         self._retain(fields)
+        if "id" in fields:
+            self._tell_id(fields["id"], node)
         declared = fields.get("name") or self._manifest_name(fields.get("id", ""), index)
         fact = FileFact(
             name=safe_name(declared, f"tep-dinh-kem-{index + 1}"),
@@ -375,8 +392,7 @@ class Collector:
             content_id=one_cid(fields.get("id", "")),
             failed=True,
         )
-        where = f"{node.where()} [{index + 1}]"
-        reading = self._reading
+        where = node.where()
         if content is None:
             reading.error(
                 where,
@@ -387,6 +403,7 @@ class Collector:
             )
         else:
             fact = self._read_fact(content, fact, where)
+            tell_types(reading, fact, fields.get("type") or fields.get("mime") or "", where)
         if not declared:
             reading.warn(
                 where,
@@ -395,14 +412,30 @@ class Collector:
                 "the attachment has no name",
                 RULE,
             )
-        elif fact.name != declared:
+        elif fact.name != tidy(declared):
             reading.warn(
                 where,
                 "attachment.name_unsafe",
                 f"Tên tệp không an toàn, dùng tên {fact.name!r}",
                 f"the file name is not safe; {fact.name!r} is used",
             )
+        elif fact.name != declared:
+            reading.habit(told.NORMAL_FORM, where, fact.name)
         self._found.attachments.append(FoundAttachment(fields, fact, where))
+
+    def _leave_content(self, attachment: Node) -> None:
+        """Its text went elsewhere; what else it holds is kept, and then it is no more of a node."""
+        contents = [c for c in attachment.children if c.key == "contenttransferencoded"]
+        for content in contents:
+            self._reading.keep_attributes(content)
+            for child in content.children:
+                self._reading.keep_unknown(child)
+        self._reading.last({"": contents}, "")
+        attachment.children = [c for c in attachment.children if c not in contents]
+
+    def _tell_id(self, content_id: str, node: Node) -> None:
+        if one_cid(content_id) != content_id:
+            self._reading.habit(told.CONTENT_ID, node, content_id)
 
     def _read_fact(self, content: Content, fact: FileFact, where: str) -> FileFact:
         content.finish(fact.declared_name)

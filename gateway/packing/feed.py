@@ -30,7 +30,13 @@ _ROOT_TAG = re.compile(rb"<[^\s<>/]+")
 _CUT_TAG = 4096
 _BLANKS = b" \t\r\n"
 _TRAILING = _BLANKS + b"\0"
-_REPAIRS = {"edXML": NS_QCVN102, "xlink": "http://www.w3.org/1999/xlink"}
+_REPAIRS = {
+    "edXML": NS_QCVN102,
+    "edxml": NS_QCVN102,
+    "EDXML": NS_QCVN102,
+    "xlink": "http://www.w3.org/1999/xlink",
+    "xsi": "http://www.w3.org/2001/XMLSchema-instance",
+}
 
 
 class Collecting(Consumer, Protocol):

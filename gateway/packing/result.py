@@ -8,7 +8,6 @@ Never:  reads a byte of the package.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -22,7 +21,11 @@ from gateway.model.package import (
     SignatureBlock,
     StatusReport,
 )
+from gateway.packing import told
+from gateway.packing.declared import is_false_of
 from gateway.packing.elements import RULE, Node, Reading, signature_block
+from gateway.packing.pairing import paired
+from gateway.packing.texts import tidy
 from gateway.safexml import unreadable
 
 CONTAINERS = frozenset({"edxml", "edxmlenvelope", "edxmlheader", "edxmlbody"})
@@ -32,7 +35,6 @@ _NS_SOAP = frozenset(
     {"http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope"}
 )
 _READ_ELSEWHERE = frozenset({"messageheader", "traceheaderlist"}) | SIGNATURES
-_LEADING_CID = re.compile(r"\A(?:cid:)+", re.IGNORECASE)
 _DOCUMENT_MARKS = frozenset({"to", "documentid", "code", "promulgationinfo", "subject", "content"})
 
 
@@ -105,7 +107,7 @@ class Assembly:
             self._last([item[0] for item in self._found.signatures])
             signature = signature_block(node, exclusive, inclusive)
         files = self._paired(tell=bool(sha256))
-        self._tell_extras()
+        reading.finish()
         return ReadPackage(
             kind=kind,
             version="qcvn102",
@@ -195,7 +197,7 @@ class Assembly:
         """Unknown elements and attributes between the parts we know."""
         reading = self._reading
         reading.keep_attributes(node, ("version",) if node.key == "edxmlmanifest" else ())
-        reading.keep(node.path(), node.text.strip())
+        reading.keep_text(node)
         for child in node.children:
             if child.key in CONTAINERS or child.key in LISTS:
                 self._leftovers(child)
@@ -203,36 +205,33 @@ class Assembly:
                 reading.keep_unknown(child)
 
     def _paired(self, *, tell: bool) -> tuple[FileFact, ...]:
-        """Attachments with what the manifest says: by content id, by name, by position."""
-        waiting = dict(enumerate(self._found.references))
-        by_id = {bare_cid(r.get("id", "")): i for i, r in waiting.items() if r.get("id")}
-        by_name = {r.get("name", ""): i for i, r in waiting.items() if r.get("name")}
+        """Attachments with what the manifest says of them."""
+        reading, found = self._reading, self._found
+        references = found.references
+        pairs = paired(references, [item.fields for item in found.attachments])
         files = []
-        for index, item in enumerate(self._found.attachments):
-            fields = item.fields
-            for at in (
-                by_id.get(bare_cid(fields.get("id", ""))),
-                by_name.get(fields.get("name", "")),
-                index,
-            ):
-                if at is not None and at in waiting:
-                    reference = waiting.pop(at)
-                    break
-            else:
-                reference = {}
-                self._reading.warn(
+        for index, (item, line) in enumerate(zip(found.attachments, pairs.lines, strict=True)):
+            reference = references[line] if line is not None else {}
+            if line is None:
+                reading.warn(
                     item.where,
                     "manifest.unlisted",
                     "Tệp đính kèm không có trong edXMLManifest",
                     "the attachment is not listed in the edXMLManifest",
                     RULE,
                 )
-            kind = fields.get("type") or fields.get("mime") or reference.get("type", "")
-            description = fields.get("description") or reference.get("description", "")
-            files.append(replace(item.fact, declared_type=kind, description=description))
-        for reference in waiting.values() if tell else ():
-            name = reference.get("name", "") or reference.get("id", "")
-            self._reading.warn(
+            elif index in pairs.guessed:
+                reading.habit(told.PAIRED, item.where, item.fact.name)
+            fact = item.fact
+            own, listed = item.fields.get("type", ""), reference.get("type", "")
+            if listed != own and is_false_of(listed, fact):
+                reading.habit(told.MANIFEST_TYPE, item.where, f"{fact.name} ({listed[:60]})")
+            declared = own or item.fields.get("mime") or listed
+            description = item.fields.get("description") or reference.get("description", "")
+            files.append(replace(fact, declared_type=declared, description=tidy(description)))
+        for at in pairs.waiting if tell else ():
+            name = references[at].get("name", "") or references[at].get("id", "")
+            reading.warn(
                 "/edXML/edXMLEnvelope/edXMLBody/edXMLManifest",
                 "manifest.file_missing",
                 f"edXMLManifest nêu tệp không có trong gói tin: {name[:100]!r}",
@@ -240,28 +239,6 @@ class Assembly:
                 RULE,
             )
         return tuple(files)
-
-    def _tell_extras(self) -> None:
-        extras = self._reading.extras
-        if extras:
-            names = ", ".join(e.path.rpartition("/")[2] for e in extras[:5])
-            self._reading.warn(
-                extras[0].path,
-                "package.extras",
-                f"Có {len(extras)} phần tử hoặc thuộc tính ngoài quy chuẩn: {names}",
-                f"{len(extras)} elements or attributes outside the regulation: {names}",
-                RULE,
-            )
-
-
-def bare_cid(content_id: str) -> str:
-    """Without any leading `cid:` (edxml-format 5: each rebuild by the vendor adds one)."""
-    return _LEADING_CID.sub("", content_id.strip())
-
-
-def one_cid(content_id: str) -> str:
-    bare = bare_cid(content_id)
-    return f"cid:{bare}" if bare else ""
 
 
 def _no_envelope(root: Node | None) -> Unreadable:

@@ -17,9 +17,10 @@ HEAD = 8192
 EDXML = "application/edxml+xml"
 ZIP = "application/zip"
 UNKNOWN = "application/octet-stream"
+OLE = "application/x-ole-storage"
 ZIP_MAGIC = b"PK\x03\x04"
 
-_OFFICE = "application/vnd.openxmlformats-officedocument."
+OFFICE = "application/vnd.openxmlformats-officedocument."
 _MAGIC = (
     (b"%PDF-", "application/pdf"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -41,9 +42,9 @@ _OLE_STREAMS = (
     ("PowerPoint Document".encode("utf-16-le"), "application/vnd.ms-powerpoint"),
 )
 _ZIP_PARTS = (
-    (b"word/", _OFFICE + "wordprocessingml.document"),
-    (b"xl/", _OFFICE + "spreadsheetml.sheet"),
-    (b"ppt/", _OFFICE + "presentationml.presentation"),
+    (b"word/", OFFICE + "wordprocessingml.document"),
+    (b"xl/", OFFICE + "spreadsheetml.sheet"),
+    (b"ppt/", OFFICE + "presentationml.presentation"),
 )
 _ODF = re.compile(rb"mimetype(application/vnd\.oasis\.opendocument\.[a-z\-]{1,30})")
 _XML_ROOT = re.compile(rb"<([A-Za-z_][\w.\-]*:)?([A-Za-z_][\w.\-]*)[\s/>]")
@@ -92,7 +93,7 @@ class Sniffer:
             odf = _ODF.search(head, 30, 200)
             return odf.group(1).decode() if odf else self._found or ZIP
         if head.startswith(_OLE_MAGIC):
-            return self._found or "application/x-ole-storage"
+            return self._found or OLE
         return _text_type(head, whole=self._size <= HEAD)
 
     def ruined_by_text_conversion(self) -> bool:
@@ -161,15 +162,14 @@ def _text_type(head: bytes, *, whole: bool) -> str:
     return "text/plain"
 
 
-_OLE = "application/x-ole-storage"
 _EXPECTED = {
     "pdf": {"application/pdf"},
-    "doc": {"application/msword", _OLE, "application/rtf"},
-    "xls": {"application/vnd.ms-excel", _OLE},
-    "ppt": {"application/vnd.ms-powerpoint", _OLE},
-    "docx": {_OFFICE + "wordprocessingml.document", ZIP},
-    "xlsx": {_OFFICE + "spreadsheetml.sheet", ZIP},
-    "pptx": {_OFFICE + "presentationml.presentation", ZIP},
+    "doc": {"application/msword", OLE, "application/rtf"},
+    "xls": {"application/vnd.ms-excel", OLE},
+    "ppt": {"application/vnd.ms-powerpoint", OLE},
+    "docx": {OFFICE + "wordprocessingml.document", ZIP},
+    "xlsx": {OFFICE + "spreadsheetml.sheet", ZIP},
+    "pptx": {OFFICE + "presentationml.presentation", ZIP},
     "zip": {ZIP},
     "rtf": {"application/rtf"},
     "png": {"image/png"},

@@ -215,9 +215,9 @@ def inspect(package: str, as_json: bool, lang: str) -> None:
     if as_json:
         say_json(inspect_json(read, verdict, lang))
         return
-    from gateway.cli.page import package_page
+    from gateway.cli.page import package_page, terminal_width
 
-    for line in package_page(read, verdict, lang):
+    for line in package_page(read, verdict, lang, terminal_width()):
         say(line)
 
 

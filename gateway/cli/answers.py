@@ -169,20 +169,22 @@ def complain(line: str) -> None:
 
 
 def finding_line(finding: Finding, lang: str) -> str:
-    """`to[0].organ_id: error: words [agency.unknown] (QCVN 102:2016/BTTTT)`"""
+    """`to[0].organ_id: error: words [agency.unknown] (QCVN 102:2016/BTTTT)`, in one line."""
     severity = told(_SEVERITY[finding.severity], lang)
     where = f"{finding.path}: " if finding.path else ""
     rule = f" ({finding.rule})" if finding.rule else ""
-    return f"{where}{severity}: {told(finding.text, lang)} [{finding.code}]{rule}"
+    line = f"{where}{severity}: {told(finding.text, lang)} [{finding.code}]{rule}"
+    return " ".join(line.split())  # a stranger's line break would forge a finding
 
 
 def fail(problem: GatewayError, lang: str, *, as_json: bool) -> NoReturn:
-    """Say what is wrong, every finding of it, and end with the family's code."""
+    """Say what is wrong, every finding of it, errors first, and end with the family's code."""
     if as_json:
         say_json(error_json(problem, lang))
     else:
         complain(f"edoc-gateway: {told(problem.text, lang)} [{problem.code}]")
-        for finding in problem.findings:
+        worst_first = list(Severity)
+        for finding in sorted(problem.findings, key=lambda f: worst_first.index(f.severity)):
             complain(f"  {finding_line(finding, lang)}")
     raise click.exceptions.Exit(exit_code(problem))
 

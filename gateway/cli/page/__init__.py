@@ -55,8 +55,9 @@ def package_page(
     sheet = Sheet(lang, width)
     concerns = troubles(verdict, {f.code for f in read.findings})
     number = attention(read.findings, concerns)
-    yield from sheet.line(headline(_title(read, sheet), number, sheet), indent=0, hang=2)
-    yield ""
+    yield from sheet.heading(headline(_title(read, sheet), number, sheet))
+    if read.header is not None or read.status is not None:
+        yield ""
     if read.header is not None:
         yield from document_lines(read.header, sheet)
         yield from acts.act_lines(read.header, sheet)
@@ -84,7 +85,7 @@ def _title(read: ReadPackage, sheet: Sheet) -> str:
 
 def _package(read: ReadPackage, sheet: Sheet) -> Iterator[str]:
     version = _VERSIONS.get(read.version, Text(read.version, read.version))
-    yield sheet.word(Text("Gói tin", "Package"))
+    yield from sheet.heading(sheet.word(Text("Gói tin", "Package")))
     yield from sheet.row(Text("Quy chuẩn", "Format"), sheet.word(version))
     yield from sheet.row(Text("Dung lượng", "Size"), measured(read.size, sheet.lang))
     yield from sheet.line(f"SHA-256 {read.sha256}")

@@ -92,7 +92,7 @@ def act_lines(header: DocumentHeader, sheet: Sheet) -> Iterator[str]:
     business = header.business
     if business.type != BusinessType.NEW:
         yield ""
-        yield sheet.word(title(header))
+        yield from sheet.heading(sheet.word(title(header)))
     if business.type == BusinessType.REPLACE:
         yield from _replaced(header, sheet)
     elif business.type != BusinessType.NEW:
@@ -131,8 +131,8 @@ def _changes(header: DocumentHeader, sheet: Sheet) -> Iterator[str]:
     business, names = header.business, names_in(header)
     yield from sheet.row(Text("Phần thay đổi", "What changed"), sheet.word(_changed(business)))
     for label, change in (
-        (Text("Thêm nơi nhận", "Receivers added"), 1),
-        (Text("Bớt nơi nhận", "Receivers removed"), 0),
+        (Text("Thêm nơi nhận", "Now also to"), 1),
+        (Text("Bớt nơi nhận", "No longer to"), 0),
     ):
         concerned = [named(r.organ_id, names) for r in business.receivers if r.change == change]
         yield from sheet.rows(label, concerned, OTHER_RECEIVERS)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from gateway.cli.page.amounts import about, measured
+from gateway.cli.page.amounts import about, grouped, measured
 from gateway.cli.page.lines import Sheet
 from gateway.cli.page.media import kind_of
 from gateway.errors import Finding, Severity, Text
@@ -19,7 +19,7 @@ from gateway.model.package import FileFact
 from gateway.packing.names import extension
 from gateway.packing.sniff import contradicts
 
-MOST_FILES = 20
+MOST_FILES = 10
 _UNSAID = Text("", "")
 _NUMBER_IN_PATH = re.compile(r"/Attachment(?:\[(\d+)\])? \(line \d+\)(?: \[(\d+)\])?$")
 
@@ -27,18 +27,18 @@ _NUMBER_IN_PATH = re.compile(r"/Attachment(?:\[(\d+)\])? \(line \d+\)(?: \[(\d+)
 def file_lines(
     files: Sequence[FileFact], findings: Sequence[Finding], sheet: Sheet
 ) -> Iterator[str]:
-    """The first twenty, and the first twenty of those that need a look; then how many remain."""
+    """The first ten, and the first ten of those that need a look; then how many remain."""
     vi = sheet.lang == "vi"
     heading = "Tệp đính kèm" if vi else "Attachments"
     if not files:
-        yield f"{heading}: {'không có' if vi else 'none'}"
+        yield from sheet.heading(f"{heading}: {'không có' if vi else 'none'}")
         return
     total = about(sum(f.size for f in files), sheet.lang)
     unit = "tệp" if vi else "file" if len(files) == 1 else "files"
-    yield f"{heading}: {len(files)} {unit}, {total}"
+    yield from sheet.heading(f"{heading}: {grouped(len(files), sheet.lang)} {unit}, {total}")
     odd = [i for i, fact in enumerate(files) if _odd(fact)][:MOST_FILES]
     shown = sorted({*range(min(MOST_FILES, len(files))), *odd})
-    whys = _why(findings)
+    whys = reasons(findings)
     for index in shown:
         yield from _file(index, files[index], sheet.word(whys.get(index + 1, _UNSAID)), sheet)
     if left := len(files) - len(shown):
@@ -101,7 +101,7 @@ def _facts(fact: FileFact, sheet: Sheet) -> Iterator[str]:
     yield f"SHA-256 {fact.sha256}"
 
 
-def _why(findings: Sequence[Finding]) -> Mapping[int, Text]:
+def reasons(findings: Sequence[Finding]) -> Mapping[int, Text]:
     """Number of an attachment, from 1 -> the words of its first error."""
     found: dict[int, Text] = {}
     for finding in findings:

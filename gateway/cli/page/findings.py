@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from gateway.cli.page.amounts import grouped
 from gateway.cli.page.lines import Sheet
 from gateway.cli.page.parties import joined
 from gateway.errors import Finding, Severity, Text
@@ -33,9 +34,10 @@ def headline(title: str, number: int, sheet: Sheet) -> str:
     if not number:
         return f"{title}: {sheet.word(Text('không có lỗi hay cảnh báo', 'no errors, no warnings'))}"
     one = number == 1
+    amount = grouped(number, sheet.lang)
     need = Text(
-        f"{number} điều cần chú ý (xem cuối trang)",
-        f"{number} {'thing needs' if one else 'things need'} attention (end of the page)",
+        f"{amount} điều cần chú ý (xem cuối trang)",
+        f"{amount} {'thing needs' if one else 'things need'} attention (end of the page)",
     )
     return f"{title}: {sheet.word(need)}"
 
@@ -46,15 +48,16 @@ def finding_lines(
     vi = sheet.lang == "vi"
     number = attention(findings, troubles)
     heading = "Cần chú ý" if vi else "Needs attention"
-    yield f"{heading}: {number or ('không có gì' if vi else 'nothing')}"
+    amount = grouped(number, sheet.lang) if number else "không có gì" if vi else "nothing"
+    yield from sheet.heading(f"{heading}: {amount}")
     if troubles:
-        yield f"  {'Chữ ký số' if vi else 'Signature'} ({len(troubles)})"
+        yield from sheet.line(f"{'Chữ ký số' if vi else 'Signature'} ({len(troubles)})")
         for trouble in troubles:
             yield from _marked("!", sheet.short(sheet.word(trouble)), sheet)
     for severity, name in _GROUPS:
         group = [f for f in findings if f.severity is severity]
         if group:
-            yield f"  {sheet.word(name)} ({len(group)})"
+            yield from sheet.line(f"{sheet.word(name)} ({grouped(len(group), sheet.lang)})")
             yield from _alike(group, " " if severity is Severity.NOTE else "!", sheet)
 
 

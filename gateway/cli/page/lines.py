@@ -22,7 +22,7 @@ from gateway.errors import Text
 
 PLAIN_WIDTH = 80
 _NARROWEST, _WIDEST = 40, 120
-_LABEL = 18
+_LABEL = 19
 # a subject has at most 500 characters (edxml-format 8); more is for `--json`
 LONGEST = 500
 MOST = 10
@@ -83,11 +83,15 @@ class Sheet:
         return f"{one_line(text[:longest])}… (+{grouped(left, self.lang)} {words})"
 
     def line(self, text: str, *, indent: int = 2, hang: int = 0) -> Iterator[str]:
-        """Further lines stand `hang` cells deeper than the first."""
-        first, *others = fold(text, self.width - indent - hang)
+        """Any text, made safe here; further lines stand `hang` cells deeper than the first."""
+        first, *others = fold(one_line(text), self.width - indent - hang)
         yield f"{'':{indent}}{first}".rstrip()
         for other in others:
             yield f"{'':{indent + hang}}{other}".rstrip()
+
+    def heading(self, text: str) -> Iterator[str]:
+        """At the margin, where nothing that a stranger wrote begins a line."""
+        return self.line(text, indent=0, hang=2)
 
     def row(self, label: Text, value: str, *, mark: bool = False) -> Iterator[str]:
         """A label and its value, which is made safe here; nothing for an empty value.

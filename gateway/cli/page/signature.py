@@ -132,11 +132,12 @@ def signature_lines(
     verdict: SignatureVerdict, files: Sequence[FileFact], sheet: Sheet
 ) -> Iterator[str]:
     summary = verdict.summary()
-    heading = sheet.word(Text("Chữ ký số", "Signature"))
     words = sheet.word(VERDICTS.get(summary, Text(summary, summary)))
-    yield from sheet.line(f"{heading}: {words}", indent=0, hang=2)
+    heading = sheet.word(Text("Chữ ký số", "Signature"))
     if verdict.profile == "none":
+        yield from sheet.heading(f"{heading}: {words}")
         return
+    yield from sheet.heading(f"{heading} {words}")
     for label, side in (
         (Text("Phần đầu văn bản", "Header"), verdict.header),
         (Text("Các tệp đính kèm", "Attachments"), verdict.files),
@@ -216,7 +217,9 @@ def _certificate(facts: Mapping[str, str], sheet: Sheet) -> Iterator[str]:
 def _references(
     references: Sequence[ReferenceVerdict], files: Sequence[FileFact], sheet: Sheet
 ) -> Iterator[str]:
-    """Part by part, those that do not hold first: a list that is cut short hides none of them."""
+    """Part by part where not all hold; those that do not come first, the list may be cut short."""
+    if all(r.verdict.value == "valid" for r in references):
+        return
     names: dict[str, str] = {}
     for number, fact in enumerate(files, start=1):
         names.setdefault(bare_id(fact.content_id), f"{number}. {fact.name}")

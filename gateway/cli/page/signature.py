@@ -84,20 +84,26 @@ PROFILES: Mapping[str, Text] = MappingProxyType(
         "other": Text("dạng khác", "another form"),
     }
 )
-# the verdict on the certificate: `certificate["trust"]`
+# the verdict on the certificate, at the instant it was judged for
 TRUST: Mapping[str, Text] = MappingProxyType(
     {
-        "trusted": Text("tin cậy", "trusted"),
-        "untrusted": Text("KHÔNG tin cậy", "NOT trusted"),
-        "expired": Text("đã HẾT HẠN khi ký", "EXPIRED when it signed"),
-        "not_yet_valid": Text("CHƯA có hiệu lực khi ký", "NOT YET valid when it signed"),
-        "revoked": Text("đã bị THU HỒI khi ký", "REVOKED when it signed"),
+        "trusted": Text(
+            "TIN CẬY: dẫn tới gốc đã khai báo, còn hạn và chưa bị thu hồi",
+            "TRUSTED: it leads to a configured root, was valid and not revoked",
+        ),
+        "untrusted": Text(
+            "KHÔNG tin cậy: không dẫn tới gốc nào đã khai báo",
+            "NOT trusted: it leads to none of the configured roots",
+        ),
+        "expired": Text("HẾT HẠN", "EXPIRED"),
+        "not_yet_valid": Text("CHƯA có hiệu lực", "NOT YET valid"),
+        "revoked": Text("ĐÃ BỊ THU HỒI", "REVOKED"),
         "unknown_revocation": Text(
-            "CHƯA biết đã bị thu hồi hay chưa", "NOT KNOWN whether it was revoked"
+            "CHƯA RÕ có bị thu hồi hay không", "NOT KNOWN whether it was revoked"
         ),
         "not_configured": Text(
-            "chưa xét: không có chứng thư số gốc nào được khai",
-            "not judged: no root certificates were given",
+            "chưa khai báo chứng thư gốc nào: chuỗi, thời hạn và thu hồi chưa được xét",
+            "no roots are configured: its path, dates and revocation are not judged",
         ),
         "not_checked": Text(
             "chưa xét: chuỗi chứng thư số, thời hạn và thu hồi không được xét ở đây",
@@ -121,7 +127,7 @@ def troubles(verdict: SignatureVerdict, codes: Collection[str]) -> list[Text]:
     if summary not in _FINE and f"signature.{summary}" not in codes:
         words = VERDICTS.get(summary, Text(summary, summary))
         found.append(Text(f"Chữ ký số {words.vi}", f"Signature {words.en}"))
-    trust = verdict.certificate.get("trust", "")
+    trust = trust_word(verdict)
     if trust not in _TRUST_FINE and not any(c.startswith("certificate.") for c in codes):
         words = TRUST.get(trust, Text(trust, trust))
         found.append(Text(f"Chứng thư số {words.vi}", f"Certificate {words.en}"))
@@ -148,7 +154,15 @@ def signature_lines(
     yield from sheet.row(Text("Dạng", "Form"), sheet.word(profile))
     yield from sheet.row(Text("Thuật toán", "Algorithm"), sheet.word(algorithm(verdict.algorithm)))
     yield from _certificate(verdict.certificate, sheet)
+    trust = trust_word(verdict)
+    yield from sheet.row(Text("Tin cậy", "Trust"), sheet.word(TRUST.get(trust, Text(trust, trust))))
     yield from _references(verdict.references, files, sheet)
+
+
+def trust_word(verdict: SignatureVerdict) -> str:
+    """What is known of the certificate: its own judgement where there is one, else its facts."""
+    judged = getattr(verdict, "trust", None)
+    return str(judged.word) if judged else verdict.certificate.get("trust", "")
 
 
 def algorithm(uri: str) -> Text:
@@ -209,9 +223,6 @@ def _certificate(facts: Mapping[str, str], sheet: Sheet) -> Iterator[str]:
         yield from sheet.row(Text("Hiệu lực", "Valid"), dates)
     yield from sheet.row(Text("Số hiệu", "Serial number"), facts.get("serial", ""))
     yield from sheet.row(Text("Khóa", "Key"), facts.get("key", ""))
-    trust = facts.get("trust", "")
-    words = sheet.word(TRUST.get(trust, Text(trust, trust)))
-    yield from sheet.row(Text("Tin cậy", "Trust"), words)
 
 
 def _references(

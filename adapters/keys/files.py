@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from adapters.keys.private import read_private, read_public, refused
-from gateway.errors import Finding, Severity, Text
+from adapters.keys.certificates import certificates_in, no_certificate, warnings_about
+from adapters.keys.private import read_private, refused
+from gateway.errors import Finding
 
 # RFC 9231, 2.3.2 and 2.3.6. The room `signing` has the same two; adapters import no room, and the
 # contract suite of the port compares them.
@@ -99,7 +100,7 @@ def load(
         key, found = _from_pkcs12(path, data, password)
     where = path
     if certificate is not None:
-        where, found = certificate, _certificates(certificate)
+        where, found = certificate, certificates_in(certificate)
     usable, algorithm = _usable(path, key)
     spki = usable.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -112,7 +113,7 @@ def load(
         certificate=own.public_bytes(serialization.Encoding.DER),
         _key=usable,
     )
-    return LoadedKey(holder, _warnings(where, own, now))
+    return LoadedKey(holder, warnings_about(str(where), own, now))
 
 
 def _password(password_file: Path | None) -> bytes | None:
@@ -137,7 +138,7 @@ def _from_pem(
     try:
         return key, x509.load_pem_x509_certificates(data)
     except ValueError:
-        raise _no_certificate(path) from None
+        raise no_certificate(path) from None
 
 
 def _from_pkcs12(
@@ -166,22 +167,6 @@ def _no_key(path: Path, password: bytes | None) -> Exception:
         "key.undecodable",
         "mật khẩu sai, hoặc tệp không có khóa bí mật PEM hay PKCS#12 đọc được",
         "wrong password, or no readable private key in PEM or PKCS#12",
-    )
-
-
-def _certificates(path: Path) -> Sequence[x509.Certificate]:
-    data = read_public(path)
-    try:
-        if b"-----BEGIN" in data:
-            return x509.load_pem_x509_certificates(data)
-        return [x509.load_der_x509_certificate(data)]
-    except (ValueError, x509.InvalidVersion):
-        raise _no_certificate(path) from None
-
-
-def _no_certificate(path: Path) -> Exception:
-    return refused(
-        path, "key.certificate", "không có chứng thư số đọc được", "holds no readable certificate"
     )
 
 
@@ -230,51 +215,4 @@ def _own(path: Path, found: Sequence[x509.Certificate], spki: bytes) -> x509.Cer
         "key.mismatch",
         "chứng thư số không thuộc về khóa bí mật này",
         "no certificate in it belongs to this private key",
-    )
-
-
-def _warnings(path: Path, certificate: x509.Certificate, now: datetime) -> tuple[Finding, ...]:
-    found = []
-    ends, begins = certificate.not_valid_after_utc, certificate.not_valid_before_utc
-    if now > ends:
-        found.append(
-            _warning(
-                path,
-                "key.certificate_expired",
-                f"chứng thư số hết hạn từ {ends:%d/%m/%Y}",
-                f"the certificate expired on {ends:%Y-%m-%d}",
-            )
-        )
-    if now < begins:
-        found.append(
-            _warning(
-                path,
-                "key.certificate_not_yet_valid",
-                f"chứng thư số chưa có hiệu lực trước {begins:%d/%m/%Y}",
-                f"the certificate is not valid before {begins:%Y-%m-%d}",
-            )
-        )
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
-        return tuple(found)
-    if not usage.digital_signature and not usage.content_commitment:
-        found.append(
-            _warning(
-                path,
-                "key.certificate_usage",
-                "chứng thư số không được cấp để ký (keyUsage)",
-                "the certificate was not issued for signing (keyUsage)",
-            )
-        )
-    return tuple(found)
-
-
-def _warning(path: Path, code: str, vi: str, en: str) -> Finding:
-    return Finding(
-        path=str(path),
-        code=code,
-        severity=Severity.WARNING,
-        text=Text(f"{path}: {vi}", f"{path}: {en}"),
-        rule="Nghị định 23/2025/NĐ-CP, Điều 15",
     )

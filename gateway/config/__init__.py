@@ -372,12 +372,36 @@ def _check_routes(written: Written, directory: Directory, source: _Source) -> No
         if owners.setdefault(directory.key_of(key.agency), number) != number:
             vi, en = "Cơ quan này đã có khóa", "this agency has a key already"
             source.say(here, "conf.value", vi, en)
+    _check_tokens(written, source)
     for number, code in enumerate(written.local.agencies):
         if directory.key_of(code) not in owners and directory.find(code) is not None:
             vi = f"Cơ quan {code} chưa có khóa ký: không gửi được văn bản do gateway đóng gói"
             en = f"agency {code} has no key: documents packed by the gateway cannot be signed"
             local = ("local", "agencies", number)
             source.say(local, "conf.agency_without_key", vi, en, Severity.WARNING)
+
+
+def _check_tokens(written: Written, source: _Source) -> None:
+    """A key lies in a file or on a token; keys of one token share its process and its PIN."""
+    pins: dict[tuple[Path | None, str], Path | None] = {}
+    for number, key in enumerate(written.key):
+        path = ("key", number)
+        if (key.path is None) == (not key.token):
+            vi, en = "Cần đúng một: path, token", "give exactly one: path, token"
+            source.say((*path, "path"), "conf.value", vi, en)
+        on_token = {"object": key.object, "module": key.module, "pin_file": key.pin_file}
+        for name, value in on_token.items():
+            if bool(value) != bool(key.token):
+                vi, en = f"Khóa trong token cần {name}", f"a key on a token needs {name}"
+                if not key.token:
+                    vi, en = f"{name} chỉ dùng với token", f"{name} belongs to a key on a token"
+                source.say((*path, name), "conf.value", vi, en)
+        if key.token and key.password_file is not None:
+            vi, en = "Token dùng pin_file, không dùng password_file", "a token has a pin_file"
+            source.say((*path, "password_file"), "conf.value", vi, en)
+        if key.token and pins.setdefault((key.module, key.token), key.pin_file) != key.pin_file:
+            vi, en = "Các khóa trên một token dùng chung pin_file", "one token has one pin_file"
+            source.say((*path, "pin_file"), "conf.value", vi, en)
 
 
 def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> None:
@@ -389,6 +413,8 @@ def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> 
     for number, key in enumerate(written.key):
         private.append((("key", number, "path"), key.path))
         private.append((("key", number, "password_file"), key.password_file))
+        private.append((("key", number, "pin_file"), key.pin_file))
+        public.append((("key", number, "module"), key.module))
         public.append((("key", number, "certificate"), key.certificate))
     for number, authority in enumerate(written.stamp.authorities):
         public.append((("stamp", "authorities", number, "ca_file"), authority.ca_file))

@@ -140,10 +140,16 @@ class CollectSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgencyKey:
+    """In a file (`path`), or on a token (`token`, `object`, `module`, `pin_file`)."""
+
     agency: str
-    path: Path
+    path: Path | None = None
     certificate: Path | None = None
     password_file: Path | None = None
+    token: str = ""
+    object: str = ""
+    module: Path | None = None
+    pin_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -248,6 +248,15 @@ class Event(StrEnum):
             "`ledger verify`, keep a copy of the data folder, call the developers."
         ),
     )
+    TOKEN_LOST = (
+        "token.lost",
+        False,
+        (
+            "A token with signing keys does not answer (`token`, `word`). Is it plugged in, does "
+            "its driver run? Documents that need its key are answered 503 until it is back."
+        ),
+    )
+    TOKEN_REOPENED = ("token.reopened", False, "Nothing to do. The token answers again.")
     BLOBS_SWEPT = ("blobs.swept", False, "Nothing to do. Unused files older than a day are gone.")
     FOREIGN_SAID = (
         "foreign.said",

@@ -20,7 +20,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from adapters.blobs.local import LocalBlobs
-from adapters.keys import files as key_files
 from adapters.keys.ledger import load_ledger_key
 from adapters.keys.private import read_private
 from adapters.keys.vault import SecretVault
@@ -37,9 +36,8 @@ from gateway.errors import Finding
 from gateway.inbound import Inbound
 from gateway.ledger import stamp as stamp_craft
 from gateway.outbound import Outbound
-from gateway.ports import Axis, BlobStore, KeyHolder
+from gateway.ports import Axis, BlobStore
 from gateway.promise import Outlet
-from gateway.routing.directory import Directory
 from gateway.routing.plan import LOOPBACK, RoutingTable
 from gateway.scribe import Scribe
 from gateway.sealing import Pace, Sealing, Stamping
@@ -51,6 +49,7 @@ from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 from gateway.wiring.books import anchors, require_schema
+from gateway.wiring.keys import AgencyKeys
 from gateway.workers import collect, deliver, loop, seal, stamp, sweep
 from gateway.workers import open as open_job
 
@@ -242,7 +241,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         require_schema(settings)
         store = open_store(settings.database.url)
         stack.push_async_callback(store.close)
-        gateway = build(settings, store)
+        keys = stack.enter_context(AgencyKeys(settings, SystemClock().now()))
+        gateway = build(settings, store, keys)
         for axis in gateway.axes.values():
             stack.push_async_callback(axis.close)
         for authority in gateway.stamping.authorities:
@@ -264,11 +264,10 @@ async def take_over_the_dead(gateway: Gateway) -> None:
     await gateway.store.write(commit)
 
 
-def build(settings: Settings, store: Store) -> Gateway:
-    """The corridors over one store. Reads keys and anchors; opens no connection."""
+def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
+    """The corridors over one store. Reads the ledger's key and anchors; opens no connection."""
     clock = SystemClock()
     entropy = SystemEntropy()
-    now = clock.now()
     scribe = Scribe(
         clock=clock,
         entropy=entropy,
@@ -278,7 +277,6 @@ def build(settings: Settings, store: Store) -> Gateway:
     blobs = LocalBlobs(settings.blobs.folder)
     directory = settings.directory
     routing = RoutingTable(directory, settings.routes)
-    keys, warnings = agency_keys(settings, directory, now)
     axes: dict[str, Axis] = {
         one.name: VxpAxis(vxp_settings(settings, one), clock) for one in settings.axis
     }
@@ -293,7 +291,7 @@ def build(settings: Settings, store: Store) -> Gateway:
         rules=settings.rules,
         directory=directory,
         routing=routing,
-        keys=keys,
+        keys=keys.holders,
         outlets=outlets,
         lane_of=lane_of,
         seal_max_delay=timedelta(seconds=settings.seal.max_delay),
@@ -328,7 +326,7 @@ def build(settings: Settings, store: Store) -> Gateway:
         ),
         metrics=Metrics(),
         axes=axes,
-        warnings=warnings,
+        warnings=keys.warnings,
     )
 
 
@@ -356,20 +354,6 @@ def vxp_settings(settings: Settings, one: AxisSection) -> VxpSettings:
         allow_http=bool(one.allow_http),
         max_package_bytes=settings.limits.package_bytes,
     )
-
-
-def agency_keys(
-    settings: Settings, directory: Directory, now: datetime
-) -> tuple[dict[str, KeyHolder], tuple[Finding, ...]]:
-    holders: dict[str, KeyHolder] = {}
-    warnings: list[Finding] = []
-    for one in settings.keys:
-        loaded = key_files.load(
-            one.path, now=now, password_file=one.password_file, certificate=one.certificate
-        )
-        holders[directory.key_of(one.agency)] = loaded.holder
-        warnings.extend(loaded.warnings)
-    return holders, tuple(warnings)
 
 
 def authorities(settings: Settings) -> list[HttpTimestampAuthority]:

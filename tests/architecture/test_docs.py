@@ -17,6 +17,7 @@ from tests.support.diagrams import DIAGRAMS
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 NAMES = {
     "psycopg[binary]": "psycopg",
+    "python-pkcs11": "pkcs11",
     "prometheus-client": "prometheus_client",
     "rfc3161-client": "rfc3161_client",
     "zlib-ng": "zlib_ng",

@@ -18,7 +18,6 @@ from typing import Protocol
 
 from gateway.errors import Finding, Severity, Text, Unreadable
 from gateway.model.package import NS_QCVN102
-from gateway.packing.attachments import Content
 from gateway.packing.elements import RULE
 from gateway.safexml import Consumer, Limits, Parser, ToUtf8, unreadable
 
@@ -33,11 +32,21 @@ _TRAILING = _BLANKS + b"\0"
 _REPAIRS = {"edXML": NS_QCVN102, "xlink": "http://www.w3.org/1999/xlink"}
 
 
+class Taker(Protocol):
+    """What takes the text of one ContentTransferEncoded."""
+
+    def take(self, text: bytes, /) -> bool:
+        """False: not consumed; the XML parser must judge these bytes."""
+
+
 class Collecting(Consumer, Protocol):
     """The consumer of the events, which knows when it stands inside an attachment's content."""
 
-    content: Content | None
-    content_at: int
+    @property
+    def content(self) -> Taker | None: ...
+
+    @property
+    def content_at(self) -> int: ...
 
 
 class Feed:

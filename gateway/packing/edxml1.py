@@ -23,7 +23,7 @@ from gateway.model.package import NS_EDXML1, NS_QCVN102, NS_SOAP
 from gateway.packing.attachments import Content
 from gateway.packing.collect import Collector, EnoughRead, Wish
 from gateway.packing.elements import Node, key_of
-from gateway.packing.mime import Headers, Splitter
+from gateway.packing.mime import Headers, Splitter, plain
 from gateway.packing.result import (
     CONTAINERS,
     EDXML1,
@@ -293,7 +293,7 @@ def _plainly_base64(head: bytes) -> bool:
 
 def _leaf(parent: Node, key: str, text: str) -> Node:
     leaf = Node(key, key, "", [], parent, parent.line)
-    leaf.text = text
+    leaf.text = plain(text)
     return leaf
 
 

@@ -11,7 +11,6 @@ are CRLF or LF. What stands in front of the first boundary and behind the last i
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ _PADDING = 256  # blanks behind a boundary
 PEEK = 16 * 1024
 _BLANKS = b" \t\r\n"
 _MOST = 200  # findings
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 def looks_like_mime(head: bytes) -> bool:
@@ -64,8 +64,11 @@ class Headers:
         if extended := found.get(f"{key}*", ""):
             charset, _, rest = extended.partition("'")
             text = rest.partition("'")[2]
-            return unquote(text, _charset(charset), "replace")
-        return _words(found.get(key, ""))
+            try:
+                return plain(unquote(text, charset or "utf-8", "replace"))
+            except (LookupError, ValueError):
+                return plain(text)
+        return plain(_words(found.get(key, "")))
 
     def content_id(self) -> str:
         """Content-ID without its angle brackets."""
@@ -305,8 +308,6 @@ def _words(text: str) -> str:
         return text
 
 
-def _charset(name: str) -> str:
-    try:
-        return codecs.lookup(name or "utf-8").name
-    except LookupError:
-        return "utf-8"
+def plain(text: str) -> str:
+    """Without what XML could not have carried either: NUL and its like become U+FFFD."""
+    return _NOT_XML.sub("\ufffd", text)

@@ -6,11 +6,15 @@ import tracemalloc
 import zipfile
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.errors import Severity, TooLarge, Unreadable
 from gateway.model.package import NS_QCVN102, Organ
 from gateway.packing.describe import inspect_json
+from gateway.packing.profile import Profile
 from gateway.packing.read import ReadPackage, extract_file, read_header, read_package
+from gateway.packing.strict import strict_findings, violations
 from gateway.safexml import Limits
 from gateway.signing.verify import verify
 from tests.support.edxml1 import (
@@ -218,10 +222,15 @@ def test_one_file_is_extracted_from_the_message() -> None:
     [
         ('Content-Disposition: attachment; filename="a\\"b.pdf"', 'a"b.pdf'),
         ("Content-Disposition: attachment; filename*=UTF-8''Ph%E1%BB%A5%20l.pdf", "Phụ l.pdf"),
-        ("Content-Disposition: attachment; filename*=x-no''a%FF.pdf", "a\ufffd.pdf"),
+        ("Content-Disposition: attachment; filename*=x-no''a%FF.pdf", "a%FF.pdf"),
+        ("Content-Disposition: attachment; filename*=UTF-8''a%FF.pdf", "a\ufffd.pdf"),
         ('Content-Disposition: a; filename="=?utf-8?B?UGjhu6U=?="', "Phụ"),
         ('Content-Disposition: a; filename="=?no-such?B?UGjhu6U=?="', "=?no-such?B?UGjhu6U=?="),
         ('Content-Disposition: a; filename="../../etc/passwd"', "../../etc/passwd"),
+        ("Content-Disposition: a; filename*=base64''a%00b.pdf", "a%00b.pdf"),
+        ("Content-Disposition: a; filename*=utf-8''a%00b.pdf", "a\ufffdb.pdf"),
+        ('Content-Disposition: a; filename="a\0b.pdf"', "a\ufffdb.pdf"),
+        ('Content-Disposition: a; filename="=?utf-8?B?AGE=?="', "\ufffda"),
     ],
 )
 def test_without_a_manifest_line_the_part_says_its_name(more: str, name: str) -> None:
@@ -388,3 +397,52 @@ def test_an_undeclared_xlink_prefix_is_repaired_in_the_message_too() -> None:
     assert files == [PDF]
     assert got.files[0].name == "12.pdf"
     assert "xml.prefix_repaired" in codes(got)
+
+
+# anything at all
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.data())
+def test_mutations_of_a_message_are_read_or_refused_and_never_a_crash(data: st.DataObject) -> None:
+    mutated = bytearray(MESSAGE)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(mutated)))
+        length = data.draw(st.integers(0, 60))
+        piece = bytes(mutated[at : at + length])
+        match data.draw(st.sampled_from(["cut", "repeat", "insert", "end"])):
+            case "cut":
+                del mutated[at : at + length]
+            case "repeat":
+                mutated[at:at] = piece * 3
+            case "insert":
+                mutated[at:at] = data.draw(st.one_of(st.binary(max_size=12), st.sampled_from(BITS)))
+            case _:
+                del mutated[at:]
+    told: tuple[object, ...] = ()
+    try:
+        told = read_package(io.BytesIO(bytes(mutated)), sink=Memory()).findings
+    except (Unreadable, TooLarge) as error:
+        told = error.findings
+    assert told
+
+
+MESSAGE = message(PARTS)
+BITS = [
+    f"\r\n--{BOUNDARY}".encode(),
+    f"\r\n--{BOUNDARY}--\r\n".encode(),
+    b"\r\n\r\n",
+    b"\r\n",
+    b"\r\n ",
+    b'"',
+    b"\0",
+    b";",
+    b"<!--",
+]
+
+
+def test_strictly_it_is_no_package_of_today() -> None:
+    got = read(MESSAGE)
+    found = strict_findings(io.BytesIO(MESSAGE), got, Profile())
+    assert "strict.version" in [f.code for f in found]
+    assert violations(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gateway.model.arrival import Incoming
@@ -27,44 +28,48 @@ def for_so20(data: bytes) -> bytes:
     return data.replace(VPCP.encode(), SO20.encode()).replace(SO19.encode(), VPCP.encode())
 
 
+def with_a_gateway(folder: Path, story: Callable[[Running], Awaitable[None]]) -> None:
+    """One gateway with two local agencies; nothing turns by itself."""
+
+    async def run() -> None:
+        async with town(folder, stamps=False) as made:
+            await made.axis("vxp", {"sys.h14": (SO19, SO20), "sys.g22": (VPCP,)})
+            route = [{"axis": "vxp", "everyone": True}]
+            house = made.house("so19", ("H14.19", "H14.20"), {"vxp": "sys.h14"}, route)
+            async with made.open(house, ()) as here:
+                await story(here)
+
+    asyncio.run(run())
+
+
 def test_a_message_with_files_enters_the_inbox_once_and_its_files_are_served(
     tmp_path: Path,
 ) -> None:
     parts = [a_part(1, "12.pdf", PDF), a_part(2, "Phụ lục.txt", b"van ban")]
 
-    async def run() -> None:
-        async with town(tmp_path, stamps=False) as made:
-            await made.axis("vxp", {"sys.h14": (SO19, SO20), "sys.g22": (VPCP,)})
-            route = [{"axis": "vxp", "everyone": True}]
-            house = made.house("so19", ("H14.19", "H14.20"), {"vxp": "sys.h14"}, route)
-            async with made.open(house, ()) as here:
-                await arrive(here, for_so20(message(parts)), "d-1")
-                await arrive(here, for_so20(message(parts, front=None)), "d-2")
-                (shown,) = await here.inbox(SO20)
-                assert shown["from"] == VPCP
-                assert shown["document_id"] == "d-1"  # 1.0 has none: the axis' id stands in
-                who = await here.account(SO20)
-                item = await here.gateway.desk.item(who, shown["id"])
-                assert TOKEN not in str(item)
-                for number, content in enumerate((PDF, b"van ban")):
-                    _, opened = await here.gateway.inbound.attachment(item, number)
-                    with opened:
-                        assert opened.read() == content
+    async def story(here: Running) -> None:
+        await arrive(here, for_so20(message(parts)), "d-1")
+        await arrive(here, for_so20(message(parts, front=None)), "d-2")
+        (shown,) = await here.inbox(SO20)
+        assert shown["from"] == VPCP
+        assert shown["document_id"] == "d-1"  # 1.0 has none: the axis' id stands in
+        who = await here.account(SO20)
+        item = await here.gateway.desk.item(who, shown["id"])
+        assert TOKEN not in str(item)
+        for number, content in enumerate((PDF, b"van ban")):
+            _, opened = await here.gateway.inbound.attachment(item, number)
+            with opened:
+                assert opened.read() == content
 
-    asyncio.run(run())
+    with_a_gateway(tmp_path, story)
 
 
 def test_an_envelope_without_its_files_is_told_to_lack_them(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with town(tmp_path, stamps=False) as made:
-            await made.axis("vxp", {"sys.h14": (SO19, SO20), "sys.g22": (VPCP,)})
-            route = [{"axis": "vxp", "everyone": True}]
-            house = made.house("so19", ("H14.19", "H14.20"), {"vxp": "sys.h14"}, route)
-            async with made.open(house, ()) as here:
-                await arrive(here, for_so20(envelope([a_part(1, "12.pdf", PDF)])), "d-1")
-                (shown,) = await here.inbox(SO20)
-                who = await here.account(SO20)
-                item = await here.gateway.desk.item(who, shown["id"])
-                assert "manifest.file_missing" in str(item)
+    async def story(here: Running) -> None:
+        await arrive(here, for_so20(envelope([a_part(1, "12.pdf", PDF)])), "d-1")
+        (shown,) = await here.inbox(SO20)
+        who = await here.account(SO20)
+        item = await here.gateway.desk.item(who, shown["id"])
+        assert "manifest.file_missing" in str(item)
 
-    asyncio.run(run())
+    with_a_gateway(tmp_path, story)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import BinaryIO
 
 from gateway.c14n import Attributes, Canonicalizer, Declared, Name
@@ -32,12 +33,16 @@ from gateway.packing.result import (
     one_cid,
     wrong_namespace,
 )
-from gateway.packing.sniff import contradicts
+from gateway.packing.sniff import ZIP, contradicts
 from gateway.packing.tally import Tally
 from gateway.safexml import Limits, too_large, unreadable
 
 # large: each piece crosses three threads (parsing, raw digest, inner digest)
 _BLOCK = 1024 * 1024
+_FIRST = 64 * 1024  # for the header alone, which is seldom longer
+_REGION = 64  # bytes of a list or signature that count as header: about its tags
+_USUAL = 256  # characters of a name and its namespace; longer ones are not remembered
+_key = lru_cache(maxsize=1024)(key_of)
 _LANDMARKS = frozenset(
     {
         "edxmlenvelope",
@@ -118,16 +123,22 @@ class Collector:
         self._region_at = 0
         self._item_at = 0
         self._uncounted = 0
+        self._content_from = 0
+        self._signed_size = 0
         self._retained = 0
+        self._carried = 0
+        self._unwrapped = 0
 
     def run(self, source: BinaryIO) -> ReadPackage:
         raw = Tally()
         limit = self._limits.package_bytes
+        alone = self._wish.header_only
         try:
-            while block := source.read(_BLOCK):
-                raw.update(block)
-                if raw.size > limit:
-                    raise too_large("package_bytes", limit)
+            while block := source.read(_FIRST if alone else _BLOCK):
+                if not alone:  # its digest would be that of a part
+                    raw.update(block)
+                    if raw.size > limit:
+                        raise too_large("package_bytes", limit)
                 self._take(block)
             self._finish()
             return self._result(raw.hexdigest(), raw.size)
@@ -169,7 +180,7 @@ class Collector:
                 canonical.start(name, attributes, declared)
         elif parent is not None and key in _LANDMARKS:
             self._landmark(key, node, parent, offset)
-        if declared or any(attribute[0][2] == "xml" for attribute in attributes):
+        if declared or (attributes and any(a[0][2] == "xml" for a in attributes)):
             self._scopes.append((node, self._scope, self._xml_attributes))
             self._scope = {**self._scope, **dict(declared)}
             own = {a[1]: value for a, value in attributes if a[2] == "xml"}
@@ -192,8 +203,10 @@ class Collector:
         if self._scopes and self._scopes[-1][0] is node:
             _, self._scope, self._xml_attributes = self._scopes.pop()
         if self.content is not None and node.key == "contenttransferencoded":
-            # the tag's text does not count against the size of its Attachment
-            self._item_at = self._feed.parser.offset
+            # its text does not count against the size of its Attachment; elements in it do, and
+            # its tags, because it may be repeated
+            if not node.children:
+                self._item_at += self._feed.parser.offset - self._content_from
             self._read_content, self.content = self.content, None
         elif node is self._region:
             self._leave(node)
@@ -206,25 +219,30 @@ class Collector:
         if self.content is not None:
             self.content.take_text(data)
             return
-        for canonical in self._canonical:
-            canonical.text(data)
+        if self._canonical:
+            self._in_signed_info()
+            for canonical in self._canonical:
+                canonical.text(data)
         node = self._node
         if node is None or (not node.text and data.isspace()):
             return
-        node.text += data
+        text = node.text = node.text + data if node.text else data
         limit = self._limits.field_bytes
-        if len(node.text) * 4 > limit and len(node.text.encode()) > limit:
+        if len(text) * 4 > limit and len(text.encode()) > limit:
             raise self._feed.parser.too_large("field_bytes")
 
     def instruction(self, target: str, data: str) -> None:
         self.content_at = -1
-        for canonical in self._canonical:
-            canonical.instruction(target, data)
+        if self._canonical:
+            self._in_signed_info()
+            for canonical in self._canonical:
+                canonical.instruction(target, data)
 
     # -- where we are ----------------------------------------------------------------------------
 
     def _key_of(self, uri: str, local: str) -> str:
-        return key_of(uri, local)
+        known = _key if len(uri) + len(local) <= _USUAL else key_of
+        return known(uri, local)
 
     def _check_root(self, node: Node, declared: Declared) -> Declared:
         self._found.root = node
@@ -252,12 +270,20 @@ class Collector:
             if offset - self.root_at - self._uncounted > limits.header_bytes:
                 raise self._feed.parser.too_large("header_bytes")
         elif region.key not in LISTS:
-            if offset - self._region_at > limits.signature_bytes:
-                raise self._feed.parser.too_large("signature_bytes")
+            self._judge_signature(offset)
         elif parent is region:
             self._item_at = offset
         elif offset - self._item_at > limits.header_bytes:
             raise self._feed.parser.too_large("header_bytes")
+
+    def _judge_signature(self, offset: int) -> None:
+        """All signature blocks of the package together: each is kept until the end."""
+        if self._signed_size + offset - self._region_at > self._limits.signature_bytes:
+            raise self._feed.parser.too_large("signature_bytes")
+
+    def _in_signed_info(self) -> None:
+        """Blanks and instructions make no element, but are part of the canonical bytes."""
+        self._judge_signature(self._feed.parser.offset)
 
     def _landmark(self, key: str, node: Node, parent: Node, offset: int) -> None:
         above = parent.key
@@ -285,8 +311,12 @@ class Collector:
 
     def _leave(self, node: Node) -> None:
         self._region = None
-        self._uncounted += self._feed.parser.offset - self._region_at
+        size = self._feed.parser.offset - self._region_at
+        # not quite all of it: an empty list costs memory too, and may be repeated
+        self._uncounted += max(0, size - _REGION)
         if node.key in SIGNATURES:
+            self._judge_signature(self._feed.parser.offset)
+            self._signed_size += size
             exclusive, inclusive = (b"".join(part) for part in self._signed_bytes)
             self._found.signatures.append((node, exclusive, inclusive))
             self._signed_info = None
@@ -314,10 +344,11 @@ class Collector:
             name,
             (lambda: sink.open(index, shown)) if sink is not None else None,
             wish.forced.get(index),
+            (self._unwrapped, self._carried),
         )
         if wish.only not in {None, index}:
             self.content.pass_over()
-        self.content_at = offset
+        self.content_at = self._content_from = offset
 
     # -- lists -----------------------------------------------------------------------------------
 
@@ -405,6 +436,8 @@ class Collector:
             actual = kind.media_type()
             carried = content.carried
             inner = content.inner if content.unwrapped else carried
+            self._carried += carried.size
+            self._unwrapped += content.inner.size if content.unwrapped else 0
             fact = replace(
                 fact,
                 size=inner.size,
@@ -423,6 +456,21 @@ class Collector:
                 "attachment.padding",
                 "Base64 thiếu ký tự đệm '='",
                 "the base64 lacks its padding",
+                RULE,
+            )
+        if content.entry_is_path():
+            reading.warn(
+                where,
+                "attachment.entry_path",
+                "Tên trong tệp zip là một đường dẫn; không dùng đến",
+                "the name inside the zip is a path; it is not used",
+            )
+        if content.unwrapped and actual == ZIP:
+            reading.warn(
+                where,
+                "attachment.zip_nested",
+                "Trong tệp zip lại là một tệp zip; chỉ mở một lớp",
+                "inside the zip is another zip; only one layer is opened",
                 RULE,
             )
         if not inner.size:

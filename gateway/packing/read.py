@@ -98,6 +98,8 @@ def _read(source: BinaryIO, limits: Limits | None, wish: Wish) -> tuple[ReadPack
             if wish.repair is not None:
                 raise
             root = unbound.offset if collector.root_at < 0 else collector.root_at
+            if root > (limits or Limits()).header_bytes:
+                raise  # all that stands in front of the root tag is held for its repair
             wish = replace(wish, repair=root)
         else:
             return package, not collector.undelivered

@@ -8,6 +8,7 @@ Never:  reads a byte of the package.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -28,6 +29,7 @@ LISTS = frozenset({"edxmlmanifest", "attachmentencoded"})
 SIGNATURES = frozenset({"signature", "ds:signature"})
 QCVN102, EDXML1 = "qcvn102", "edxml1"
 _READ_ELSEWHERE = frozenset({"messageheader", "traceheaderlist"}) | SIGNATURES
+_LEADING_CID = re.compile(r"\A(?:cid:)+", re.IGNORECASE)
 _DOCUMENT_MARKS = frozenset({"to", "documentid", "code", "promulgationinfo", "subject", "content"})
 
 
@@ -253,10 +255,7 @@ class Assembly:
 
 def bare_cid(content_id: str) -> str:
     """Without any leading `cid:` (edxml-format 5: each rebuild by the vendor adds one)."""
-    text = content_id.strip()
-    while text[:4].lower() == "cid:":
-        text = text[4:]
-    return text
+    return _LEADING_CID.sub("", content_id.strip())
 
 
 def one_cid(content_id: str) -> str:

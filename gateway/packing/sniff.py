@@ -130,14 +130,13 @@ def sniff(data: bytes) -> str:
 
 
 def _office_part(window: bytes) -> str:
-    """A part name right behind a local or central header: the word alone proves nothing."""
-    for mark, kind in _ZIP_PARTS:
-        at = window.find(mark)
-        while at >= 0:
-            before = window[max(0, at - 46) : at]
-            if before[-30:-26] == ZIP_MAGIC or before[:4] == b"PK\x01\x02":
+    """A part's name right behind a local header: the word alone proves nothing."""
+    at = window.find(ZIP_MAGIC)
+    while at >= 0:
+        for mark, kind in _ZIP_PARTS:
+            if window.startswith(mark, at + 30):
                 return kind
-            at = window.find(mark, at + 1)
+        at = window.find(ZIP_MAGIC, at + 4)
     return ""
 
 

@@ -41,7 +41,9 @@ _LISTS = frozenset({"edXMLManifest", "AttachmentEncoded"})
 # the only elements that are written empty
 _MAY_BE_EMPTY = frozenset({*_LISTS, "ContentTransferEncoded"})
 # the reader says this of a file's content, which no writer of packages is answerable for
-_NOT_OF_WRITING = frozenset({"attachment.type_differs", "attachment.empty"})
+_NOT_OF_WRITING = frozenset(
+    {"attachment.type_differs", "attachment.empty", "attachment.zip_nested"}
+)
 
 
 def day_of(package: ReadPackage, today: date) -> date:

@@ -40,7 +40,7 @@ from gateway.packing.names import CARRIED_AS_IS, WRAPPED_TYPE, ZIP_BASED, extens
 from gateway.packing.sniff import HEAD, ZIP_MAGIC, Sniffer
 from gateway.packing.tally import Tally
 from gateway.packing.zipfiles import Unwrapper, Wrapper
-from gateway.safexml import Limits
+from gateway.safexml import Limits, too_large
 
 # a multiple of 3, so that base64 of the pieces is base64 of the whole; encoded, it is 1 MiB
 BLOCK = 3 * 256 * 1024
@@ -103,8 +103,12 @@ def write_document(
     """Write a document package where `out` stands; `out` must write all it is given (buffered).
 
     `signature`: the bytes of a ready Signature element that declares its own namespaces; it
-    becomes the last child of edXMLHeader.
+    becomes the last child of edXMLHeader. Raises TooLarge `limit.signature_bytes` for one that no
+    reader has to take (contract 5): some 4,900 attachments fill it.
     """
+    longest = Limits().signature_bytes
+    if len(signature) > longest:
+        raise too_large("signature_bytes", longest)
     head = _document_head(header, files, signature)
     tally = Tally()
     try:

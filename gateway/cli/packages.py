@@ -204,16 +204,29 @@ def _about(read: ReadPackage) -> tuple[str, object]:
 @click.command(
     "inspect",
     cls=Command,
-    epilog=example("edoc-gateway inspect van-ban.edxml", "edoc-gateway inspect den.edxml --json"),
+    epilog=example(
+        "edoc-gateway inspect van-ban.edxml",
+        "edoc-gateway inspect den.edxml --json",
+        "edoc-gateway inspect cua-toi.edxml --strict",
+    ),
 )
 @click.argument("package", type=click.Path(exists=True, dir_okay=False))
+@click.option("--strict", is_flag=True, help="Also: is it written as the regulation has it?")
+@click.option(
+    "--conf",
+    envvar="EDOC_GATEWAY_CONF",
+    type=click.Path(),
+    help="With --strict: judge by this gateway's profile and rules, not by those that came along.",
+)
 @json_option
-def inspect(package: str, as_json: bool, lang: str) -> None:
+def inspect(package: str, strict: bool, conf: str | None, as_json: bool, lang: str) -> None:
     """Say what PACKAGE is: header, act, attachments as they really are, signature, findings.
 
     The first line says what it is and how much needs attention; the end of the page, what and why.
 
-    Exit 0 when it can be read, whatever is found; 65 when it cannot.
+    Exit 0 when it can be read, whatever is found; 65 when it cannot. With --strict the question is
+    another one: 0 only if a strict writer could have written it (schema, lengths and the profile of
+    the day of promulgation), else 65 with all that stands against it.
     """
     from gateway.packing.describe import inspect_json
     from gateway.packing.read import read_package
@@ -221,14 +234,25 @@ def inspect(package: str, as_json: bool, lang: str) -> None:
 
     with _watched(Path(package), lang) as source:
         read = read_package(source)
+        found = None
+        if strict:
+            from gateway.cli.strictly import judge
+
+            source.seek(0)
+            found = judge(source, read, conf)
     verdict = verify(read.signature, read.header, read.files)
     if as_json:
-        say_json(inspect_json(read, verdict, lang))
-        return
-    from gateway.cli.page import package_page, terminal_width
+        said = inspect_json(read, verdict, lang)
+        say_json(said if found is None else {**said, "strict": found.as_json(lang)})
+    else:
+        from gateway.cli.page import package_page, terminal_width
 
-    for line in package_page(read, verdict, lang, terminal_width()):
-        say(line)
+        for line in package_page(read, verdict, lang, terminal_width()):
+            say(line)
+        for line in () if found is None else found.page(lang):
+            say(line)
+    if found is not None and not found.conforms:
+        raise click.exceptions.Exit(65)
 
 
 # -- files -----------------------------------------------------------------------------------------

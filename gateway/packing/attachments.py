@@ -122,6 +122,16 @@ class Content:
         if raw and not self._decode(raw):
             self._fail_base64()
 
+    def take_bytes(self, data: bytes) -> None:
+        """Bytes as they are, of a MIME part that is not base64."""
+        if self.failure is None and data:
+            self._carried(data)
+
+    def refuse(self, code: str, text: Text) -> None:
+        """It cannot be read for a reason that the caller knows."""
+        if self.failure is None:
+            self._fail(code, text)
+
     def spoil(self) -> None:
         """Something stood in the content that is no text."""
         if self.failure is None:

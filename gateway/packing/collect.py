@@ -2,7 +2,7 @@
 
 In:     the events of feed.py.
 Out:    nodes of the header, attachments as facts, SignedInfo in canonical form; then ReadPackage.
-Fails:  Unreadable (no edXML, wrong namespace, edXML 1.0), TooLarge.
+Fails:  Unreadable (no edXML, wrong namespace), TooLarge; OlderVersion, for edXML 1.0.
 Never:  keeps an attachment, a manifest line's element or a blank longer than needed.
 """
 
@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from gateway.c14n import Attributes, Canonicalizer, Declared, Name
 from gateway.errors import Text
-from gateway.model.package import NS_QCVN102, FileFact
+from gateway.model.package import NS_EDXML1, NS_QCVN102, NS_SOAP, FileFact
 from gateway.packing import told
 from gateway.packing.attachments import Content, FileSink
 from gateway.packing.declared import tell_types
@@ -26,6 +26,7 @@ from gateway.packing.pairing import bare_cid, one_cid
 from gateway.packing.result import (
     CONTAINERS,
     LISTS,
+    QCVN102,
     SIGNATURES,
     Assembly,
     Found,
@@ -84,8 +85,14 @@ class EnoughRead(Exception):
     """Ends a reading of the header alone."""
 
 
+class OlderVersion(Exception):
+    """The root is that of edXML 1.0: edxml1.py reads it."""
+
+
 class Collector:
     """One reading of one package: the consumer of the XML events, and what it has gathered."""
+
+    _version = QCVN102
 
     def __init__(self, limits: Limits, wish: Wish) -> None:
         self.root_at = -1
@@ -130,8 +137,8 @@ class Collector:
                     raw.update(block)
                     if raw.size > limit:
                         raise too_large("package_bytes", limit)
-                self._feed.take(block)
-            self._feed.finish()
+                self._take(block)
+            self._finish()
             return self._result(raw.hexdigest(), raw.size)
         except EnoughRead:
             return self._result("", 0)
@@ -142,6 +149,12 @@ class Collector:
                     content.spoil()
                     content.close()
 
+    def _take(self, block: bytes) -> None:
+        self._feed.take(block)
+
+    def _finish(self) -> None:
+        self._feed.finish()
+
     # -- events ----------------------------------------------------------------------------------
 
     def start(self, name: Name, attributes: Attributes, declared: Declared) -> None:
@@ -150,8 +163,7 @@ class Collector:
         key = self._keys.get(name)
         first = key is None
         if key is None:
-            known = _key if len(name[0]) + len(name[1]) <= _USUAL else key_of
-            key = self._keys[name] = known(name[0], name[1])
+            key = self._keys[name] = self._key_of(name[0], name[1])
         parent = self._node
         node = Node(key, name[1], name[0], attributes, parent, parser.line)
         if first:
@@ -229,8 +241,14 @@ class Collector:
 
     # -- where we are ----------------------------------------------------------------------------
 
+    def _key_of(self, uri: str, local: str) -> str:
+        known = _key if len(uri) + len(local) <= _USUAL else key_of
+        return known(uri, local)
+
     def _check_root(self, node: Node, declared: Declared) -> Declared:
         self._found.root = node
+        if node.uri == NS_EDXML1 or (node.uri in NS_SOAP and node.local.lower() == "envelope"):
+            raise OlderVersion
         if node.uri not in {NS_QCVN102, ""} and node.local.lower() in {"edxml", "envelope"}:
             raise wrong_namespace(node)
         if node.uri == NS_QCVN102 and node.key != "edxml":
@@ -515,4 +533,4 @@ class Collector:
 
     def _result(self, sha256: str, size: int) -> ReadPackage:
         self._reading.findings[:0] = self._feed.findings
-        return Assembly(self._found, self._reading).result(sha256, size)
+        return Assembly(self._found, self._reading, self._version).result(sha256, size)

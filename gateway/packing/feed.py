@@ -18,7 +18,6 @@ from typing import Protocol
 
 from gateway.errors import Finding, Severity, Text, Unreadable
 from gateway.model.package import NS_QCVN102
-from gateway.packing.attachments import Content
 from gateway.packing.elements import RULE
 from gateway.safexml import Consumer, Limits, Parser, ToUtf8, unreadable
 
@@ -39,11 +38,21 @@ _REPAIRS = {
 }
 
 
+class Taker(Protocol):
+    """What takes the text of one ContentTransferEncoded."""
+
+    def take(self, text: bytes | memoryview, /) -> bool:
+        """False: not consumed; the XML parser must judge these bytes."""
+
+
 class Collecting(Consumer, Protocol):
     """The consumer of the events, which knows when it stands inside an attachment's content."""
 
-    content: Content | None
-    content_at: int
+    @property
+    def content(self) -> Taker | None: ...
+
+    @property
+    def content_at(self) -> int: ...
 
 
 class Feed:

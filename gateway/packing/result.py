@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 from gateway.errors import Finding, Text, Unreadable
 from gateway.model.package import (
-    NS_EDXML1,
     NS_QCVN102,
     DocumentHeader,
     Extra,
@@ -31,16 +30,14 @@ from gateway.safexml import unreadable
 CONTAINERS = frozenset({"edxml", "edxmlenvelope", "edxmlheader", "edxmlbody"})
 LISTS = frozenset({"edxmlmanifest", "attachmentencoded"})
 SIGNATURES = frozenset({"signature", "ds:signature"})
-_NS_SOAP = frozenset(
-    {"http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope"}
-)
+QCVN102, EDXML1 = "qcvn102", "edxml1"
 _READ_ELSEWHERE = frozenset({"messageheader", "traceheaderlist"}) | SIGNATURES
 _DOCUMENT_MARKS = frozenset({"to", "documentid", "code", "promulgationinfo", "subject", "content"})
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPackage:
-    """What the bytes say. `kind`: document | status | unknown; `version`: qcvn102.
+    """What the bytes say. `kind`: document | status | unknown; `version`: qcvn102 | edxml1.
 
     `sha256`, `size`: of the raw bytes as they came ("" and 0 from `read_header`, which reads no
     further than the header). A missing DocumentId is "" here; the caller fills in the axis' id.
@@ -80,13 +77,15 @@ class Found:
 
 
 class Assembly:
-    def __init__(self, found: Found, reading: Reading) -> None:
+    def __init__(self, found: Found, reading: Reading, version: str = QCVN102) -> None:
         self._found = found
         self._reading = reading
+        self._version = version
 
     def result(self, sha256: str, size: int) -> ReadPackage:
         root, reading = self._found.root, self._reading
-        if root is None or not any(c.key == "edxmlenvelope" for c in root.children):
+        enveloped = root is not None and any(c.key == "edxmlenvelope" for c in root.children)
+        if root is None or not (enveloped or self._version == EDXML1):
             raise _no_envelope(root)
         self._leftovers(root)
         message = self._last(self._found.messages)
@@ -110,7 +109,7 @@ class Assembly:
         reading.finish()
         return ReadPackage(
             kind=kind,
-            version="qcvn102",
+            version=self._version,
             header=header,
             status=status,
             files=files,
@@ -253,16 +252,7 @@ def _no_envelope(root: Node | None) -> Unreadable:
 
 
 def wrong_namespace(node: Node) -> Unreadable:
-    """edxml-format 12: other namespaces are refused, edXML 1.0 with its own code."""
-    if node.uri == NS_EDXML1 or node.uri in _NS_SOAP:
-        return unreadable(
-            "package.version_unsupported",
-            Text(
-                "Gói tin theo edXML 1.0 (trước QCVN 102:2016/BTTTT), chưa được hỗ trợ",
-                "an edXML 1.0 package (older than QCVN 102:2016/BTTTT), which is not supported",
-            ),
-            node.where(),
-        )
+    """edxml-format 12: other namespaces than those of QCVN 102 and edXML 1.0 are refused."""
     found = repr(node.uri[:100]) if node.uri else ""
     return unreadable(
         "package.namespace",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway.errors import Rejected, Untrusted
 from gateway.model.package import (
     Business,
+    DocumentCode,
     DocumentHeader,
     ReceiverChange,
     Replacement,
@@ -25,6 +26,7 @@ from gateway.packing.metadata import header_to_json, parse_metadata
 from gateway.packing.read import ReadPackage, extract_file, read_header, read_package
 from gateway.packing.write import plan_files, write_document, write_status
 from tests.support.packages import Memory, a_header, an_attachment, packed, read
+from tests.support.schemas import faults
 from tests.support.strategies import a_zip, files_of_a_package, headers, reports
 
 slow = settings(
@@ -57,9 +59,33 @@ def test_what_is_written_is_read_back(
     assert read_header(io.BytesIO(out.getvalue())).header == header
 
 
+def lacks(header: DocumentHeader) -> bool:
+    """Something that the schema wants, that the unit did not give, and that nobody may invent."""
+    groups = (header.code, header.promulgation)
+    empty = any(group == type(group)() for group in groups)
+    return empty or not header.subject or not header.document_type.name
+
+
+@slow
+@given(headers, files_of_a_package)
+def test_what_is_written_is_valid_exactly_if_all_was_given(
+    header: DocumentHeader, files: list[tuple[str, bytes]]
+) -> None:
+    assert bool(faults(packed(header, files))) == lacks(header)
+    whole = replace(
+        header,
+        code=DocumentCode("1", header.code.notation),
+        promulgation=replace(header.promulgation, place="Cao Bằng"),
+        document_type=replace(header.document_type, name="Công văn"),
+        subject=header.subject or "V/v",
+    )
+    assert faults(packed(whole, files)) == []
+
+
 @slow
 @given(reports)
 def test_a_status_that_is_written_is_read_back(report: StatusReport) -> None:
+    assert faults(write_status(report), "status") == []
     got = read(write_status(report))
     assert got.status == report
     assert got.findings == ()

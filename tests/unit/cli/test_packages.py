@@ -2,13 +2,14 @@
 
 import base64
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from gateway.cli import demo_files
 from gateway.cli.files import free_names
-from tests.support.commands import call
+from tests.support.commands import ROOT, call
 
 SAMPLES = Path(__file__).parents[2] / "interop" / "samples"
 METADATA = {
@@ -83,6 +84,47 @@ def test_what_cannot_be_read_ends_with_65_and_says_why(content, tmp_path, capsys
     told = call(capsys, "inspect", tmp_path / "x.edxml", "--json").json()
     assert told["ok"] is False
     assert told["findings"]
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_strict_is_another_question_with_another_answer(lang, desk, capsys) -> None:
+    call(capsys, "pack", "meta.json", "cong-van.pdf", "phụ lục.xlsx", *AT, "-o", "a.edxml")
+    ran = call(capsys, "inspect", "a.edxml", "--strict", "--lang", lang)
+    assert ran.code == 0
+    assert {"vi": "Xét chặt: đúng quy chuẩn", "en": "Strictly: conforms"}[lang] in ran.out
+    wrong = Path("a.edxml").read_bytes().replace(b"edXML:Subject>", b"edXML:Content>")
+    Path("b.edxml").write_bytes(wrong)
+    assert call(capsys, "inspect", "b.edxml", "--lang", lang).code == 0
+    ran = call(capsys, "inspect", "b.edxml", "--strict", "--lang", lang)
+    assert ran.code == 65
+    assert {"vi": "KHÔNG đúng quy chuẩn", "en": "does NOT conform"}[lang] in ran.out
+    assert "[strict.schema]" in ran.out
+
+
+def test_strict_as_json_says_what_counts_and_what_is_only_told(desk, capsys) -> None:
+    ran = call(capsys, "inspect", SAMPLES / "two_files.edxml", "--strict", "--json")
+    said = ran.json()["strict"]
+    assert (ran.code, said["conforms"]) == (65, False)
+    assert {(f["code"], f["severity"]) for f in said["findings"]} == {
+        ("strict.form", "note"),
+        ("content.too_long", "error"),
+    }
+    ran = call(capsys, "inspect", SAMPLES / "status.edxml", "--strict", "--json")
+    assert (ran.code, ran.json()["strict"]) == (0, {"conforms": True, "findings": []})
+    assert "strict" not in call(capsys, "inspect", SAMPLES / "status.edxml", "--json").json()
+
+
+def test_strict_judges_by_the_profile_of_the_gateway_that_is_named(tmp_path, capsys) -> None:
+    conf = tmp_path / "conf"
+    shutil.copytree(ROOT / "conf", conf)
+    profile = conf / "profile" / "qcvn102.toml"
+    text = profile.read_text("utf-8")
+    profile.write_text(text.replace('code = "01", vi', 'code = "21", vi'), "utf-8")
+    sample = SAMPLES / "status.edxml"
+    assert call(capsys, "inspect", sample, "--strict").code == 0
+    ran = call(capsys, "inspect", sample, "--strict", "--conf", conf, "--json")
+    assert ran.code == 65
+    assert [f["code"] for f in ran.json()["strict"]["findings"]] == ["strict.code"]
 
 
 def test_inspect_says_what_an_attachment_really_is(tmp_path, capsys) -> None:

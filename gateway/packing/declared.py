@@ -9,7 +9,7 @@ Never:  decides what a file is: the bytes do.
 from __future__ import annotations
 
 from gateway.model.package import FileFact
-from gateway.packing.names import CARRIED_AS_IS, ZIP_BASED, extension
+from gateway.packing.names import CARRIED_AS_IS, extension
 from gateway.packing.sniff import EDXML, OFFICE, OLE, ZIP
 from gateway.packing.told import RULE, WRAPPED, Told
 
@@ -65,14 +65,6 @@ def tell_types(found: Told, fact: FileFact, declared: str, where: str) -> None:
     expected = kind in _DECLARED_ZIP or (not kind and ext not in CARRIED_AS_IS)
     if fact.unwrapped and not expected:
         found.habit(WRAPPED, where, f"{fact.name} ({declared[:60]})")
-    if fact.unwrapped and fact.actual_type == ZIP and ext not in ZIP_BASED:
-        found.warn(
-            where,
-            "attachment.nested_zip",
-            f"Tệp {fact.name!r} lấy ra khỏi zip vẫn là zip; chỉ lấy ra một lớp",
-            f"{fact.name!r} is a zip still after it was taken out of one; one level is all",
-            RULE,
-        )
     if is_false_of(declared, fact):
         found.warn(
             where,

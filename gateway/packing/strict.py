@@ -42,7 +42,12 @@ _LISTS = frozenset({"edXMLManifest", "AttachmentEncoded"})
 _MAY_BE_EMPTY = frozenset({*_LISTS, "ContentTransferEncoded"})
 # the reader says this of a file's content, which no writer of packages is answerable for
 _NOT_OF_WRITING = frozenset(
-    {"attachment.type_differs", "attachment.empty", "attachment.zip_nested"}
+    {
+        "attachment.type_declared",
+        "attachment.type_differs",
+        "attachment.empty",
+        "attachment.zip_nested",
+    }
 )
 
 

@@ -25,7 +25,8 @@ from lxml import etree
 from gateway.c14n import Attributes, Declared, Name
 from gateway.errors import Finding, Misconfigured, Severity, Text
 from gateway.model.package import NS_DSIG, NS_QCVN102, FileFact
-from gateway.packing.elements import RULE, is_iso_date
+from gateway.packing.dates import is_iso_date
+from gateway.packing.elements import RULE
 from gateway.packing.feed import Feed
 from gateway.packing.names import CARRIED_AS_IS, WRAPPED_TYPE, extension
 from gateway.packing.profile import CodeList, Entry, Profile

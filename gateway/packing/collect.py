@@ -42,7 +42,7 @@ from gateway.safexml import Limits, too_large, unreadable
 
 # large: each piece crosses three threads (parsing, raw digest, inner digest)
 _BLOCK = 1024 * 1024
-_FIRST = 64 * 1024  # for the header alone, which is seldom longer
+_FIRST = 48 * 1024  # for the header alone, which is seldom longer; PEEK of mime.py comes on top
 _REGION = 64  # bytes of a list or signature that count as header: about its tags
 _USUAL = 256  # characters of a name and its namespace; longer ones are not remembered
 _key = lru_cache(maxsize=1024)(key_of)

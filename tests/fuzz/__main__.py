@@ -9,6 +9,7 @@ Only this process is instrumented: atheris rewrites modules while they are impor
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,11 @@ from tests.fuzz import seeds
 LONGEST = 100_000
 MOST_SECONDS = 1.0
 MOST_MB = 256
+
+
+def already_mb() -> int:
+    """The peak that counts as ours from the start: the kernel hands on that of who started us."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def main(arguments: list[str]) -> None:
@@ -45,7 +51,7 @@ def main(arguments: list[str]) -> None:
             f"-max_len={LONGEST}",
             f"-dict={dictionary}",
             f"-artifact_prefix={place}/found-",
-            f"-rss_limit_mb={MOST_MB}",
+            f"-rss_limit_mb={already_mb() + MOST_MB}",
             *options,
             str(corpus),
         ],

@@ -154,7 +154,9 @@ class Outbound:
             return await self._accept(order, submission)
 
     async def _accept(self, order: Order, submission: Submission) -> documents.Answered:
-        document_id = submission.header.document_id or document_id_for(submission.header)
+        document_id = submission.header.document_id or document_id_for(
+            submission.header, order.seed
+        )
         header = replace(submission.header, document_id=document_id)
         try:
             checked = self.check(submission)

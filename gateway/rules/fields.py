@@ -19,7 +19,7 @@ from typing import get_args, get_origin, get_type_hints
 
 from gateway.model.package import DocumentHeader
 
-# contract 5 says `from`, which Python keeps for itself, and `business.about` for Bussiness/DocumentId
+# contract 5 says `from`, which Python keeps for itself, and `business.about` for its DocumentId
 _RENAMED = {"from": "sender", "about": "document_id"}
 _METADATA_NAME = {"sender": "from", "business.document_id": "business.about"}
 

@@ -58,6 +58,7 @@ from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.shapes import (
     account_json,
+    acts_json,
     arrival_json,
     document_cursor,
     document_json,
@@ -351,7 +352,8 @@ class Desk:
 
     async def document(self, who: Account, document_ref: str) -> dict[str, Any]:
         def look(tx: Tx) -> dict[str, Any]:
-            return document_json(tx, self.mine(tx, who, document_ref))
+            row = self.mine(tx, who, document_ref)
+            return {**document_json(tx, row), **acts_json(tx, row)}
 
         return await self.store.read(look)
 

@@ -57,7 +57,7 @@ def document_json(tx: Tx, row: documents.DocumentRow) -> Json:
         "from": row.sender,
         "subject": row.header.get("subject", ""),
         "business_type": row.business_type,
-        **_acts_json(tx, row),
+        **({"about": acts.targets(tx, row.id)} if row.business_type else {}),
         "files": list(row.files),
         "instants": {
             "released_at": local_time(row.released_at),
@@ -84,23 +84,18 @@ def document_json(tx: Tx, row: documents.DocumentRow) -> Json:
     }
 
 
-def _acts_json(tx: Tx, row: documents.DocumentRow) -> Json:
-    """What a document says of earlier ones, and what was sent about it: recalls, take-backs."""
-    if row.kind != PackageKind.DOCUMENT.value:
-        return {}
+def acts_json(tx: Tx, row: documents.DocumentRow) -> Json:
+    """What was sent about a document: acts with their type, take-backs with their code."""
     key, document_id = row.sender_key, row.document_id
-    about = acts.targets(tx, row.id) if row.business_type else []
-    sent = [
+    sent: list[Json] = [
         {"id": one.id, "type": one.business_type, "document_id": one.document_id}
         for one in acts.sent(tx, sender_key=key, document_id=document_id)
         if one.id != row.id
     ]
-    asked = acts.take_backs(tx, sender_key=key, document_id=document_id)
-    sent += [{"id": one.id, "code": acts.TAKE_BACK} for one in asked]
-    return {
-        **({"about": about} if about else {}),
-        **({"acts": sent} if sent else {}),
-    }
+    if row.kind == PackageKind.DOCUMENT.value:
+        asked = acts.take_backs(tx, sender_key=key, document_id=document_id)
+        sent += [{"id": one.id, "code": acts.TAKE_BACK} for one in asked]
+    return {"acts": sent} if sent else {}
 
 
 def _recipient_json(row: transfers.RecipientRow, history: Sequence[tuple[str, str, str]]) -> Json:

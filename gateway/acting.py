@@ -30,17 +30,12 @@ from gateway.ports import BlobStore
 from gateway.promise import Order, Promise, status_about
 from gateway.safexml import Limits
 from gateway.signing import verify
-from gateway.store import Tx, Violation, documents, transfers
+from gateway.store import Tx, documents, transfers
 from gateway.store.acts import TAKE_BACK
+from gateway.store.patience import write_after_race
 
 CHUNK = 256 * 1024
-# who cannot give it back: it never left, did not get there, or came back already
-_NEVER_LEFT = (
-    TransferState.WITHDRAWN,
-    TransferState.REROUTED,
-    TransferState.REFUSED,
-    TransferState.EXPIRED,
-)
+# it came back already, or never got there
 _HAS_IT_NOT = (RecipientState.REJECTED, RecipientState.NOT_DELIVERED, RecipientState.RECALLED)
 
 
@@ -52,7 +47,9 @@ class Receiver(NamedTuple):
 
     @property
     def may_have_it(self) -> bool:
-        return self.transfer.state not in _NEVER_LEFT and self.row.state not in _HAS_IT_NOT
+        """On the axis, or bytes may have left. Asked before, 13 would overtake the document."""
+        sent = self.transfer.state in (TransferState.ON_AXIS, TransferState.SENDING)
+        return (sent or self.transfer.doubt) and self.row.state not in _HAS_IT_NOT
 
 
 class Acting:
@@ -147,15 +144,15 @@ class Acting:
         def look(tx: Tx) -> tuple[documents.Answered | None, list[Receiver]]:
             return self.outbound.answered(tx, order), self.receivers(tx, row)
 
-        told, everyone = await self.outbound.store.read(look)
-        if told is not None:
-            return told
+        first, everyone = await self.outbound.store.read(look)
+        if first is not None:
+            return first
         asked = [r for r in everyone if r.may_have_it and (not only or r.row.agency_key in only)]
         if not asked:
             raise Conflict(
                 Text(
-                    "Không còn nơi nhận nào đang giữ văn bản này để lấy lại",
-                    "no receiver has this document any more, so nobody can give it back",
+                    "Chưa có hoặc không còn nơi nhận nào giữ văn bản này để lấy lại",
+                    "no receiver has this document yet, or any more: nobody can give it back",
                 ),
                 code="document.nobody_has_it",
             )
@@ -193,9 +190,8 @@ class Acting:
                 self.outbound.add_status(tx, order.account_id, promise, TAKE_BACK, None)
                 for promise in promises
             ]
-            answered = documents.Answered(
-                order.content, 202, _answer(tx, row, ids), f"/v1/documents/{row.id}"
-            )
+            told = _answer(tx, row, ids, [r for r in everyone if r not in asked])
+            answered = documents.Answered(order.content, 202, told, f"/v1/documents/{row.id}")
             if order.idempotency_key is not None:
                 documents.keep_answer(
                     tx,
@@ -206,15 +202,13 @@ class Acting:
                 )
             return answered
 
-        try:
-            return await self.outbound.store.write(commit)
-        except Violation as race:  # somebody asks the same at this moment: what he was told
-            if race.kind != "unique":
-                raise
-            return await self.outbound.store.write(commit)
+        return await write_after_race(self.outbound.store, commit)
 
 
-def _answer(tx: Tx, row: documents.DocumentRow, transfer_ids: Sequence[str]) -> str:
+def _answer(
+    tx: Tx, row: documents.DocumentRow, transfer_ids: Sequence[str], others: Sequence[Receiver]
+) -> str:
+    """What the door answers with: who is asked, and who is not, in the state that says why."""
     recipients = transfers.recipients_of(tx, transfer_ids)
     carried = [found for one in transfer_ids if (found := transfers.by_id(tx, one)) is not None]
     return json.dumps(
@@ -229,6 +223,14 @@ def _answer(tx: Tx, row: documents.DocumentRow, transfer_ids: Sequence[str]) -> 
                     "recipients": [r.agency for r in recipients if r.transfer_id == one.id],
                 }
                 for one in carried
+            ],
+            "not_asked": [
+                {
+                    "agency": one.row.agency,
+                    "state": one.row.state,
+                    "transfer_state": one.transfer.state,
+                }
+                for one in others
             ],
         },
         ensure_ascii=False,

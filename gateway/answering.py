@@ -13,7 +13,7 @@ the receiver (QĐ 28/2018 article 9.2); 16 changes nothing but the conversation.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -22,8 +22,9 @@ from gateway.model.arrival import ItemKind, ItemState
 from gateway.model.package import BusinessType, Organ, Staff, StatusReport
 from gateway.outbound import Outbound
 from gateway.promise import Order, key_mismatch, plain_id, status_about
-from gateway.store import Store, Tx, Violation, acts, documents, inbox, ledger
+from gateway.store import Tx, acts, documents, inbox, ledger
 from gateway.store.acts import TAKE_BACK
+from gateway.store.patience import write_after_race
 from gateway.telemetry.events import Event
 
 OPEN_STATES = (ItemState.WAITING, ItemState.LEASED)
@@ -124,7 +125,7 @@ class Answering:
                 )
             return sent
 
-        return await settled(self.outbound.store, commit)
+        return await write_after_race(self.outbound.store, commit)
 
     def _agreed(self, tx: Tx, item: inbox.Item) -> list[acts.Named]:
         """The documents that 15 about `item` gives back: of the same sender, to the same agency."""
@@ -157,16 +158,6 @@ class Answering:
         sender_key = self.outbound.key_of(item.sender)
         found = acts.named(tx, agency_key=item.agency_key, document_ids=document_ids)
         return [one for one in found if self.outbound.key_of(one.sender) == sender_key]
-
-
-async def settled(store: Store, commit: Callable[[Tx], str]) -> str:
-    """Where two requests say the same at once, the second finds what the first committed."""
-    try:
-        return await store.write(commit)
-    except Violation as race:
-        if race.kind != "unique":
-            raise
-        return await store.write(commit)
 
 
 def report_about(

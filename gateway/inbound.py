@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from gateway import quarantine
-from gateway.answering import OPEN_STATES, report_about, settled, state_forbids
+from gateway.answering import OPEN_STATES, report_about, state_forbids
 from gateway.errors import (
     Broken,
     Conflict,
@@ -55,7 +55,7 @@ from gateway.settling import Settling
 from gateway.shapes import kept_files, kept_findings, kept_status, kept_verdict
 from gateway.store import Store, Tx, acts, arrivals, inbox, ledger
 from gateway.store import blobs as blob_rows
-from gateway.store.patience import write_patiently
+from gateway.store.patience import write_after_race, write_patiently
 from gateway.telemetry.events import Event
 
 OPEN_LEASE = timedelta(minutes=10)
@@ -531,7 +531,7 @@ class Inbound:
             return answer
 
         records = self.scribe.with_clock(made)
-        told = await settled(self.store, commit)
+        told = await write_after_race(self.store, commit)
         if told == answer:
             self.scribe.written(records)
         return told

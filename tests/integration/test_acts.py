@@ -179,6 +179,7 @@ def test_a_take_back_is_asked_of_all_who_have_it_and_answered_both_ways(tmp_path
         sent = await here.submit(metadata(SO19, VPCP, SO20), ("12.pdf", PDF), key="sent")
         far = await took(there, VPCP, sent["document_id"])
         near = await took(here, SO20, sent["document_id"])
+        await here.until(SO19, sent["id"], lambda d: set(states(d).values()) == {"ON_AXIS"})
         who = await here.account(SO19)
         window = Acts(here.gateway.desk)
 
@@ -238,12 +239,16 @@ def test_a_take_back_is_asked_of_all_who_have_it_and_answered_both_ways(tmp_path
         )
         assert [a["code"] for a in told["acts"]] == ["13", "13"]
         # whoever refused may be asked again, and may then agree about the document itself
-        assert [t["recipients"] for t in (await ask("14"))["transfers"]] == [[SO20]]
+        second = await ask("again")
+        assert [t["recipients"] for t in second["transfers"]] == [[SO20]]
+        assert second["not_asked"] == [
+            {"agency": VPCP, "state": "RECALLED", "transfer_state": "ON_AXIS"}
+        ]
         await answer(here, SO20, near["id"], "15")
         assert (await item(here, SO20, near["id"]))["state"] == "RECALLED"
         await here.until(SO19, sent["id"], lambda d: set(states(d).values()) == {"RECALLED"})
         with pytest.raises(Conflict) as nobody:
-            await ask("15")
+            await ask("nobody")
         assert nobody.value.code == "document.nobody_has_it"
 
     live(tmp_path, story)

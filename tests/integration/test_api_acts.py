@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from gateway.model.package import Business, Organ, ResponseFor
 from gateway.packing.read import read_package
 from gateway.store.tables import Role
 from tests.support.api import BOUNDARY, PDF, RECEIVER, SENDER, Answer, Door, door, form, letter
 from tests.support.commands import call
+from tests.support.packages import a_header, packed
 
 FILE = ("van-ban.pdf", PDF)
+PACKAGE = {"Content-Type": "application/edxml+xml"}
 REASON = {"business": {"reason": "Ban hành nhầm"}}
 
 
@@ -29,6 +32,15 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 def sent(at: Door) -> dict[str, Any]:
     made: dict[str, Any] = at.submit(letter(number="40"), FILE).json()
     return made
+
+
+def deliver(at: Door) -> None:
+    """Seal what was promised, and hand it over to the agencies of this gateway."""
+    outbound = at.gateway.outbound
+    while at.run(at.gateway.sealing.seal()):
+        pass
+    for work in at.run(outbound.claim("loopback", 50)):
+        at.run(outbound.deliver(work))
 
 
 def ask(
@@ -80,8 +92,12 @@ def test_an_update_says_what_changed(at: Door, sent: dict[str, Any]) -> None:
     assert (other.status, other.code) == (409, "idempotency.mismatch")
 
 
-def test_a_take_back_asks_for_its_reason(at: Door, sent: dict[str, Any]) -> None:
+def test_a_take_back_asks_for_its_reason(at: Door) -> None:
+    sent = at.submit(letter(number="44"), FILE).json()
     path = f"{sent['id']}/take-back"
+    early = ask(at, path, {"reason": "Gửi nhầm"}, key="early")
+    assert (early.status, early.code) == (409, "document.nobody_has_it")
+    deliver(at)
     answer = ask(at, path, {"reason": "Gửi nhầm"}, key="13")
     assert (answer.status, answer.json()["code"]) == (202, "13")
     assert ask(at, path, {"reason": "Gửi nhầm"}, key="13").body == answer.body
@@ -121,6 +137,7 @@ def test_a_secret_act_is_refused_before_its_files(at: Door, sent: dict[str, Any]
 
 def test_a_status_is_no_document_to_act_on(at: Door) -> None:
     sent = at.submit(letter(number="42"), FILE).json()
+    deliver(at)
     assert ask(at, f"{sent['id']}/take-back", {"reason": "x"}).status == 202
     shown = at.ask("GET", f"/v1/documents/{sent['id']}", SENDER).json()
     (status,) = [a["id"] for a in shown["acts"] if a["code"] == "13"]
@@ -150,3 +167,32 @@ def test_the_command_line_sends_an_act_and_shows_what_it_is_about(
     assert "recall" in shown
     assert sent["document_id"] in shown
     assert made["id"] in call(capsys, "status", sent["id"], "--lang", "vi").out
+
+
+def test_ready_made_acts_go_as_they_are_and_the_same_one_is_one(at: Door) -> None:
+    def recall(reason: str) -> bytes:
+        header = a_header(
+            sender=Organ(SENDER),
+            to=(Organ(RECEIVER),),
+            document_id="ready-made",
+            business=Business(type=1, reason=reason),
+            response_for=(ResponseFor(SENDER, "9/UBND-VX", "earlier", "2026-11-02"),),
+        )
+        return packed(header, [FILE])
+
+    def send(body: bytes) -> Answer:
+        return at.ask("POST", "/v1/documents", SENDER, body=body, headers=PACKAGE)
+
+    first = send(recall("Ban hành nhầm"))
+    assert first.status == 202
+    assert send(recall("Ban hành nhầm")).body == first.body
+    other = send(recall("Lý do khác"))
+    assert other.status == 202, "acts are compared by identity only: no conflict of ids"
+    assert other.json()["id"] != first.json()["id"]
+    kept = at.ask("GET", f"/v1/documents/{first.json()['id']}/package", SENDER)
+    assert kept.body == recall("Ban hành nhầm")
+    nameless = a_header(sender=Organ(SENDER), to=(Organ(RECEIVER),), business=Business(type=2))
+    assert send(packed(nameless, [FILE])).findings() == {
+        ("business.about", "business.about_missing"),
+        ("business.document_changed", "business.change_missing"),
+    }

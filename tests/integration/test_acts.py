@@ -91,6 +91,12 @@ def states(shown: dict[str, Any]) -> dict[str, str]:
     return {r["agency"]: r["state"] for t in shown["transfers"] for r in t["recipients"]}
 
 
+def said(shown: dict[str, Any]) -> list[str]:
+    """The codes that came about a document; they overtake each other on their way."""
+    recipients = [r for t in shown["transfers"] for r in t["recipients"]]
+    return sorted(s["code"] for r in recipients for s in r["statuses"])
+
+
 async def package_of(side: Running, code: str, ref: str, axis: str = "") -> read.ReadPackage:
     stored = await side.gateway.desk.package(await side.account(code), ref, axis)
     with stored.source as source:
@@ -287,9 +293,8 @@ def test_an_update_tells_old_and_new_receivers_what_changed(tmp_path: Path) -> N
         await here.until(
             SO19, made_act["id"], lambda d: set(states(d).values()) == {"TAKE_BACK_AGREED"}
         )
-        assert states(await here.document(SO19, sent["id"])) == {SO20: "ON_AXIS"}, (
-            "agreeing to an update recalls nothing"
-        )
+        # agreeing to an update recalls nothing
+        await here.until(SO19, sent["id"], lambda d: states(d) == {SO20: "ON_AXIS"})
 
     live(tmp_path, story)
 
@@ -381,7 +386,7 @@ def test_nobody_recalls_what_another_sent(tmp_path: Path) -> None:
         await answer(there, VPCP, came["id"], "15")
         assert (await item(there, VPCP, mine["id"]))["state"] == "WAITING"
         await here.until(SO20, made_act["id"], lambda d: states(d)[VPCP] == "TAKE_BACK_AGREED")
-        assert states(await here.document(SO19, sent["id"])) == {VPCP: "ON_AXIS"}
+        await here.until(SO19, sent["id"], lambda d: states(d) == {VPCP: "ON_AXIS"})
 
     live(tmp_path, story)
 
@@ -398,5 +403,70 @@ def test_two_acts_of_the_same_words_under_other_keys_are_two(tmp_path: Path) -> 
         with pytest.raises(Conflict) as other:
             await act(here, BusinessType.UPDATE, sent["id"], {**meta, "subject": "Khác"}, key="two")
         assert other.value.code == "idempotency.mismatch"
+
+    live(tmp_path, story)
+
+
+def test_a_finished_document_can_be_recalled_and_recalled_again(tmp_path: Path) -> None:
+    async def story(here: Running, there: Running, made: Town) -> None:
+        sent = await here.submit(metadata(SO19, VPCP), ("12.pdf", PDF), key="sent")
+        mine = await took(there, VPCP, sent["document_id"])
+        await there.gateway.desk.confirm(await there.account(VPCP), mine["id"])
+        for code in ("03", "06"):
+            await answer(there, VPCP, mine["id"], code)
+        await here.until(SO19, sent["id"], lambda d: said(d) == ["01", "03", "06"])
+        assert states(await here.document(SO19, sent["id"])) == {VPCP: "FINISHED"}
+        for why in ("Sai nội dung", "Vẫn sai"):
+            meta = {"business": {"reason": why}}
+            made_act = await act(here, BusinessType.RECALL, sent["id"], meta, key=why)
+            came = await took(there, VPCP, made_act["document_id"])
+            await answer(there, VPCP, came["id"], "15", why)
+            await here.until(SO19, made_act["id"], lambda d: states(d)[VPCP] == "TAKE_BACK_AGREED")
+            shown = await here.document(SO19, sent["id"])
+            assert states(shown) == {VPCP: "RECALLED"}
+            assert (await item(there, VPCP, mine["id"]))["state"] == "RECALLED"
+        assert said(shown) == ["01", "03", "06", "15", "15"]
+        assert shown["transfers"][0]["recipients"][0]["entered_at"] is not None
+
+    live(tmp_path, story)
+
+
+def test_what_a_receiver_returned_stays_returned(tmp_path: Path) -> None:
+    """02 was the last word: a recall of it is answered, and moves nothing."""
+
+    async def story(here: Running, there: Running, made: Town) -> None:
+        sent = await here.submit(metadata(SO19, VPCP), ("12.pdf", PDF), key="sent")
+        mine = await took(there, VPCP, sent["document_id"])
+        await answer(there, VPCP, mine["id"], "02", "Gửi nhầm")
+        await here.until(SO19, sent["id"], lambda d: states(d) == {VPCP: "REJECTED"})
+        meta = {"business": {"reason": "Ban hành nhầm"}}
+        made_act = await act(here, BusinessType.RECALL, sent["id"], meta, key="recall")
+        came = await took(there, VPCP, made_act["document_id"])
+        await answer(there, VPCP, came["id"], "15")
+        await here.until(SO19, made_act["id"], lambda d: states(d)[VPCP] == "TAKE_BACK_AGREED")
+        assert states(await here.document(SO19, sent["id"])) == {VPCP: "REJECTED"}
+        assert (await item(there, VPCP, mine["id"]))["state"] == "REFUSED"
+
+    live(tmp_path, story)
+
+
+def test_an_act_may_come_before_the_document_that_it_is_about(tmp_path: Path) -> None:
+    async def story(here: Running, there: Running, made: Town) -> None:
+        later = metadata(SO19, VPCP)
+        early = metadata(SO19, VPCP, number="13")
+        early["business"] = {"type": 1, "reason": "Ban hành nhầm"}
+        early["response_for"] = [{"organ_id": SO19, "document_id": later["document_id"]}]
+        del early["document_id"]
+        made_act = await here.submit(early, ("13.pdf", PDF), key="early")
+        came = await took(there, VPCP, made_act["document_id"])
+        assert "about_items" not in await item(there, VPCP, came["id"])
+        sent = await here.submit(later, ("12.pdf", PDF), key="late")
+        mine = await took(there, VPCP, sent["document_id"])
+        assert [a["id"] for a in (await item(there, VPCP, mine["id"]))["acts"]] == [came["id"]]
+        about = (await item(there, VPCP, came["id"]))["about_items"]
+        assert [a["id"] for a in about] == [mine["id"]]
+        await answer(there, VPCP, mine["id"], "15")
+        assert (await item(there, VPCP, mine["id"]))["state"] == "RECALLED"
+        await here.until(SO19, sent["id"], lambda d: states(d) == {VPCP: "RECALLED"})
 
     live(tmp_path, story)

@@ -20,7 +20,7 @@ from typing import Any
 
 from gateway.dispatch import schedule
 from gateway.errors import Finding, Rejected, Text, Unavailable, errors_in
-from gateway.making import make_package
+from gateway.making import Manner, make_package
 from gateway.model.outcome import Delivered, Outcome, outcome_word
 from gateway.model.package import (
     DocumentHeader,
@@ -70,6 +70,7 @@ from gateway.routing.plan import RoutingTable
 from gateway.rules import checks
 from gateway.scribe import Scribe
 from gateway.settling import IN_MEMORY, Hold, reach_axis, stored_bytes
+from gateway.signing import DEFAULT_POLICY, Policy
 from gateway.store import Store, Tx, Violation, documents, ledger, transfers
 from gateway.store import blobs as blob_rows
 from gateway.store.patience import write_patiently
@@ -99,6 +100,7 @@ class Outbound:
         lane_of: Callable[[int | None], int],
         seal_max_delay: timedelta,
         max_backlog: int,
+        algorithms: Policy = DEFAULT_POLICY,
     ) -> None:
         self.store = store
         self.blobs = blobs
@@ -111,6 +113,7 @@ class Outbound:
         self.lane_of = lane_of
         self.seal_max_delay = seal_max_delay
         self.max_backlog = max_backlog
+        self.algorithms = algorithms
         self.backlog = 0  # due transfers, as last counted: accepting waits for delivering
         self._turns = asyncio.Semaphore(AT_ONCE)
 
@@ -262,13 +265,15 @@ class Outbound:
         )
         own = f"{seed}/{route.axis}"
         holder = self.keys.get(self.key_of(header.sender.organ_id))
+        manner = Manner(self.outlets[route.axis].profile, self.algorithms, self.today())
+        make = partial(make_package, seed=own, holder=holder, manner=manner)
         if sum(f.size for f in submission.files) <= IN_MEMORY:
             buffer = io.BytesIO()
-            package = make_package(buffer, mine, submission.files, seed=own, holder=holder)
+            package = make(buffer, mine, submission.files)
             self.blobs.keep_bytes(buffer.getvalue(), package.sha256)
         else:
             with self.blobs.spool() as spool:
-                package = make_package(spool, mine, submission.files, seed=own, holder=holder)
+                package = make(spool, mine, submission.files)
                 self.blobs.keep(spool, package.sha256)
         return Packed(route, package, transfer_id)
 

@@ -76,6 +76,12 @@ _VERDICTS: Mapping[str, Text] = MappingProxyType(
             "YẾU: thuật toán hoặc khóa không còn chứng minh được gì",
             "WEAK: the algorithm or the key no longer proves anything",
         ),
+        "not_verifiable": Text(
+            "KHÔNG KIỂM CHỨNG ĐƯỢC sau khi qua trục: gói tin đã được ghi lại, phần đã ký không còn "
+            "nguyên; không có nghĩa là chữ ký sai, cũng KHÔNG chứng minh được gì",
+            "NOT VERIFIABLE after relay: the package was written anew and what was signed is gone; "
+            "this does not make the signature false, and it proves NOTHING",
+        ),
         "not_checked": Text(
             "CHƯA KIỂM TRA được: dạng chữ ký này không xét được ở đây",
             "NOT CHECKED: this form of signature cannot be judged here",
@@ -179,7 +185,7 @@ def _signature(verdict: SignatureVerdict, lang: str) -> Iterator[str]:
         yield f"  ({told(_PATH_NOT_JUDGED, lang)})"
     for reference in verdict.references:
         uri = reference.uri or 'URI=""'
-        yield f"  {reference.verdict.value:12} {uri}"
+        yield f"  {reference.verdict.value:14} {uri}"
 
 
 def _organ(organ: Organ) -> str:

@@ -18,6 +18,7 @@ from gateway.errors import Misconfigured, Text
 if TYPE_CHECKING:
     from gateway.config import Settings
     from gateway.rules import RuleSet
+    from gateway.signing import Policy
 
 
 def packaged_conf() -> Path:
@@ -31,6 +32,14 @@ def rule_set() -> RuleSet:
 
     files = sorted((packaged_conf() / "rules").glob("*.toml"))
     return load_rules({f.name: tomllib.loads(f.read_text("utf-8")) for f in files})
+
+
+def algorithms() -> Policy:
+    """The algorithms of signatures that came with the program, by their periods."""
+    from gateway.signing.algorithms import load_policy
+
+    file = packaged_conf() / "algorithms.toml"
+    return load_policy({file.name: tomllib.loads(file.read_text("utf-8"))})
 
 
 def named(conf: str | None) -> Path:

@@ -20,6 +20,7 @@ from gateway.errors import Finding
 from gateway.routing import Directory, Route
 from gateway.rules import RuleSet
 from gateway.safexml import Limits
+from gateway.signing import Policy as SigningPolicy
 
 Seconds = NewType("Seconds", float)
 _MIB = 1024 * 1024
@@ -101,6 +102,7 @@ class AxisSection:
     repeat: Literal["again", "never"] = "again"
     ca_file: Path | None = None
     allow_http: str = ""
+    signature: Literal["relay", "enveloped"] = "relay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,7 @@ class SecretsSection:
 class TablesSection:
     rules: tuple[str, ...] = ("rules/*.toml",)
     agencies: tuple[str, ...] = ("agencies/*.toml",)
+    algorithms: tuple[str, ...] = ("algorithms.toml",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +203,7 @@ class Settings(Written):
 
     file: Path
     rules: RuleSet = field(repr=False)
+    algorithms: SigningPolicy = field(repr=False)
     directory: Directory = field(repr=False)
     warnings: tuple[Finding, ...] = ()
 

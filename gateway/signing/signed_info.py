@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from gateway import safexml
@@ -236,8 +236,5 @@ def _trimmed(info: SignedInfo) -> tuple[object, ...]:
 def with_single_cid(references: Sequence[SignatureReference]) -> tuple[SignatureReference, ...]:
     """References whose `cid:` URIs have exactly one `cid:`, as a signer writes them."""
     return tuple(
-        SignatureReference(f"cid:{bare_id(r.uri)}", r.digest_method, r.digest_value, r.transforms)
-        if is_cid(r.uri)
-        else r
-        for r in references
+        replace(r, uri=f"cid:{bare_id(r.uri)}") if is_cid(r.uri) else r for r in references
     )

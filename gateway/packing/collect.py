@@ -51,6 +51,7 @@ _LANDMARKS = frozenset(
         "contenttransferencoded",
     }
 )
+_MOST_STRAYS = 4
 _SIGNED_INFO = frozenset({"signedinfo", "ds:signedinfo"})
 _REFERENCE = {
     "contentid": "id",
@@ -252,8 +253,9 @@ class Collector:
         elif self._region is not None:
             if key in _SIGNED_INFO and parent is self._region and above in SIGNATURES:
                 self._open_signed_info(node)
+            self._stray(key, node)
         elif above not in CONTAINERS:
-            return
+            self._stray(key, node)
         elif key == "messageheader":
             self._found.messages.append(node)
         elif key == "traceheaderlist":
@@ -264,6 +266,10 @@ class Collector:
             self._region, self._region_at = node, offset
             if key in SIGNATURES:
                 self._signed_bytes = ([], [])
+
+    def _stray(self, key: str, node: Node) -> None:
+        if key in SIGNATURES and len(self._found.stray_signatures) < _MOST_STRAYS:
+            self._found.stray_signatures.append(node.where())
 
     def _leave(self, node: Node) -> None:
         self._region = None

@@ -21,6 +21,7 @@ from gateway.model.package import (
     SignatureBlock,
     StatusReport,
 )
+from gateway.packing import wrapping
 from gateway.packing.elements import RULE, Node, Reading, signature_block
 from gateway.safexml import unreadable
 
@@ -71,6 +72,7 @@ class Found:
     messages: list[Node] = field(default_factory=list)
     traces: list[Node] = field(default_factory=list)
     signatures: list[tuple[Node, bytes, bytes]] = field(default_factory=list)
+    stray_signatures: list[str] = field(default_factory=list)  # where, at most a few
     references: list[dict[str, str]] = field(default_factory=list)
     attachments: list[FoundAttachment] = field(default_factory=list)
 
@@ -100,8 +102,10 @@ class Assembly:
         signature = None
         if self._found.signatures:
             node, exclusive, inclusive = self._found.signatures[-1]
-            self._last([item[0] for item in self._found.signatures])
             signature = signature_block(node, exclusive, inclusive)
+            wrapping.tell_block(node, reading)
+        signatures = [item[0] for item in self._found.signatures]
+        wrapping.tell_places(signatures, self._found.stray_signatures, reading)
         files = self._paired(tell=bool(sha256))
         self._tell_extras()
         return ReadPackage(
@@ -202,6 +206,12 @@ class Assembly:
 
     def _paired(self, *, tell: bool) -> tuple[FileFact, ...]:
         """Attachments with what the manifest says: by content id, by name, by position."""
+        wrapping.tell_doubled_ids(
+            (bare_cid(a.fields.get("id", "")) for a in self._found.attachments),
+            (bare_cid(r.get("id", "")) for r in self._found.references),
+            "/edXML/AttachmentEncoded",
+            self._reading,
+        )
         waiting = dict(enumerate(self._found.references))
         by_id = {bare_cid(r.get("id", "")): i for i, r in waiting.items() if r.get("id")}
         by_name = {r.get("name", ""): i for i, r in waiting.items() if r.get("name")}

@@ -34,6 +34,7 @@ from gateway.signing import Profile
 from tests.support import pki
 from tests.support import signed_packages as packages
 from tests.support.enveloped import judged, signed
+from tests.support.packages import Q
 
 HEADER = replace(
     packages.HEADER,
@@ -121,17 +122,35 @@ def _label(stack: list[str]) -> str:
     return f"{stack[-2]}/{stack[-1]}" if stack[-1] == "OrganId" else stack[-1]
 
 
+def signature_of(root: etree._Element) -> etree._Element:
+    """In its own namespace, or in that of the package, where an axis puts it (edxml-format 9.1)."""
+    return next(e for e in root.iter("{*}Signature") if etree.QName(e).namespace in {NS_DSIG, Q})
+
+
 def block_meaning(root: etree._Element) -> tuple[object, ...]:
-    block = next(root.iter(f"{{{NS_DSIG}}}Signature"))
-    info = etree.fromstring(etree.tostring(block[0], with_tail=False))
+    """The values of SignedInfo, of the signature and of the key; not how they are spelled."""
+    block = signature_of(root)
+    info = [
+        (etree.QName(e).localname, _attributes(e), "".join(e.itertext()).split())
+        for e in next(block.iter("{*}SignedInfo")).iter(etree.Element)
+    ]
     der = base64.b64decode(next(block.iter("{*}X509Certificate")).text or "")
     key = x509.load_der_x509_certificate(der).public_key()
+    value = next(block.iter("{*}SignatureValue")).text or ""
     return (
-        etree.tostring(info, method="c14n", exclusive=True, with_comments=False),
-        "".join((block[1].text or "").split()),
+        info,
+        "".join(value.split()),
         key.public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         ),
+    )
+
+
+def _attributes(element: etree._Element) -> list[tuple[str, str]]:
+    """A scheme is the same in any letter case (RFC 3986, 3.1)."""
+    return sorted(
+        (name, "cid:" + value[4:] if value[:4].lower() == "cid:" else value)
+        for name, value in element.attrib.items()
     )
 
 
@@ -144,7 +163,7 @@ def relay_meaning(xml: bytes) -> object:
 def enveloped_meaning(xml: bytes) -> object:
     root = etree.fromstring(xml)
     said = block_meaning(root)
-    block = next(root.iter(f"{{{NS_DSIG}}}Signature"))
+    block = signature_of(root)
     before = block.getprevious()
     assert before is not None
     before.tail = (before.tail or "") + (block.tail or "")

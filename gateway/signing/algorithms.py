@@ -16,13 +16,14 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from gateway.errors import Finding, Misconfigured, Severity, Text
 from gateway.signing.policy import (
     DEFAULT_POLICY,
+    Dated,
     DigestMethod,
     Family,
     Policy,
@@ -48,15 +49,6 @@ class _SignatureRow(_Row, frozen=True, kw_only=True):
 
 
 _RowT = TypeVar("_RowT", bound=_Row)
-
-
-class _Dated(Protocol):
-    @property
-    def uri(self) -> str: ...
-    @property
-    def since(self) -> date | None: ...
-    @property
-    def until(self) -> date | None: ...
 
 
 def load_policy(tables: Mapping[str, Mapping[str, object]]) -> Policy:
@@ -147,7 +139,7 @@ def _digest(path: str, row: _Row, findings: list[Finding]) -> DigestMethod | Non
     )
 
 
-def _fits(path: str, row: _Dated, earlier: Sequence[_Dated], findings: list[Finding]) -> bool:
+def _fits(path: str, row: Dated, earlier: Sequence[Dated], findings: list[Finding]) -> bool:
     """Is its period one, and its own?"""
     begins, ends = row.since or date.min, row.until or date.max
     if ends < begins:

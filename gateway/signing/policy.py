@@ -76,7 +76,9 @@ class DigestMethod:
     article: str = field(default="", compare=False)
 
 
-class _Row(Protocol):
+class Dated(Protocol):
+    """A row of either kind, as far as its period goes."""
+
     @property
     def uri(self) -> str: ...
     @property
@@ -85,7 +87,7 @@ class _Row(Protocol):
     def until(self) -> date | None: ...
 
 
-RowT = TypeVar("RowT", bound=_Row)
+RowT = TypeVar("RowT", bound=Dated)
 
 
 def _in_force(rows: Sequence[RowT], uri: str, at: date | None) -> RowT | None:

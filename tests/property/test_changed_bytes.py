@@ -60,8 +60,9 @@ RELAY_OUTSIDE = frozenset(
     | {"Competence", "Position", "FullName", "DueDate", "Priority", "SphereOfPromulgation"}
     | {"SteeringType", "Timestamp", "TraceHeader/OrganId", "ContentType", "Manifest/ContentId"}
     | {"Manifest/AttachmentName", "X509SubjectName", "X509Certificate"}
-    # values that the normal form reads as the same: case of a code, blanks, the sign in a date
-    | {"From/OrganId", "To/OrganId", "PromulgationDate", "Subject", "CodeNotation"}
+    # values that are read as the same: case of a code and of `cid:`, blanks, and a kind of act that
+    # is no number, which is a new document as when nothing is said
+    | {"From/OrganId", "To/OrganId", "ContentId", "Subject", "BussinessDocType"}
 )
 ENVELOPED_OUTSIDE = frozenset({"prolog", "markup", "X509SubjectName", "X509Certificate"})
 
@@ -177,7 +178,11 @@ def relay_meaning(xml: bytes) -> object:
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeDecodeError):
         opened = packages.read(by_hand(xml))
     names = [(f.declared_name, f.sha256) for f in opened.files]
-    return header_digest(opened.header, names), sorted(names), block_meaning(etree.fromstring(xml))
+    ids = [f.content_id.lower().removeprefix("cid:") for f in opened.files]
+    root = etree.fromstring(xml)
+    act = next(root.iter("{*}BussinessDocType")).text or ""
+    kind = int(act) if act.strip().isdecimal() else 0
+    return header_digest(opened.header, names), names, ids, kind, block_meaning(root)
 
 
 def enveloped_meaning(xml: bytes) -> object:

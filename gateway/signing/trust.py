@@ -1,0 +1,334 @@
+"""Is the certificate behind a signature one to rely on? A word, its path, its evidence.
+
+In:     the signer's certificate, the others of the block, what the operator trusts, a look into the
+        cache of revocation data, the instant.
+Out:    `Judged`: a `CertificateTrust`, and where fresher revocation data could be asked for.
+Fails:  ValueError, from `read_certificates` alone: what the operator laid down is none.
+Never:  asks a network, reads a clock, throws a package away.
+
+The instant is that of receiving (edxml-format 9.4: "at the time of signing, not now"). The time a
+package claims for itself proves nothing: whoever steals a key after its revocation writes an
+earlier one. The instant of receiving is the first at which we ourselves know that the signature
+existed, and our ledger proves it; so a certificate that was good then was good when it signed, and
+one that ends or is revoked afterwards takes nothing away. A certificate revoked before we saw the
+signature counts as revoked, even where it may have signed while it was good: the sender can sign
+anew, and a proof of an earlier time (a timestamp over the signature) is not part of edXML.
+
+The order of words: no path to a root is `untrusted`; a path that was not valid at that instant is
+`expired` or `not_yet_valid`; then `revoked`, if any certificate below the root was; then
+`unknown_revocation`, if of any it is not known; else `trusted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from gateway.errors import Finding, Severity, Text
+from gateway.model.trust import (
+    CertificateTrust,
+    PathStep,
+    RevocationFact,
+    RevocationWord,
+    TrustWord,
+)
+from gateway.signing.certificates import certificate_from_text, parse_certificate
+from gateway.signing.chains import PARSER_ERRORS, Path, find_path, fingerprint, subject
+from gateway.signing.policy import DEFAULT_POLICY, Policy
+from gateway.signing.revocation import Evidence, Kind, Wanted, judge_one, wanted
+
+RULE = "NĐ 23/2025/NĐ-CP 16; TT 15/2025/TT-BKHCN 5, 6"
+MAX_AGE = timedelta(days=3)
+LookUp = Callable[[Sequence[Wanted]], Sequence[tuple[Wanted, Evidence]]]
+_MOST_CERTIFICATES = 8  # of a block: as many as verify.py looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """What the operator trusts (conf/trust). Without `roots` nothing is claimed.
+
+    `intermediates`: authorities that peers leave out of their packages; they prove nothing by
+    being here. `lists`: CRLs laid down by hand. `max_age`: how old the cache may be.
+    """
+
+    roots: tuple[x509.Certificate, ...] = ()
+    intermediates: tuple[x509.Certificate, ...] = ()
+    lists: tuple[Evidence, ...] = ()
+    max_age: timedelta = MAX_AGE
+    policy: Policy = field(default=DEFAULT_POLICY, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """`wanted`: what could be asked about the path's certificates; () unless it reaches a root,
+
+    so that no stranger's certificate ever makes us call an address of his choice.
+    """
+
+    trust: CertificateTrust
+    wanted: tuple[Wanted, ...] = ()
+
+
+def nothing_kept(_: Sequence[Wanted]) -> Sequence[tuple[Wanted, Evidence]]:
+    """The look-up of those who have no cache (`inspect`)."""
+    return ()
+
+
+def judge_block(
+    texts: Sequence[str], sha256: str, anchors: Anchors, look_up: LookUp, at: datetime
+) -> Judged | None:
+    """Judge the certificate with this SHA-256 among the `X509Certificate` texts of a block.
+
+    None: it is not there (no certificate of the block could be read).
+    """
+    found = [c for t in texts[:_MOST_CERTIFICATES] if (c := certificate_from_text(t)) is not None]
+    leaf = next((c.parsed for c in found if fingerprint(c.parsed) == sha256), None)
+    if leaf is None:
+        return None
+    return judge(leaf, [c.parsed for c in found if c.parsed != leaf], anchors, look_up, at)
+
+
+def judge_der(
+    leaf: bytes, others: Sequence[bytes], anchors: Anchors, look_up: LookUp, at: datetime
+) -> Judged | None:
+    """The same for certificates that were kept as DER; None: the first is no certificate."""
+    first = parse_certificate(leaf)
+    rest = [c.parsed for der in others if (c := parse_certificate(der)) is not None]
+    return None if first is None else judge(first.parsed, rest, anchors, look_up, at)
+
+
+def judge(
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    anchors: Anchors,
+    look_up: LookUp,
+    at: datetime,
+) -> Judged:
+    """Path, dates, revocation, in this order. `at`: see above; `look_up`: the cache, no network."""
+    if not anchors.roots:
+        return Judged(CertificateTrust(TrustWord.NOT_CONFIGURED, at, why="no_roots"))
+    path = find_path(leaf, (*anchors.intermediates, *others), anchors.roots, anchors.policy, at)
+    steps = tuple(_step(c) for c in path.certificates)
+    if not path.anchored:
+        told = (_finding("untrusted", *_untrusted(path.why)),)
+        return Judged(CertificateTrust(TrustWord.UNTRUSTED, at, path.why, steps, (), told))
+    pairs = tuple(zip(path.certificates, path.certificates[1:], strict=False))
+    asked = tuple(w for pair in pairs for w in wanted(*pair))
+    facts = _revocation(pairs, asked, anchors, look_up, at)
+    word, why, finding = _word(path, facts, at)
+    findings = (finding,) if finding else ()
+    return Judged(CertificateTrust(word, at, why, steps, facts, findings), asked)
+
+
+def read_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
+    """Every certificate of a PEM file, or the one of a DER file. ValueError: there is none."""
+    if b"-----BEGIN CERTIFICATE-----" in data:
+        return tuple(x509.load_pem_x509_certificates(data))
+    return (x509.load_der_x509_certificate(data),)
+
+
+def read_list(data: bytes) -> Evidence:
+    """A CRL that was laid down by hand, PEM or DER. ValueError: it is none."""
+    made = Evidence(Kind.CRL, data)
+    if made.crl is None:
+        raise ValueError("not a certificate revocation list")
+    return made
+
+
+def _revocation(
+    pairs: Sequence[tuple[x509.Certificate, x509.Certificate]],
+    asked: Sequence[Wanted],
+    anchors: Anchors,
+    look_up: LookUp,
+    at: datetime,
+) -> tuple[RevocationFact, ...]:
+    kept = look_up(asked) if asked else ()
+    facts = []
+    for certificate, issuer in pairs:
+        ours = [e for w, e in kept if w.certificate == certificate and w.issuer == issuer]
+        by_hand = [e for e in anchors.lists if _is_of(e, issuer)]
+        facts.append(
+            judge_one(
+                certificate,
+                issuer,
+                (*ours, *by_hand),
+                at=at,
+                max_age=anchors.max_age,
+                policy=anchors.policy,
+            )
+        )
+    return tuple(facts)
+
+
+def _is_of(evidence: Evidence, issuer: x509.Certificate) -> bool:
+    """An empty list is false by itself, so it is asked by name (`crl` counts its entries)."""
+    try:
+        return evidence.crl is not None and evidence.crl.issuer == issuer.subject
+    except PARSER_ERRORS:
+        return False
+
+
+def _word(
+    path: Path, facts: Sequence[RevocationFact], at: datetime
+) -> tuple[TrustWord, str, Finding | None]:
+    if path.why:
+        word = TrustWord(path.why)
+        return word, path.why, _dated(word, path.certificates, at)
+    for place, fact in enumerate(facts):
+        if fact.status is RevocationWord.REVOKED:
+            return TrustWord.REVOKED, fact.reason, _finding("revoked", *_revoked(place, fact))
+    for place, fact in enumerate(facts):
+        if fact.status is RevocationWord.UNKNOWN:
+            said = _finding("revocation_unknown", *_unknown(place, fact))
+            return TrustWord.UNKNOWN_REVOCATION, fact.why, said
+    return TrustWord.TRUSTED, "", None
+
+
+def _step(certificate: x509.Certificate) -> PathStep:
+    return PathStep(
+        subject(certificate),
+        fingerprint(certificate),
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+    )
+
+
+# -- findings
+
+_WHY = {
+    "no_path": Text(
+        "không dẫn tới chứng thư gốc nào đã khai báo", "it leads to none of the configured roots"
+    ),
+    "signature": Text(
+        "chữ ký của nơi cấp trên chứng thư không đúng",
+        "the issuer's signature on a certificate is false",
+    ),
+    "weak_algorithm": Text(
+        "một chứng thư trên chuỗi dùng thuật toán không còn được chấp nhận",
+        "a certificate of the path uses an algorithm that is not accepted",
+    ),
+    "weak_key": Text(
+        "khóa của một chứng thư trên chuỗi quá ngắn", "a key of the path is too short, or too long"
+    ),
+    "not_an_authority": Text(
+        "chứng thư cấp trên không phải của cơ quan chứng thực",
+        "a certificate above it is not that of an authority",
+    ),
+    "key_usage": Text(
+        "khóa không được cấp cho mục đích này", "a key may not be used for what it was used for"
+    ),
+    "path_length": Text("chuỗi chứng thư quá dài", "the path is longer than it may be"),
+    "critical_extension": Text(
+        "chứng thư đòi hỏi điều mà gateway không hiểu",
+        "a certificate demands what is not understood here (critical extension)",
+    ),
+    "unreadable": Text("không đọc được chứng thư", "a certificate cannot be read"),
+    "too_much_work": Text(
+        "tập chứng thư quá rối để xét", "the certificates are too many to look through"
+    ),
+}
+_UNKNOWN = {
+    "no_source": Text(
+        "chứng thư không cho biết hỏi thu hồi ở đâu", "the certificate does not say where to ask"
+    ),
+    "not_fetched": Text("chưa tải được dữ liệu thu hồi", "no revocation data was fetched yet"),
+    "stale": Text("dữ liệu thu hồi đã hết hạn", "the revocation data have run out"),
+    "too_old": Text(
+        "dữ liệu thu hồi cũ hơn trust.max_age", "the revocation data are older than trust.max_age"
+    ),
+    "after_expiry": Text(
+        "dữ liệu thu hồi làm sau khi chứng thư hết hạn",
+        "the revocation data were made after the certificate had ended",
+    ),
+    "from_the_future": Text(
+        "dữ liệu thu hồi mang thời gian ở tương lai", "the revocation data are dated in the future"
+    ),
+    "unsupported": Text(
+        "dạng danh sách thu hồi này (delta, gián tiếp) không được hỗ trợ",
+        "this form of list (delta, indirect, some reasons) is not supported",
+    ),
+    "signature": Text(
+        "chữ ký trên dữ liệu thu hồi không đúng", "the signature on the revocation data is false"
+    ),
+    "weak_algorithm": Text(
+        "dữ liệu thu hồi ký bằng thuật toán yếu",
+        "the revocation data are signed with a weak algorithm",
+    ),
+    "weak_key": Text(
+        "dữ liệu thu hồi ký bằng khóa quá ngắn", "the revocation data are signed with a short key"
+    ),
+    "other_issuer": Text(
+        "dữ liệu thu hồi của nơi cấp khác", "the revocation data are of another issuer"
+    ),
+    "other_scope": Text(
+        "danh sách thu hồi không nói về loại chứng thư này",
+        "the list does not speak of this kind of certificate",
+    ),
+    "not_known": Text("nơi cấp không biết chứng thư này", "the authority does not know it"),
+    "refused": Text("nơi cấp từ chối trả lời", "the authority refused to answer"),
+    "unreadable": Text("không đọc được dữ liệu thu hồi", "the revocation data cannot be read"),
+}
+
+
+def _finding(kind: str, vi: str, en: str) -> Finding:
+    return Finding(
+        "signature.certificate", f"certificate.{kind}", Severity.WARNING, Text(vi, en), RULE
+    )
+
+
+def _untrusted(why: str) -> tuple[str, str]:
+    told = _WHY[why]
+    return (
+        f"Chứng thư của chữ ký không được tin cậy: {told.vi}",
+        f"the certificate behind the signature is not trusted: {told.en}",
+    )
+
+
+def _dated(
+    word: TrustWord, certificates: Sequence[x509.Certificate], at: datetime
+) -> Finding | None:
+    """When the path began or ended, beside the instant it is held against."""
+    when = f"{at:%Y-%m-%d %H:%M}Z"
+    if word is TrustWord.EXPIRED:
+        end = min(c.not_valid_after_utc for c in certificates)
+        return _finding(
+            "expired",
+            f"Chứng thư (hoặc nơi cấp nó) đã hết hạn {end:%Y-%m-%d}, trước khi nhận gói tin {when}",
+            f"the certificate or an issuer of it ended {end:%Y-%m-%d}, before this came ({when})",
+        )
+    start = max(c.not_valid_before_utc for c in certificates)
+    return _finding(
+        "not_yet_valid",
+        f"Chứng thư (hoặc nơi cấp nó) có hiệu lực từ {start:%Y-%m-%d}, sau khi nhận {when}",
+        f"the certificate or an issuer of it begins {start:%Y-%m-%d}, after this came ({when})",
+    )
+
+
+def _revoked(place: int, fact: RevocationFact) -> tuple[str, str]:
+    since = f"{fact.revoked_at:%Y-%m-%d %H:%M}Z" if fact.revoked_at else ""
+    whose = _whose(place)
+    return (
+        f"{whose.vi} đã bị thu hồi từ {since} (lý do: {fact.reason})",
+        f"{whose.en} was revoked on {since} (reason: {fact.reason})",
+    )
+
+
+def _unknown(place: int, fact: RevocationFact) -> tuple[str, str]:
+    told, whose = _UNKNOWN[fact.why], _whose(place)
+    vi = en = ""
+    if fact.age is not None:
+        hours = fact.age // 3600
+        vi, en = f" (tuổi {hours} giờ)", f" ({hours} hours old)"
+    return (
+        f"Không biết {whose.vi.lower()} có bị thu hồi hay không: {told.vi}{vi}",
+        f"it is not known whether {whose.en} was revoked: {told.en}{en}",
+    )
+
+
+def _whose(place: int) -> Text:
+    if place == 0:
+        return Text("Chứng thư của chữ ký", "the certificate behind the signature")
+    return Text("Chứng thư của nơi cấp", "the certificate of its issuer")

@@ -280,8 +280,11 @@ class Desk:
                 rules=self.outbound.rules,
                 day=self.outbound.today(),
                 arriving=False,
+                relied=self.inbound.trusting.relied,
+                at=at,
             )
 
+        at = self.outbound.scribe.now()
         came = await asyncio.to_thread(open_it)
         package, header = came.package, came.package.header
         if header is None:

@@ -1,9 +1,11 @@
 """What came in: read -> verify -> judge, over the bytes as they came.
 
-In:     a package (seekable), the limits, the rules and the day, whether it comes from an axis.
+In:     a package (seekable), the limits, the rules and the day, whether it comes from an axis;
+        whom to trust, and the instant at which a certificate must have been good (its receiving).
 Out:    CameIn: what the bytes say, the verdict on the signature, every finding.
 Fails:  Unreadable, TooLarge: those of the reader.
-Never:  changes a byte, asks a network, throws a package away for its signature.
+Never:  changes a byte, throws a package away for its signature, asks a network: revocation data
+        come out of a cache that `workers/sweep` keeps fresh (trusting.py).
 
 A package of a unit system (`desk`), an arrival (`inbound`) and the command `inspect` all come here,
 so that nobody is told something else about the same bytes.
@@ -12,7 +14,7 @@ so that nobody is told something else about the same bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import BinaryIO
 
 from gateway.errors import Finding, errors_in
@@ -22,16 +24,22 @@ from gateway.promise import signature_findings
 from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.signing import verify
+from gateway.signing.revocation import Wanted
+from gateway.signing.trust import Relied, with_trust
 
 
 @dataclass(frozen=True, slots=True)
 class CameIn:
-    """`lawful`: what the rules say; `findings`: those of the reader, the rules, the signature."""
+    """`lawful`: what the rules say; `findings`: those of the reader, the rules, the signature.
+
+    `wanted`: where revocation data on the certificates of a trusted path can be had.
+    """
 
     package: read.ReadPackage
     verdict: SignatureVerdict
     lawful: tuple[Finding, ...]
     findings: tuple[Finding, ...]
+    wanted: tuple[Wanted, ...] = ()
 
     @property
     def secret(self) -> bool:
@@ -46,15 +54,22 @@ def open_package(
     rules: checks.RuleSet,
     day: date,
     arriving: bool,
+    relied: Relied,
+    at: datetime,
     sink: read.FileSink | None = None,
 ) -> CameIn:
-    """`arriving`: from an axis, where no rule but secrecy refuses (architecture 3)."""
+    """`arriving`: from an axis, where no rule but secrecy refuses (architecture 3).
+
+    `relied`: whom to trust, with a look into the cache; `at`: when we received the package.
+    """
     package = read.read_package(source, sink=sink, limits=limits)
     verdict = verify.verify(package.signature, package.header, package.files)
+    verdict, wanted = with_trust(verdict, package.signature, relied, at)
+    trusted = verdict.trust.findings if verdict.trust else ()
     lawful: tuple[Finding, ...] = ()
     if package.header is not None:
         lawful = checks.check_package(
             package.header, package.files, package.extras, day, rules, arriving=arriving
         )
-    findings = (*package.findings, *lawful, *signature_findings(verdict))
-    return CameIn(package, verdict, lawful, findings)
+    findings = (*package.findings, *lawful, *signature_findings(verdict), *trusted)
+    return CameIn(package, verdict, lawful, findings, wanted)

@@ -199,19 +199,33 @@ def _about(read: ReadPackage) -> tuple[str, object]:
     epilog=example("edoc-gateway inspect van-ban.edxml", "edoc-gateway inspect den.edxml --json"),
 )
 @click.argument("package", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--roots",
+    type=click.Path(exists=True, file_okay=False),
+    help="Whom to trust: a folder like conf/trust (roots/, intermediates/, lists/).",
+)
+@click.option("--at", help="When it was received, RFC 3339; without it, now.")
 @json_option
-def inspect(package: str, as_json: bool, lang: str) -> None:
+def inspect(package: str, roots: str | None, at: str | None, as_json: bool, lang: str) -> None:
     """Say what PACKAGE is: header, act, attachments as they really are, signature, findings.
 
-    Exit 0 when it can be read, whatever is found; 65 when it cannot.
+    The certificate behind a signature is held against --roots, without any network. Exit 0 when
+    the package can be read, whatever is found; 65 when it cannot.
     """
+    from gateway.cli.places import packaged_conf
     from gateway.packing.describe import inspect_json
     from gateway.packing.read import read_package
+    from gateway.signing.trust import Relied, with_trust
     from gateway.signing.verify import verify
+    from gateway.wiring.trust import anchors_in
 
     with _watched(Path(package), lang) as source:
         read = read_package(source)
     verdict = verify(read.signature, read.header, read.files)
+    relied = Relied(anchors_in(Path(roots) if roots else packaged_conf() / "trust"))
+    verdict, _ = with_trust(verdict, read.signature, relied, _instant(at))
+    if verdict.trust is not None:
+        read = replace(read, findings=(*read.findings, *verdict.trust.findings))
     if as_json:
         say_json(inspect_json(read, verdict, lang))
         return

@@ -20,6 +20,7 @@ from gateway.model.package import (
     SignatureVerdict,
     StatusReport,
 )
+from gateway.model.trust import CertificateTrust, TrustWord, instant
 from gateway.packing.read import ReadPackage
 
 Row = Callable[[str, str, str], Iterator[str]]  # label in Vietnamese, in English, value
@@ -83,9 +84,28 @@ _VERDICTS: Mapping[str, Text] = MappingProxyType(
         "none": Text("KHÔNG có chữ ký", "NOT signed"),
     }
 )
-_PATH_NOT_JUDGED = Text(
-    "chuỗi chứng thư số, thời hạn và thu hồi không được xét ở đây",
-    "the certificate's path, dates and revocation are not judged here",
+# what is known of the certificate behind it (circular 15/2025 5: the result, in Vietnamese)
+_TRUST: Mapping[TrustWord, Text] = MappingProxyType(
+    {
+        TrustWord.TRUSTED: Text(
+            "TIN CẬY: dẫn tới gốc đã khai báo, còn hạn và chưa bị thu hồi",
+            "TRUSTED: it leads to a configured root, was valid and not revoked",
+        ),
+        TrustWord.UNTRUSTED: Text(
+            "KHÔNG tin cậy: không dẫn tới gốc nào đã khai báo",
+            "NOT trusted: it leads to none of the configured roots",
+        ),
+        TrustWord.EXPIRED: Text("HẾT HẠN", "EXPIRED"),
+        TrustWord.NOT_YET_VALID: Text("CHƯA có hiệu lực", "NOT YET valid"),
+        TrustWord.REVOKED: Text("ĐÃ BỊ THU HỒI", "REVOKED"),
+        TrustWord.UNKNOWN_REVOCATION: Text(
+            "CHƯA RÕ có bị thu hồi hay không", "it is NOT KNOWN whether it was revoked"
+        ),
+        TrustWord.NOT_CONFIGURED: Text(
+            "chưa khai báo chứng thư gốc nào: chuỗi, thời hạn và thu hồi chưa được xét",
+            "no roots are configured: its path, dates and revocation are not judged",
+        ),
+    }
 )
 
 
@@ -174,12 +194,30 @@ def _signature(verdict: SignatureVerdict, lang: str) -> Iterator[str]:
         return
     yield f"  {verdict.profile}  {verdict.algorithm}"
     for name, value in verdict.certificate.items():
-        yield f"  {name}: {value}"
-    if verdict.certificate:
-        yield f"  ({told(_PATH_NOT_JUDGED, lang)})"
+        if name != "trust":
+            yield f"  {name}: {value}"
+    yield from _trust(verdict.trust, lang)
     for reference in verdict.references:
         uri = reference.uri or 'URI=""'
         yield f"  {reference.verdict.value:12} {uri}"
+
+
+def _trust(trust: CertificateTrust | None, lang: str) -> Iterator[str]:
+    """The word, the instant it is for, the path upwards, and the evidence with its age."""
+    if trust is None:
+        return
+    vi = lang == "vi"
+    yield f"  {'Chứng thư' if vi else 'Certificate'}: {told(_TRUST[trust.word], lang)}"
+    yield f"    {'xét tại' if vi else 'judged at'} {instant(trust.at)} {trust.why}".rstrip()
+    for step in trust.path[1:]:
+        yield f"    {'cấp bởi' if vi else 'issued by'} {' '.join(step.subject.split())}"
+    for fact in trust.revocation:
+        said = f"{fact.kind} {fact.status.value} {fact.why} {fact.reason}".split()
+        if fact.revoked_at is not None:
+            said.append(instant(fact.revoked_at))
+        if fact.age is not None:
+            said.append(f"({'tuổi' if vi else 'age'} {fact.age} s)")
+        yield f"    {'thu hồi' if vi else 'revocation'}: {' '.join(said)}"
 
 
 def _organ(organ: Organ) -> str:

@@ -22,12 +22,13 @@ The order of words: no path to a root is `untrusted`; a path that was not valid 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from cryptography import x509
 
 from gateway.errors import Finding, Severity, Text
+from gateway.model.package import SignatureBlock, SignatureVerdict
 from gateway.model.trust import (
     CertificateTrust,
     PathStep,
@@ -40,6 +41,7 @@ from gateway.signing.chains import PARSER_ERRORS, Path, find_path, fingerprint, 
 from gateway.signing.policy import DEFAULT_POLICY, Policy
 from gateway.signing.revocation import Evidence, Kind, Wanted, judge_one, wanted
 
+PLACE = "signature"  # the path of every finding here
 RULE = "NĐ 23/2025/NĐ-CP 16; TT 15/2025/TT-BKHCN 5, 6"
 MAX_AGE = timedelta(days=3)
 LookUp = Callable[[Sequence[Wanted]], Sequence[tuple[Wanted, Evidence]]]
@@ -77,9 +79,31 @@ def nothing_kept(_: Sequence[Wanted]) -> Sequence[tuple[Wanted, Evidence]]:
     return ()
 
 
-def judge_block(
-    texts: Sequence[str], sha256: str, anchors: Anchors, look_up: LookUp, at: datetime
-) -> Judged | None:
+@dataclass(frozen=True, slots=True)
+class Relied:
+    """Whom to trust, and where what is known of revocations lies."""
+
+    anchors: Anchors = field(default_factory=Anchors)
+    look_up: LookUp = nothing_kept
+
+
+def with_trust(
+    verdict: SignatureVerdict, block: SignatureBlock | None, relied: Relied, at: datetime
+) -> tuple[SignatureVerdict, tuple[Wanted, ...]]:
+    """The verdict with the word on its certificate, and where more could be asked.
+
+    Unchanged without a certificate: a trust that is None claims nothing.
+    """
+    if block is None:
+        return verdict, ()
+    digest = verdict.certificate.get("sha256", "")
+    judged = judge_block(block.certificates, digest, relied, at)
+    if judged is None:
+        return verdict, ()
+    return replace(verdict, trust=judged.trust), judged.wanted
+
+
+def judge_block(texts: Sequence[str], sha256: str, relied: Relied, at: datetime) -> Judged | None:
     """Judge the certificate with this SHA-256 among the `X509Certificate` texts of a block.
 
     None: it is not there (no certificate of the block could be read).
@@ -88,16 +112,23 @@ def judge_block(
     leaf = next((c.parsed for c in found if fingerprint(c.parsed) == sha256), None)
     if leaf is None:
         return None
-    return judge(leaf, [c.parsed for c in found if c.parsed != leaf], anchors, look_up, at)
+    others = [c.parsed for c in found if c.parsed != leaf]
+    return judge(leaf, others, relied.anchors, relied.look_up, at)
 
 
-def judge_der(
-    leaf: bytes, others: Sequence[bytes], anchors: Anchors, look_up: LookUp, at: datetime
-) -> Judged | None:
+def block_ders(texts: Sequence[str]) -> tuple[bytes, ...]:
+    """The certificates of a block as DER, those that can be read, in their order."""
+    found = (certificate_from_text(t) for t in texts[:_MOST_CERTIFICATES])
+    return tuple(c.der for c in found if c is not None)
+
+
+def judge_der(leaf: bytes, others: Sequence[bytes], relied: Relied, at: datetime) -> Judged | None:
     """The same for certificates that were kept as DER; None: the first is no certificate."""
     first = parse_certificate(leaf)
     rest = [c.parsed for der in others if (c := parse_certificate(der)) is not None]
-    return None if first is None else judge(first.parsed, rest, anchors, look_up, at)
+    if first is None:
+        return None
+    return judge(first.parsed, rest, relied.anchors, relied.look_up, at)
 
 
 def judge(
@@ -113,7 +144,7 @@ def judge(
     path = find_path(leaf, (*anchors.intermediates, *others), anchors.roots, anchors.policy, at)
     steps = tuple(_step(c) for c in path.certificates)
     if not path.anchored:
-        told = (_finding("untrusted", *_untrusted(path.why)),)
+        told = (_untrusted(path.why),)
         return Judged(CertificateTrust(TrustWord.UNTRUSTED, at, path.why, steps, (), told))
     pairs = tuple(zip(path.certificates, path.certificates[1:], strict=False))
     asked = tuple(w for pair in pairs for w in wanted(*pair))
@@ -179,10 +210,10 @@ def _word(
         return word, path.why, _dated(word, path.certificates, at)
     for place, fact in enumerate(facts):
         if fact.status is RevocationWord.REVOKED:
-            return TrustWord.REVOKED, fact.reason, _finding("revoked", *_revoked(place, fact))
+            return TrustWord.REVOKED, fact.reason, _revoked(place, fact)
     for place, fact in enumerate(facts):
         if fact.status is RevocationWord.UNKNOWN:
-            said = _finding("revocation_unknown", *_unknown(place, fact))
+            said = _unknown(place, fact)
             return TrustWord.UNKNOWN_REVOCATION, fact.why, said
     return TrustWord.TRUSTED, "", None
 
@@ -273,62 +304,83 @@ _UNKNOWN = {
 }
 
 
-def _finding(kind: str, vi: str, en: str) -> Finding:
-    return Finding(
-        "signature.certificate", f"certificate.{kind}", Severity.WARNING, Text(vi, en), RULE
-    )
-
-
-def _untrusted(why: str) -> tuple[str, str]:
+def _untrusted(why: str) -> Finding:
     told = _WHY[why]
-    return (
-        f"Chứng thư của chữ ký không được tin cậy: {told.vi}",
-        f"the certificate behind the signature is not trusted: {told.en}",
+    return Finding(
+        PLACE,
+        "certificate.untrusted",
+        Severity.WARNING,
+        Text(
+            f"Chứng thư của chữ ký không được tin cậy: {told.vi}",
+            f"the certificate behind the signature is not trusted: {told.en}",
+        ),
+        RULE,
     )
 
 
-def _dated(
-    word: TrustWord, certificates: Sequence[x509.Certificate], at: datetime
-) -> Finding | None:
+def _dated(word: TrustWord, certificates: Sequence[x509.Certificate], at: datetime) -> Finding:
     """When the path began or ended, beside the instant it is held against."""
     when = f"{at:%Y-%m-%d %H:%M}Z"
     if word is TrustWord.EXPIRED:
         end = min(c.not_valid_after_utc for c in certificates)
-        return _finding(
-            "expired",
-            f"Chứng thư (hoặc nơi cấp nó) đã hết hạn {end:%Y-%m-%d}, trước khi nhận gói tin {when}",
-            f"the certificate or an issuer of it ended {end:%Y-%m-%d}, before this came ({when})",
+        return Finding(
+            PLACE,
+            "certificate.expired",
+            Severity.WARNING,
+            Text(
+                f"Chứng thư (hoặc nơi cấp nó) hết hạn {end:%Y-%m-%d}, trước khi nhận ({when})",
+                f"the certificate or an issuer of it ended {end:%Y-%m-%d}, before this came "
+                f"({when})",
+            ),
+            RULE,
         )
     start = max(c.not_valid_before_utc for c in certificates)
-    return _finding(
-        "not_yet_valid",
-        f"Chứng thư (hoặc nơi cấp nó) có hiệu lực từ {start:%Y-%m-%d}, sau khi nhận {when}",
-        f"the certificate or an issuer of it begins {start:%Y-%m-%d}, after this came ({when})",
+    return Finding(
+        PLACE,
+        "certificate.not_yet_valid",
+        Severity.WARNING,
+        Text(
+            f"Chứng thư (hoặc nơi cấp nó) có hiệu lực từ {start:%Y-%m-%d}, sau khi nhận ({when})",
+            f"the certificate or an issuer of it begins {start:%Y-%m-%d}, after this came ({when})",
+        ),
+        RULE,
     )
 
 
-def _revoked(place: int, fact: RevocationFact) -> tuple[str, str]:
+def _revoked(place: int, fact: RevocationFact) -> Finding:
     since = f"{fact.revoked_at:%Y-%m-%d %H:%M}Z" if fact.revoked_at else ""
     whose = _whose(place)
-    return (
-        f"{whose.vi} đã bị thu hồi từ {since} (lý do: {fact.reason})",
-        f"{whose.en} was revoked on {since} (reason: {fact.reason})",
+    return Finding(
+        PLACE,
+        "certificate.revoked",
+        Severity.WARNING,
+        Text(
+            f"Đã bị thu hồi từ {since} (lý do: {fact.reason}): {whose.vi}",
+            f"{whose.en} was revoked on {since} (reason: {fact.reason})",
+        ),
+        RULE,
     )
 
 
-def _unknown(place: int, fact: RevocationFact) -> tuple[str, str]:
+def _unknown(place: int, fact: RevocationFact) -> Finding:
     told, whose = _UNKNOWN[fact.why], _whose(place)
     vi = en = ""
     if fact.age is not None:
         hours = fact.age // 3600
         vi, en = f" (tuổi {hours} giờ)", f" ({hours} hours old)"
-    return (
-        f"Không biết {whose.vi.lower()} có bị thu hồi hay không: {told.vi}{vi}",
-        f"it is not known whether {whose.en} was revoked: {told.en}{en}",
+    return Finding(
+        PLACE,
+        "certificate.revocation_unknown",
+        Severity.WARNING,
+        Text(
+            f"Chưa rõ có bị thu hồi hay không, {whose.vi}: {told.vi}{vi}",
+            f"it is not known whether {whose.en} was revoked: {told.en}{en}",
+        ),
+        RULE,
     )
 
 
 def _whose(place: int) -> Text:
     if place == 0:
-        return Text("Chứng thư của chữ ký", "the certificate behind the signature")
-    return Text("Chứng thư của nơi cấp", "the certificate of its issuer")
+        return Text("chứng thư của chữ ký", "the certificate behind the signature")
+    return Text("chứng thư của nơi cấp", "the certificate of its issuer")

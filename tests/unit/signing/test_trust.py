@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.model.trust import TrustWord
 from gateway.signing import chains, trust
 from gateway.signing.revocation import Evidence, Kind
-from gateway.signing.trust import Anchors, judge, nothing_kept
+from gateway.signing.trust import Anchors, Relied, judge, nothing_kept
 from tests.support.pki import AT, YEAR, ec_key, rsa_key
 from tests.support.trust_pki import DAY, Layer, root, usage, with_sha1
 
@@ -201,10 +201,10 @@ def test_the_certificate_of_a_block_is_found_by_its_digest_among_the_texts():
         base64.b64encode(c.certificate.public_bytes(Encoding.DER)).decode() for c in (ISSUING, LEAF)
     ]
     sha256 = chains.fingerprint(LEAF.certificate)
-    judged = trust.judge_block(["garbage", *texts], sha256, ANCHORS, nothing_kept, AT)
+    judged = trust.judge_block(["garbage", *texts], sha256, Relied(ANCHORS), AT)
     assert judged is not None
     assert judged.trust.word is TrustWord.TRUSTED
-    assert trust.judge_block(texts, "0" * 64, ANCHORS, nothing_kept, AT) is None
+    assert trust.judge_block(texts, "0" * 64, Relied(ANCHORS), AT) is None
 
 
 def test_what_a_record_holds_names_nobody():

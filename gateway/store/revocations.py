@@ -69,15 +69,6 @@ class Waiting(NamedTuple):
     received_at: datetime
 
 
-class State(NamedTuple):
-    """For those who watch. `oldest`: when the place asked longest ago was asked last."""
-
-    places: int
-    failing: int
-    waiting: int
-    oldest: datetime | None
-
-
 _HELD = select(*[r.c[name] for name in Held._fields]).where(
     r.c.id.in_(bindparam("ids", expanding=True))
 )
@@ -128,9 +119,7 @@ _WAITING = (
 )
 _LATER = update(u).where(u.c.arrival_id == bindparam("arrival")).values(due_at=bindparam("again"))
 _DONE = delete(u).where(u.c.arrival_id == bindparam("arrival"))
-_STATE = select(func.count(), func.min(func.coalesce(r.c.fetched_at, r.c.since)))
-_FAILING = select(func.count()).where(r.c.failures > 0)
-_STILL = select(func.count()).select_from(u)
+_ASKED = select(func.min(func.coalesce(r.c.fetched_at, r.c.since)))
 _VERDICT = select(arrival.c.verdict, arrival.c.findings, arrival.c.raw_sha256).where(
     arrival.c.id == bindparam("arrival")
 )
@@ -261,11 +250,7 @@ def rejudge_item(tx: Tx, item_id: str, content: Mapping[str, Any]) -> None:
     tx.execute(_ITEM, {"item": item_id, "new_content": content})
 
 
-def state(tx: Tx) -> State:
-    ((places, oldest),) = tx.execute(_STATE).all()
-    return State(
-        places=int(places),
-        failing=int(tx.execute(_FAILING).scalar() or 0),
-        waiting=int(tx.execute(_STILL).scalar() or 0),
-        oldest=oldest,
-    )
+def asked_longest_ago(tx: Tx) -> datetime | None:
+    """When the place that was silent longest gave its last answer, or was wanted first."""
+    at: datetime | None = tx.execute(_ASKED).scalar()
+    return at

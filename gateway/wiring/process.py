@@ -222,7 +222,10 @@ class Gateway:
         """Why this gateway should not be given work now; () when it should."""
         conf = self.settings
         stamped = conf.stamp.max_delay if conf.stamp.authorities else 0.0
-        return await watch.readiness(self.store, watch.Patience(conf.seal.max_delay, stamped))
+        asked = conf.trust.max_age if conf.trust.fetch == "on" else 0.0
+        return await watch.readiness(
+            self.store, watch.Patience(conf.seal.max_delay, stamped, asked)
+        )
 
     async def _gauge(self) -> bool:
         """What stands still, measured every few seconds for /metrics; it only reads."""

@@ -274,6 +274,23 @@ def test_a_strangers_certificate_never_makes_us_call_an_address_of_his(tmp_path)
     lived(tmp_path, story)
 
 
+def test_an_authority_that_stays_silent_is_an_alarm_before_its_data_are_too_old(tmp_path) -> None:
+    async def story(here: Running, who: Authority) -> None:
+        who.server.lists.clear()
+        await arrive(here, package(who.signer, "1"), "d1")
+        await swept(here)
+        assert await here.gateway.readiness() == []
+
+        def two_days_ago(tx: Tx) -> None:
+            tx.execute(update(revocation), {"since": tx.now() - 2 * DAY})
+
+        await here.gateway.store.write(two_days_ago)
+        (finding,) = await here.gateway.readiness()
+        assert (finding.code, finding.severity.value) == ("trust.stale", "warning")
+
+    lived(tmp_path, story)
+
+
 def test_with_fetch_off_nobody_is_asked_and_lists_laid_down_count(tmp_path) -> None:
     async def story(here: Running, who: Authority) -> None:
         arrival = await arrive(here, package(who.signer, "1"), "d1")

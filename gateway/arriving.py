@@ -3,11 +3,13 @@
 In:     a claimed arrival, the blobs, the limits, the rules and the day, whom to trust.
 Out:    Opened: the state it would be given, header or status, files, verdicts, findings.
 Fails:  never for what a package holds: that becomes QUARANTINED with its reason.
-Never:  writes a row, asks a network (opening.py).
+Never:  writes a row, asks a network (opening.py). The evidence of a verdict is laid into the blob
+        store; the commit that names it (inbound.py) makes it count.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date
 
@@ -26,8 +28,7 @@ from gateway.opening import open_package
 from gateway.ports import BlobStore
 from gateway.rules import checks
 from gateway.safexml import Limits
-from gateway.signing.revocation import Wanted
-from gateway.signing.trust import Relied, block_ders
+from gateway.signing.trust import Judged, Relied, block_ders
 from gateway.store import arrivals
 
 POISON_AFTER = 2  # a package that killed its process twice is not opened a third time
@@ -37,8 +38,8 @@ POISON_AFTER = 2  # a package that killed its process twice is not opened a thir
 class Opened:
     """What came out of one package, before anything of it is written.
 
-    `wanted`: where revocation data on the signer's path can be had; `certificates`: those of the
-    signature, DER, kept where the word on them is not the last.
+    `judged`: what stands behind the word on the signer's certificate, whose evidence lies in the
+    blob store; `certificates`: those of the signature, DER, where it may be judged again.
     """
 
     state: ArrivalState
@@ -48,7 +49,7 @@ class Opened:
     files: tuple[FileFact, ...] = ()
     verdict: SignatureVerdict | None = None
     identity: str = ""
-    wanted: tuple[Wanted, ...] = ()
+    judged: Judged | None = None
     certificates: tuple[bytes, ...] = ()
 
 
@@ -93,6 +94,11 @@ def read_arrival(
     header = package.header
     if header is None:
         return Opened(ArrivalState.QUARANTINED, (*package.findings, quarantine.neither()))
+    certificates: tuple[bytes, ...] = ()
+    if package.signature is not None and came.judged is not None and came.judged.wanted:
+        certificates = block_ders(package.signature.certificates)
+    for data in came.judged.kept if came.judged else ():
+        blobs.keep_bytes(data, hashlib.sha256(data).hexdigest())
     return Opened(
         ArrivalState.QUARANTINED if came.secret else ArrivalState.OPENED,
         came.findings,
@@ -100,6 +106,6 @@ def read_arrival(
         files=package.files,
         verdict=came.verdict,
         identity=identity(header, [(f.declared_name, f.sha256) for f in package.files]),
-        wanted=came.wanted,
-        certificates=block_ders(package.signature.certificates if package.signature else ()),
+        judged=came.judged,
+        certificates=certificates,
     )

@@ -212,8 +212,7 @@ class Inbound:
         self.trusting.note(
             tx,
             claim.id,
-            wanted=opened.wanted,
-            verdict=opened.verdict,
+            judged=opened.judged,
             certificates=opened.certificates,
             received_at=claim.received_at,
         )

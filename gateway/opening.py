@@ -24,22 +24,21 @@ from gateway.promise import signature_findings
 from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.signing import verify
-from gateway.signing.revocation import Wanted
-from gateway.signing.trust import Relied, with_trust
+from gateway.signing.trust import Judged, Relied, with_trust
 
 
 @dataclass(frozen=True, slots=True)
 class CameIn:
     """`lawful`: what the rules say; `findings`: those of the reader, the rules, the signature.
 
-    `wanted`: where revocation data on the certificates of a trusted path can be had.
+    `judged`: what stands behind the word on the signer's certificate.
     """
 
     package: read.ReadPackage
     verdict: SignatureVerdict
     lawful: tuple[Finding, ...]
     findings: tuple[Finding, ...]
-    wanted: tuple[Wanted, ...] = ()
+    judged: Judged | None = None
 
     @property
     def secret(self) -> bool:
@@ -64,7 +63,7 @@ def open_package(
     """
     package = read.read_package(source, sink=sink, limits=limits)
     verdict = verify.verify(package.signature, package.header, package.files)
-    verdict, wanted = with_trust(verdict, package.signature, relied, at)
+    verdict, judged = with_trust(verdict, package.signature, relied, at)
     trusted = verdict.trust.findings if verdict.trust else ()
     lawful: tuple[Finding, ...] = ()
     if package.header is not None:
@@ -72,4 +71,4 @@ def open_package(
             package.header, package.files, package.extras, day, rules, arriving=arriving
         )
     findings = (*package.findings, *lawful, *signature_findings(verdict), *trusted)
-    return CameIn(package, verdict, lawful, findings, wanted)
+    return CameIn(package, verdict, lawful, findings, judged)

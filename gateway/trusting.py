@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -27,14 +28,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.errors import Unavailable
 from gateway.model.package import SignatureVerdict, Trust
 from gateway.model.trust import CertificateTrust, TrustWord
-from gateway.ports import RevocationSource
+from gateway.ports import BlobStore, RevocationSource
 from gateway.scribe import Scribe
 from gateway.shapes import kept_findings
 from gateway.signing.certificates import parse_certificate
 from gateway.signing.chains import fingerprint
 from gateway.signing.revocation import Evidence, Kind, Wanted, question, usable
-from gateway.signing.trust import Anchors, Relied, judge_der
+from gateway.signing.trust import Anchors, Judged, Relied, judge_der
 from gateway.store import Store, Tx, ledger, revocations
+from gateway.store import blobs as blob_rows
 from gateway.store.ledger import NewRecord
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
@@ -92,6 +94,7 @@ class Trusting:
         self,
         *,
         store: Store,
+        blobs: BlobStore,
         scribe: Scribe,
         anchors: Anchors,
         source: RevocationSource | None = None,
@@ -99,6 +102,7 @@ class Trusting:
         countersign_weak: bool = False,
     ) -> None:
         self.store = store
+        self.blobs = blobs
         self.scribe = scribe
         self.source = source
         self.pace = pace or AskPace()
@@ -134,24 +138,26 @@ class Trusting:
         tx: Tx,
         arrival_id: str,
         *,
-        wanted: Sequence[Wanted],
-        verdict: SignatureVerdict | None,
+        judged: Judged | None,
         certificates: Sequence[bytes],
         received_at: datetime,
     ) -> None:
-        """In the commit of an opening: where to ask from now on, and who waits for an answer.
+        """In the commit of an opening: evidence that its record names, where to ask from now on,
 
-        `certificates`: DER of those in the block, in their order.
+        and who waits for an answer. `certificates`: DER of those in the block, in their order.
         """
+        if judged is None:
+            return
+        _refer(tx, judged)
         now = tx.now()
-        places = [_place(w) for w in wanted]
+        places = [_place(w) for w in judged.wanted]
         held = revocations.held(tx, [p.id for p in places])
         fresh = {h.id for h in held.values() if now - h.wanted_at < NOTE_AGAIN}
         if len(fresh) < len(places):
             revocations.want(tx, [p for p in places if p.id not in fresh], now)
             tx.notify(CHANNEL)
-        trust = verdict.trust if verdict else None
-        if not wanted or trust is None or trust.word is not TrustWord.UNKNOWN_REVOCATION:
+        trust = judged.trust
+        if not judged.wanted or trust.word is not TrustWord.UNKNOWN_REVOCATION:
             return
         signer = next((c for c in certificates if _digest(c) == trust.path[0].sha256), None)
         if signer is not None:
@@ -273,7 +279,8 @@ class Trusting:
                 await self.store.write(partial(self._later, waiting=one))
             else:
                 at = self.scribe.now()
-                enter = partial(self._rejudged, waiting=one, trust=judged.trust, at=at)
+                await asyncio.to_thread(self._keep, judged)
+                enter = partial(self._rejudged, waiting=one, judged=judged, at=at)
                 await self.store.write(enter)
         return len(waiting)
 
@@ -284,10 +291,13 @@ class Trusting:
         else:
             revocations.later(tx, waiting.arrival_id, now + self.pace.refresh)
 
-    def _rejudged(
-        self, tx: Tx, waiting: revocations.Waiting, trust: CertificateTrust, at: datetime
-    ) -> None:
+    def _keep(self, judged: Judged) -> None:
+        for data in judged.kept:
+            self.blobs.keep_bytes(data, hashlib.sha256(data).hexdigest())
+
+    def _rejudged(self, tx: Tx, waiting: revocations.Waiting, judged: Judged, at: datetime) -> None:
         """The rows that show a verdict, and the record of its change: one commit."""
+        trust = judged.trust
         kept = revocations.findings_of(tx, waiting.arrival_id)
         if kept is None or not revocations.done(tx, waiting.arrival_id):
             return
@@ -309,8 +319,15 @@ class Trusting:
             {"raw_blob": raw_sha256, "certificate": trust.for_record()},
             arrival_id=waiting.arrival_id,
         )
+        _refer(tx, judged)
         ledger.append(tx, [made])
         tx.notify("inbox")
+
+
+def _refer(tx: Tx, judged: Judged) -> None:
+    """The record of this commit rests on these bytes."""
+    kept = [(hashlib.sha256(data).hexdigest(), len(data)) for data in judged.kept]
+    blob_rows.refer(tx, kept)
 
 
 def _place(wanted: Wanted) -> revocations.Place:

@@ -120,12 +120,18 @@ class CertificateTrust:
         }
 
     def for_record(self) -> dict[str, JsonValue]:
-        """For the ledger: words, instants, digests. A subject names a person, so none is in it."""
+        """For the ledger: words and digests. A subject names a person, so none is in it.
+
+        What stands under `blob` is kept in the blob store (NĐ 23/2025 17.2: the evidence is stored
+        with the message): the path's certificates, the lists and answers that were used.
+        """
         return {
             "trust": self.word.value,
             "why": self.why,
-            "path": [step.sha256 for step in self.path],
-            "evidence": [fact.sha256 for fact in self.revocation if fact.sha256],
+            "path": [{"blob": step.sha256} for step in self.path],
+            "evidence": [
+                {"kind": fact.kind, "blob": fact.sha256} for fact in self.revocation if fact.sha256
+            ],
         }
 
 

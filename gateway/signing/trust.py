@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.errors import Finding, Severity, Text
 from gateway.model.package import SignatureBlock, SignatureVerdict
@@ -67,11 +68,13 @@ class Anchors:
 class Judged:
     """`wanted`: what could be asked about the path's certificates; () unless it reaches a root,
 
-    so that no stranger's certificate ever makes us call an address of his choice.
+    so that no stranger's certificate ever makes us call an address of his choice. `kept`: the bytes
+    whose digests the record of this word names: the path's certificates, the evidence used.
     """
 
     trust: CertificateTrust
     wanted: tuple[Wanted, ...] = ()
+    kept: tuple[bytes, ...] = ()
 
 
 def nothing_kept(_: Sequence[Wanted]) -> Sequence[tuple[Wanted, Evidence]]:
@@ -89,18 +92,20 @@ class Relied:
 
 def with_trust(
     verdict: SignatureVerdict, block: SignatureBlock | None, relied: Relied, at: datetime
-) -> tuple[SignatureVerdict, tuple[Wanted, ...]]:
-    """The verdict with the word on its certificate, and where more could be asked.
+) -> tuple[SignatureVerdict, Judged | None]:
+    """The verdict with the word on its certificate, and what stands behind that word.
 
     Unchanged without a certificate: a trust that is None claims nothing.
     """
-    if block is None:
-        return verdict, ()
     digest = verdict.certificate.get("sha256", "")
-    judged = judge_block(block.certificates, digest, relied, at)
-    if judged is None:
-        return verdict, ()
-    return replace(verdict, trust=judged.trust), judged.wanted
+    if block is None or not digest:
+        return verdict, None
+    judged: Judged | None
+    if not relied.anchors.roots:  # what every gateway starts as: nothing is parsed a second time
+        judged = Judged(_unconfigured(at))
+    else:
+        judged = judge_block(block.certificates, digest, relied, at)
+    return (verdict if judged is None else replace(verdict, trust=judged.trust)), judged
 
 
 def judge_block(texts: Sequence[str], sha256: str, relied: Relied, at: datetime) -> Judged | None:
@@ -140,18 +145,24 @@ def judge(
 ) -> Judged:
     """Path, dates, revocation, in this order. `at`: see above; `look_up`: the cache, no network."""
     if not anchors.roots:
-        return Judged(CertificateTrust(TrustWord.NOT_CONFIGURED, at, why="no_roots"))
+        return Judged(_unconfigured(at))
     path = find_path(leaf, (*anchors.intermediates, *others), anchors.roots, anchors.policy, at)
     steps = tuple(_step(c) for c in path.certificates)
     if not path.anchored:
         told = (_untrusted(path.why),)
-        return Judged(CertificateTrust(TrustWord.UNTRUSTED, at, path.why, steps, (), told))
+        trust = CertificateTrust(TrustWord.UNTRUSTED, at, path.why, steps, (), told)
+        return Judged(trust, kept=_ders(path))
     pairs = tuple(zip(path.certificates, path.certificates[1:], strict=False))
     asked = tuple(w for pair in pairs for w in wanted(*pair))
-    facts = _revocation(pairs, asked, anchors, look_up, at)
+    facts, used = _revocation(pairs, asked, anchors, look_up, at)
     word, why, finding = _word(path, facts, at)
     findings = (finding,) if finding else ()
-    return Judged(CertificateTrust(word, at, why, steps, facts, findings), asked)
+    trust = CertificateTrust(word, at, why, steps, facts, findings)
+    return Judged(trust, asked, (*_ders(path), *used))
+
+
+def _unconfigured(at: datetime) -> CertificateTrust:
+    return CertificateTrust(TrustWord.NOT_CONFIGURED, at, why="no_roots")
 
 
 def read_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
@@ -175,23 +186,29 @@ def _revocation(
     anchors: Anchors,
     look_up: LookUp,
     at: datetime,
-) -> tuple[RevocationFact, ...]:
+) -> tuple[tuple[RevocationFact, ...], tuple[bytes, ...]]:
+    """A fact for each certificate below the root, and the bytes of the evidence behind them."""
     kept = look_up(asked) if asked else ()
-    facts = []
+    facts: list[RevocationFact] = []
+    used: dict[str, bytes] = {}
     for certificate, issuer in pairs:
         ours = [e for w, e in kept if w.certificate == certificate and w.issuer == issuer]
-        by_hand = [e for e in anchors.lists if _is_of(e, issuer)]
-        facts.append(
-            judge_one(
-                certificate,
-                issuer,
-                (*ours, *by_hand),
-                at=at,
-                max_age=anchors.max_age,
-                policy=anchors.policy,
-            )
+        evidence = (*ours, *(e for e in anchors.lists if _is_of(e, issuer)))
+        fact = judge_one(
+            certificate,
+            issuer,
+            evidence,
+            at=at,
+            max_age=anchors.max_age,
+            policy=anchors.policy,
         )
-    return tuple(facts)
+        facts.append(fact)
+        used |= {e.sha256: e.data for e in evidence if e.sha256 == fact.sha256}
+    return tuple(facts), tuple(used.values())
+
+
+def _ders(path: Path) -> tuple[bytes, ...]:
+    return tuple(c.public_bytes(Encoding.DER) for c in path.certificates)
 
 
 def _is_of(evidence: Evidence, issuer: x509.Certificate) -> bool:

@@ -34,6 +34,7 @@ from gateway.ledger import keys as ledger_keys
 from gateway.store.migrations import migrate
 from gateway.store.tables import Role
 from gateway.wiring.process import SystemClock, open_gateway
+from gateway.wiring.trust import TRUST_FOLDERS
 
 PROFILES = ("sandbox", "unit", "province")
 BY = "init"  # who added the first accounts, in their records
@@ -140,7 +141,9 @@ def found(wish: Wish, packaged: Path) -> Founded:
 
 def _build(wish: Wish, folder: Path, packaged: Path) -> str:
     conf, keys, data = folder / "conf", folder / "keys", folder / "data"
-    for one in (folder, conf, keys, data, conf / "rules", conf / "agencies", conf / "trust"):
+    trust = conf / "trust"
+    trusted = (trust, *(trust / name for name in TRUST_FOLDERS))
+    for one in (folder, conf, keys, data, conf / "rules", conf / "agencies", *trusted):
         one.mkdir(mode=0o700)
     sandbox = wish.profile == "sandbox"
     for kind in ("rules", "agencies"):

@@ -309,7 +309,7 @@ def build(settings: Settings, store: Store) -> Gateway:
         max_backlog=settings.api.max_backlog,
     )
     settling = Settling(scribe=scribe, key_of=outbound.key_of, outlets=outlets)
-    trusting = trusting_of(settings, store, scribe)
+    trusting = trusting_of(settings, store, blobs, scribe)
     inbound = Inbound(
         outbound=outbound,
         settling=settling,
@@ -347,7 +347,7 @@ def build(settings: Settings, store: Store) -> Gateway:
     )
 
 
-def trusting_of(settings: Settings, store: Store, scribe: Scribe) -> Trusting:
+def trusting_of(settings: Settings, store: Store, blobs: BlobStore, scribe: Scribe) -> Trusting:
     """The corridor that keeps revocation data; it asks nobody unless conf says so."""
     conf = settings.trust
     source = None
@@ -355,6 +355,7 @@ def trusting_of(settings: Settings, store: Store, scribe: Scribe) -> Trusting:
         source = HttpRevocation(most_bytes=conf.answer_bytes, hosts=conf.hosts)
     return Trusting(
         store=store,
+        blobs=blobs,
         scribe=scribe,
         anchors=anchors_in(conf.folder, timedelta(seconds=conf.max_age)),
         source=source,

@@ -16,6 +16,7 @@ from typing import TypeVar
 from gateway.errors import Misconfigured, Text
 from gateway.signing.trust import MAX_AGE, Anchors, read_certificates, read_list
 
+TRUST_FOLDERS = ("roots", "intermediates", "lists")
 CERTIFICATES = frozenset({".pem", ".crt", ".cer", ".der"})
 LISTS = frozenset({".crl", ".pem", ".der"})
 LARGEST = 64 * 1024 * 1024
@@ -24,12 +25,13 @@ Read = TypeVar("Read")
 
 def anchors_in(folder: Path, max_age: timedelta = MAX_AGE) -> Anchors:
     """What lies in the three folders, PEM or DER; a folder that is not there holds nothing."""
-    roots = _files(folder / "roots", CERTIFICATES)
-    intermediates = _files(folder / "intermediates", CERTIFICATES)
+    roots, intermediates, lists = (folder / name for name in TRUST_FOLDERS)
     return Anchors(
-        roots=tuple(c for f in roots for c in _read(f, read_certificates)),
-        intermediates=tuple(c for f in intermediates for c in _read(f, read_certificates)),
-        lists=tuple(_read(f, read_list) for f in _files(folder / "lists", LISTS)),
+        roots=tuple(c for f in _files(roots, CERTIFICATES) for c in _read(f, read_certificates)),
+        intermediates=tuple(
+            c for f in _files(intermediates, CERTIFICATES) for c in _read(f, read_certificates)
+        ),
+        lists=tuple(_read(f, read_list) for f in _files(lists, LISTS)),
         max_age=max_age,
     )
 

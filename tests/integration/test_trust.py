@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from gateway.audit.received import arrivals as audited
 from gateway.ledger.receipt import verify_receipt
 from gateway.model.arrival import ArrivalState, Incoming
 from gateway.model.package import Organ, PackageKind
 from gateway.signing import ECDSA_SHA256
 from gateway.store import Tx, arrivals, ledger, revocations
-from gateway.store.tables import revocation
+from gateway.store.tables import arrival, blob, revocation
 from tests.support.houses import NOW, Running, town
 from tests.support.pki import Leaf, ec_key
 from tests.support.revocation_server import RevocationServer, revocation_server
@@ -168,6 +169,15 @@ def test_opening_asks_nobody_the_sweep_does_and_the_arrival_is_judged_again(tmp_
         assert again_judged["certificate"]["trust"] == "trusted"
         assert len(again_judged["certificate"]["evidence"]) == 2
         assert "G22" not in json.dumps(again_judged["certificate"])
+        digests = [e["blob"] for e in again_judged["certificate"]["evidence"]]
+        with here.gateway.blobs.open(digests[1]) as kept:
+            assert kept.read() == who.server.lists["/root.crl"]
+        held = await here.gateway.store.read(
+            lambda tx: tx.scalars(select(blob.c.refs).where(blob.c.sha256.in_(digests)))
+        )
+        assert held == [1, 1]  # the sweep never drops what a record rests on
+
+        assert await here.gateway.store.read(lambda tx: list(audited(tx))) == []
 
         who.server.asked.clear()
         second = await arrive(here, package(who.signer, "2"), "d2")
@@ -179,13 +189,32 @@ def test_opening_asks_nobody_the_sweep_does_and_the_arrival_is_judged_again(tmp_
     lived(tmp_path, story)
 
 
+def test_a_word_that_was_changed_without_its_record_is_found(tmp_path) -> None:
+    async def story(here: Running, who: Authority) -> None:
+        stranger = root("E2E strangers", 604, **SPAN).leaf("x", ec_key(605), **SPAN)
+        made = await arrive(here, package(stranger, "1"), "d1")
+
+        def forge(tx: Tx) -> None:
+            row = arrivals.by_id(tx, made)
+            assert row is not None
+            better = {**row.verdict["certificate"], "trust": "trusted"}
+            tx.execute(update(arrival), {"verdict": {**row.verdict, "certificate": better}})
+
+        await here.gateway.store.write(forge)
+        (finding,) = await here.gateway.store.read(lambda tx: list(audited(tx)))
+        assert finding.code == "ledger.shown_arrival"
+        assert "certificate is shown as trusted, recorded: untrusted" in finding.text.en
+
+    lived(tmp_path, story)
+
+
 @pytest.mark.postgres
 def test_the_same_on_postgresql(tmp_path, postgres_url) -> None:
     async def story(here: Running, who: Authority) -> None:
-        arrival = await arrive(here, package(who.signer, "1"), "d1")
+        came = await arrive(here, package(who.signer, "1"), "d1")
         assert who.server.asked == []
         await swept(here)
-        assert (await certificate(here, arrival))["trust"] == "trusted"
+        assert (await certificate(here, came))["trust"] == "trusted"
 
     lived(tmp_path, story, database=postgres_url)
 
@@ -266,9 +295,9 @@ def test_a_strangers_certificate_never_makes_us_call_an_address_of_his(tmp_path)
         stranger = foreign.leaf(
             "x", ec_key(605), lists=[f"{who.server.url}/trap"], answers=[f"{who.server.url}/trap"]
         )
-        arrival = await arrive(here, package(stranger, "1"), "d1")
+        came = await arrive(here, package(stranger, "1"), "d1")
         await swept(here)
-        assert (await certificate(here, arrival))["trust"] == "untrusted"
+        assert (await certificate(here, came))["trust"] == "untrusted"
         assert who.server.asked == []
 
     lived(tmp_path, story)
@@ -293,10 +322,10 @@ def test_an_authority_that_stays_silent_is_an_alarm_before_its_data_are_too_old(
 
 def test_with_fetch_off_nobody_is_asked_and_lists_laid_down_count(tmp_path) -> None:
     async def story(here: Running, who: Authority) -> None:
-        arrival = await arrive(here, package(who.signer, "1"), "d1")
+        came = await arrive(here, package(who.signer, "1"), "d1")
         await swept(here)
         assert who.server.asked == []
-        assert (await certificate(here, arrival))["trust"] == "unknown_revocation"
+        assert (await certificate(here, came))["trust"] == "unknown_revocation"
 
     lived(tmp_path, story, trust={"fetch": "off"})
 
@@ -308,14 +337,14 @@ def test_a_weak_signature_is_countersigned_where_conf_says_so(tmp_path) -> None:
         weak = package(who.signer, "2").replace(
             ECDSA_SHA256.encode(), b"http://www.w3.org/2000/09/xmldsig#rsa-sha1"
         )
-        arrival = await arrive(here, weak, "d2")
-        facts = (await records(here, arrival))["arrival.countersigned"]
+        came = await arrive(here, weak, "d2")
+        facts = (await records(here, came))["arrival.countersigned"]
         assert facts["raw_blob"] == sha256(weak).hexdigest()
         assert facts["value"] == "weak"
         assert facts["algorithm"].endswith("rsa-sha1")
 
         def look(tx: Tx) -> Any:
-            ((_, content),) = revocations.items_of(tx, arrival)
+            ((_, content),) = revocations.items_of(tx, came)
             return content["signature"]
 
         shown = await here.gateway.store.read(look)
@@ -333,7 +362,7 @@ def test_without_the_option_a_weak_signature_is_only_reported(tmp_path) -> None:
         weak = package(who.signer, "1").replace(
             ECDSA_SHA256.encode(), b"http://www.w3.org/2000/09/xmldsig#rsa-sha1"
         )
-        arrival = await arrive(here, weak, "d1")
-        assert "arrival.countersigned" not in await records(here, arrival)
+        came = await arrive(here, weak, "d1")
+        assert "arrival.countersigned" not in await records(here, came)
 
     lived(tmp_path, story)

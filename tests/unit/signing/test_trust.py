@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -211,11 +212,21 @@ def test_what_a_record_holds_names_nobody():
     judged = judge(LEAF.certificate, [ISSUING.certificate], ANCHORS, nothing_kept, AT).trust
     record = judged.for_record()
     assert record["trust"] == "trusted"
-    assert record["evidence"] == [e.sha256 for e in reversed(ANCHORS.lists)]
+    assert record["evidence"] == [
+        {"kind": "crl", "blob": e.sha256} for e in reversed(ANCHORS.lists)
+    ]
     assert "H14" not in str(record)
     shown = judged.as_json()
     assert shown["trust_at"] == "2026-11-20T03:00:00Z"
     assert shown["revocation"][0]["age_seconds"] == timedelta(hours=1).total_seconds()
+
+
+def test_every_digest_that_a_record_names_is_of_bytes_to_keep():
+    judged = judge(LEAF.certificate, [ISSUING.certificate], ANCHORS, nothing_kept, AT)
+    record = judged.trust.for_record()
+    named = {part["blob"] for key in ("path", "evidence") for part in record[key]}
+    assert named == {hashlib.sha256(data).hexdigest() for data in judged.kept}
+    assert len(named) == 5
 
 
 def test_files_of_the_operator_are_read_in_both_spellings():

@@ -29,7 +29,11 @@ test: $(VENV)/.dev ## the test suite (under 15 minutes on 2 cores)
 
 test-long: $(VENV)/.dev ## kills at every commit, soak, fuzz, 500 MB; report in build/test-long.txt
 	@mkdir -p build
-	$(BIN)/python -m pytest -m long --timeout=3600 -rA | tee build/test-long.txt
+	$(BIN)/python -m pytest -m long --timeout=3600 -rA > build/test-long.txt; \
+	  long=$$?; tail -n 60 build/test-long.txt; \
+	  $(BIN)/python -m pytest tests/property -m "not long" --hypothesis-profile=explore \
+	  >> build/test-long.txt; explored=$$?; tail -n 3 build/test-long.txt; \
+	  exit $$((long + explored))
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

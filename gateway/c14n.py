@@ -12,6 +12,7 @@ ever change: tests/golden holds vectors and independent implementations judge th
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 
@@ -93,6 +94,7 @@ Name = tuple[str, str, str]  # namespace URI, local name, prefix ("" = none)
 Attributes = Sequence[tuple[Name, str]]
 Declared = Sequence[tuple[str, str]]  # prefix ("" = default), URI ("" = undeclared)
 
+_SPECIAL = re.compile(r'[&<"\t\n\r]')
 _NS_XML = "http://www.w3.org/XML/1998/namespace"
 _by_uri_and_local = itemgetter(0)
 
@@ -145,11 +147,11 @@ class Canonicalizer:
         if declared:
             self._scope = {**self._scope, **dict(declared)}
         above = self._rendered[-1]
-        namespaces = (
-            self._visibly_used(name, attributes, above)
-            if self._exclusive
-            else self._changed(declared, above)
-        )
+        namespaces: dict[str, str] = {}
+        if self._exclusive:
+            namespaces = self._visibly_used(name, attributes, above)
+        elif declared or not self._root_seen:
+            namespaces = self._changed(declared, above)
         if not self._root_seen and self._xml_attributes:
             own = {local for (uri, local, _), _ in attributes if uri == _NS_XML}
             attributes = [
@@ -163,9 +165,15 @@ class Canonicalizer:
         self._root_seen = True
         self._open += 1
         self._rendered.append({**above, **namespaces} if namespaces else above)
-        if not namespaces and not attributes:
-            self._write(f"<{_qname(name)}>".encode())
-            return
+        if not namespaces:
+            if not attributes:
+                self._write(f"<{_qname(name)}>".encode())
+                return
+            if len(attributes) == 1:  # most elements of a signature
+                ((attribute, value),) = attributes
+                text = f'<{_qname(name)} {_qname(attribute)}="{_attribute_text(value)}">'
+                self._write(text.encode())
+                return
         parts = ["<", _qname(name)]
         for prefix in sorted(namespaces):
             uri = _attribute_text(namespaces[prefix])
@@ -213,10 +221,11 @@ class Canonicalizer:
     def _visibly_used(
         self, name: Name, attributes: Attributes, above: Mapping[str, str]
     ) -> dict[str, str]:
+        scope = self._scope
         used = {name[2]}
         for attribute, _ in attributes:
-            used.add(attribute[2] or name[2])
-        scope = self._scope
+            if attribute[2]:
+                used.add(attribute[2])
         return {
             prefix: scope.get(prefix, "")
             for prefix in used
@@ -229,6 +238,8 @@ def _qname(name: Name) -> str:
 
 
 def _attribute_text(value: str) -> str:
+    if _SPECIAL.search(value) is None:
+        return value
     return (
         value.replace("&", "&amp;")
         .replace("<", "&lt;")

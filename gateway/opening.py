@@ -2,7 +2,7 @@
 
 In:     a package (seekable), the limits, the rules and the day, whether it comes from an axis.
 Out:    CameIn: what the bytes say, the verdict on the signature, every finding.
-Fails:  Unreadable, TooLarge: those of the reader.
+Fails:  Unreadable, TooLarge: those of the reader. Rejected for edXML 1.0 that shall go out.
 Never:  changes a byte, asks a network, throws a package away for its signature.
 
 A package of a unit system (`desk`), an arrival (`inbound`) and the command `inspect` all come here,
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import BinaryIO
 
-from gateway.errors import Finding, errors_in
+from gateway.errors import Finding, Rejected, Text, errors_in
 from gateway.model.package import SignatureVerdict
 from gateway.packing import read
 from gateway.promise import signature_findings
@@ -50,6 +50,15 @@ def open_package(
 ) -> CameIn:
     """`arriving`: from an axis, where no rule but secrecy refuses (architecture 3)."""
     package = read.read_package(source, sink=sink, limits=limits)
+    if package.version != "qcvn102" and not arriving:
+        raise Rejected(
+            Text(
+                "Gói tin edXML 1.0 chỉ được nhận, không gửi đi; hãy gửi theo QCVN 102:2016/BTTTT",
+                "packages of edXML 1.0 are only received; send one of QCVN 102:2016/BTTTT",
+            ),
+            code="package.version_unsupported",
+            findings=package.findings,
+        )
     verdict = verify.verify(package.signature, package.header, package.files)
     lawful: tuple[Finding, ...] = ()
     if package.header is not None:

@@ -16,6 +16,7 @@ import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 from xml.parsers import expat
 
@@ -27,6 +28,8 @@ _MIB = 1024 * 1024
 # U+001F can stand neither in a name nor in a URI: XML 1.0 forbids it everywhere
 _SEPARATOR = "\x1f"
 _ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+_BLANKS = b" \t\r\n"
+_WORD = 256
 _UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _UTF16_NAMES = frozenset({"utf-16", "utf16", "utf-16le", "utf-16be", "ucs-2"})
 
@@ -51,7 +54,8 @@ class Limits:
 
     @property
     def distinct_names(self) -> int:
-        """How many different element and attribute names one document may use.
+        """How many different names (of elements, attributes, prefixes, instructions) and namespace
+        URIs one document may use, each 256 characters long on average.
 
         expat keeps each name it has seen until the end; a hostile file is a stream of new ones.
         """
@@ -142,6 +146,11 @@ class Parser:
         self._skipped = 0
         self._skipped_lines = 0
         self._names: dict[str, Name] = {}
+        self._words: set[str] = set()  # prefixes, namespaces, instructions
+        self._kept = 0
+        self._kept_size = 0
+        self._most_kept = limits.distinct_names
+        self._behind = 0
         self._stack: list[Name] = []
         self._declared: list[tuple[str, str]] = []
         # the protocol encoding overrides the declaration, which _declaration judges
@@ -156,7 +165,7 @@ class Parser:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = consumer.text
-        parser.ProcessingInstructionHandler = consumer.instruction
+        parser.ProcessingInstructionHandler = self._instruction
         parser.StartNamespaceDeclHandler = self._namespace
         parser.XmlDeclHandler = self._declaration
         parser.StartDoctypeDeclHandler = self._doctype
@@ -165,6 +174,11 @@ class Parser:
     @property
     def offset(self) -> int:
         return self._expat.CurrentByteIndex + self._skipped
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a tag, comment or instruction at whose start the parser waits for its end."""
+        return self.fed - self.offset
 
     @property
     def line(self) -> int:
@@ -180,24 +194,26 @@ class Parser:
 
     def feed(self, data: bytes) -> None:
         self.fed += len(data)
+        if self.closed:
+            # comments and instructions may stand behind the root, but not without end
+            self._behind += len(data.strip(_BLANKS))
+            if self._behind > self._limits.header_bytes:
+                raise self.too_large("header_bytes")
         try:
             self._expat.Parse(data, False)
         except expat.ExpatError as error:
             raise self._refusal(error) from None
-        # the parser waits at the start of a tag, comment or instruction that does not end
-        if self.fed - self.offset > self._limits.header_bytes and not self.closed:
+        if self.pending > self._limits.header_bytes and not self.closed:
             raise self.too_large("header_bytes")
 
-    def skip(self, raw: bytes) -> None:
+    def skip(self, size: int, lines: int) -> None:
         """Character data that the caller has judged: known free of markup, never given to expat.
 
-        Allowed only where the parser stands exactly behind a tag.
+        `size` bytes with `lines` line ends. Only where the parser stands exactly behind a tag.
         """
-        size = len(raw)
         self.fed += size
         self._skipped += size
-        if b"\n" in raw:  # looking for one is 25 times faster than counting, and base64 has none
-            self._skipped_lines += raw.count(b"\n")
+        self._skipped_lines += lines
 
     def close(self) -> None:
         """The input has ended. Raises Unreadable `package.incomplete` if the root is open."""
@@ -249,14 +265,31 @@ class Parser:
             self.root_end = self.offset
 
     def _name(self, raw: str) -> Name:
-        parts = raw.split(_SEPARATOR)
-        if len(self._names) >= self._limits.distinct_names:
-            raise too_large("attributes", self._limits.distinct_names, self.where())
-        uri, local, prefix = ("", parts[0], "") if len(parts) == 1 else (*parts, "")[:3]
-        name = self._names[raw] = (uri, local, prefix)
+        self._keep(len(raw))
+        name = self._names[raw] = _split(raw) if len(raw) <= _WORD else _parts(raw)
         return name
 
+    def _keep(self, size: int) -> None:
+        """Count what expat and its interning keep until the end of the document."""
+        self._kept += 1
+        self._kept_size += size
+        most = self._most_kept
+        if self._kept > most or self._kept_size > most * _WORD:
+            raise too_large("attributes", most, self.where())
+
+    def _keep_word(self, word: str) -> None:
+        if word not in self._words:
+            self._words.add(word)
+            self._keep(len(word))
+
+    def _instruction(self, target: str, data: str) -> None:
+        self._keep_word(target)
+        self._consumer.instruction(target, data)
+
     def _namespace(self, prefix: str | None, uri: str | None) -> None:
+        for word in (prefix, uri):
+            if word:
+                self._keep_word(word)
         if uri and not _ABSOLUTE_URI.match(uri):
             raise unreadable(
                 "xml.namespace_relative",
@@ -312,6 +345,14 @@ class Parser:
             return unbound
         return unreadable(code, text, where)
 
+
+def _parts(raw: str) -> Name:
+    parts = raw.split(_SEPARATOR)
+    return ("", raw, "") if len(parts) == 1 else (parts[0], parts[1], "".join(parts[2:]))
+
+
+# most packages hold the same sixty names
+_split = lru_cache(maxsize=1024)(_parts)
 
 _UNBOUND = expat.errors.codes[expat.errors.XML_ERROR_UNBOUND_PREFIX]
 _REASONS = {

@@ -1,1 +1,1 @@
-"""Descriptions that other programs read: REST (OpenAPI, JSON Schema), codes. See ORIGIN.md."""
+"""What other programs read: REST (OpenAPI, JSON Schema), codes, edXML. See ORIGIN.md."""

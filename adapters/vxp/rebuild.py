@@ -338,10 +338,19 @@ _SIGNATURE = (
 )
 
 
-def write_rebuilt(contents: Contents, out: BinaryIO, *, at: str, zip_all: bool = False) -> None:
+def write_rebuilt(
+    contents: Contents,
+    out: BinaryIO,
+    *,
+    at: str,
+    zip_all: bool = False,
+    double_ids: bool = False,
+) -> None:
     """Writes the package as the axis hands it on. `at`: its own TraceHeader's Timestamp.
 
     `zip_all` wraps every attachment, PDF too, as packages of 2025 came back (edxml-format 4).
+    `double_ids` puts one more `cid:` in front of each content id, as the vendor's builder does;
+    what comes down from the national axis has a single one (edxml-format 5).
     """
     envelope = contents.root.last("edXMLEnvelope") or contents.root
     head = envelope.last("edXMLHeader") or contents.root
@@ -358,7 +367,8 @@ def write_rebuilt(contents: Contents, out: BinaryIO, *, at: str, zip_all: bool =
     writer.parts(message, _DOCUMENT if document else _STATUS, "edXML:")
     writer.closed()
     files = [
-        _Refitted(node, contents.files, zip_all=zip_all) for node in _attachments(contents.root)
+        _Refitted(node, contents.files, zip_all=zip_all, double_ids=double_ids)
+        for node in _attachments(contents.root)
     ]
     if document:
         traces = head.last("TraceHeaderList") or Node("TraceHeaderList", {})
@@ -373,21 +383,23 @@ def write_rebuilt(contents: Contents, out: BinaryIO, *, at: str, zip_all: bool =
             writer.closed()
     writer.closed()
     if document:
-        _write_manifest(writer, envelope, files)
+        _write_manifest(writer, envelope, files, double_ids=double_ids)
     writer.closed()
     if document:
         _write_attachments(writer, files)
     writer.closed()
 
 
-def _write_manifest(writer: _Writer, envelope: Node, files: list[_Refitted]) -> None:
+def _write_manifest(
+    writer: _Writer, envelope: Node, files: list[_Refitted], *, double_ids: bool
+) -> None:
     body = envelope.last("edXMLBody")
     manifest = (body.last("edXMLManifest") or body.last("Manifest")) if body else None
     types = {file.content_id: file.content_type for file in files}
     writer.opened("edXML:edXMLBody")
     writer.opened('edXML:edXMLManifest version="1.0"')
     for reference in manifest.all("Reference") if manifest else ():
-        content_id = _one_cid(reference.value("ContentId"))
+        content_id = _content_id(reference.value("ContentId"), double=double_ids)
         writer.opened("edXML:Reference")
         writer.leaf("edXML:ContentId", content_id)
         fitting = types.get(content_id, "application/zip")
@@ -424,14 +436,14 @@ def _attachments(root: Node) -> list[Node]:
 class _Refitted:
     """One attachment by the vendor's rules: unwrapped on parsing, wrapped on building (4)."""
 
-    def __init__(self, node: Node, files: ExitStack, *, zip_all: bool) -> None:
+    def __init__(self, node: Node, files: ExitStack, *, zip_all: bool, double_ids: bool) -> None:
         content = node.last(_CONTENT)
         if content is None or content.content is None or not node.value("AttachmentName"):
             raise PackageRefused("22", "attachment without name or content")
         self.node = node
         self._files = files
         self.name = node.value("AttachmentName")
-        self.content_id = _one_cid(node.value("ContentId"))
+        self.content_id = _content_id(node.value("ContentId"), double=double_ids)
         self.extension = self.name.rpartition(".")[2].lower() if "." in self.name else ""
         self._inner = content.content
         self._wrap = zip_all or self.extension not in _RAW_TYPES
@@ -476,8 +488,8 @@ def _first_entry(packed: BinaryIO, files: ExitStack) -> BinaryIO:
     return inner
 
 
-def _one_cid(content_id: str) -> str:
-    while content_id.startswith("cid:"):
+def _content_id(content_id: str, *, double: bool) -> str:
+    while not double and content_id.startswith("cid:"):
         content_id = content_id[4:]
     return f"cid:{content_id or _new_uuid()}"
 

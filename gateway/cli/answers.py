@@ -42,9 +42,13 @@ EXIT_CODES: Mapping[type[GatewayError], int] = {
     Unavailable: 75,
     Misconfigured: 78,
 }
-# C0 but line feed and tab, DEL, C1, and the marks that change the direction of writing
+# C0 but line feed and tab, DEL, C1; the marks that change the direction of writing; what breaks a
+# line or cannot be seen (soft hyphen, zero width, tags); halves of characters, which no terminal
+# can be sent; and more marks over one letter than any language here needs
 _STEERING = re.compile(
-    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]"
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e"
+    "\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff\\U000e0000-\\U000e007f]"
+    "|(?<=[\\u0300-\\u036f]{3})[\\u0300-\\u036f]"
 )
 _SEVERITY = {
     Severity.ERROR: Text("lỗi", "error"),
@@ -142,7 +146,13 @@ def plain(text: str) -> str:
 
     Such characters are shown by their code, so that nobody is deceived and nothing is hidden.
     """
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _STEERING.sub(_by_code, text)
+
+
+def _by_code(found: re.Match[str]) -> str:
+    """As JSON escapes it, so that what `say_json` writes stays JSON: `\\u202e`, two beyond that."""
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
 
 
 def say(line: str = "") -> None:
@@ -159,20 +169,22 @@ def complain(line: str) -> None:
 
 
 def finding_line(finding: Finding, lang: str) -> str:
-    """`error  to[0].organ_id: words [agency.unknown] (QCVN 102:2016/BTTTT)`"""
+    """`to[0].organ_id: error: words [agency.unknown] (QCVN 102:2016/BTTTT)`, in one line."""
     severity = told(_SEVERITY[finding.severity], lang)
     where = f"{finding.path}: " if finding.path else ""
     rule = f" ({finding.rule})" if finding.rule else ""
-    return f"{severity:9} {where}{told(finding.text, lang)} [{finding.code}]{rule}"
+    line = f"{where}{severity}: {told(finding.text, lang)} [{finding.code}]{rule}"
+    return " ".join(line.split())  # a stranger's line break would forge a finding
 
 
 def fail(problem: GatewayError, lang: str, *, as_json: bool) -> NoReturn:
-    """Say what is wrong, every finding of it, and end with the family's code."""
+    """Say what is wrong, every finding of it, errors first, and end with the family's code."""
     if as_json:
         say_json(error_json(problem, lang))
     else:
         complain(f"edoc-gateway: {told(problem.text, lang)} [{problem.code}]")
-        for finding in problem.findings:
+        worst_first = list(Severity)
+        for finding in sorted(problem.findings, key=lambda f: worst_first.index(f.severity)):
             complain(f"  {finding_line(finding, lang)}")
     raise click.exceptions.Exit(exit_code(problem))
 

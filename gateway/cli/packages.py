@@ -72,7 +72,10 @@ def pack(
     as_json: bool,
     lang: str,
 ) -> None:
-    """Make a package of METADATA (JSON, as REST takes it) and FILES."""
+    """Make a package of METADATA (JSON, as REST takes it) and FILES, by the gateway's own rules.
+
+    Nothing is written unless all is well: 65, with everything that stands against it.
+    """
     from gateway.packing.metadata import parse_metadata
 
     at = _instant(at_text)
@@ -94,9 +97,11 @@ def pack(
         shown = [f.as_json(lang) for f in findings]
         say_json({"package": output, **made, "signed": holder is not None, "findings": shown})
         return
-    say(f"{output}: {made['size']:,} B, sha256 {made['sha256']}")
-    for finding in findings:
-        say(f"  {finding_line(finding, lang)}")
+    from gateway.cli.page.made import packed_lines
+
+    signed = holder is not None
+    for line in packed_lines(output, made, len(submission.files), signed, findings, lang):
+        say(line)
 
 
 def _judge(submission: Submission, at: datetime) -> tuple[Finding, ...]:
@@ -140,8 +145,8 @@ def _write(
 def unpack(package: str, directory: str, as_json: bool, lang: str) -> None:
     """Take PACKAGE apart: metadata.json (or status.json), and every attachment as it really is.
 
-    Names are made safe; nothing is written over. An attachment that cannot be read is named, the
-    others are written all the same, and the exit code is 65.
+    Names are made safe, and each that was changed is told; nothing is written over. An attachment
+    that cannot be read is named, the others are written all the same, and the exit code is 65.
     """
     from gateway.cli.files import exists, free_names, publish, staged
 
@@ -168,13 +173,16 @@ def unpack(package: str, directory: str, as_json: bool, lang: str) -> None:
             taken = next(n for n in (about, *names) if os.path.lexists(target / n))
             raise exists(target / taken)
         publish(target, [(described, about), *((stage.path(i), name) for i, name in good)])
-    written = [about, *(name for _, name in good)]
+    from gateway.cli.page.made import renamed, unpacked_lines
+
     if as_json:
         shown = [f.as_json(lang) for f in read.findings]
-        say_json({"directory": directory, "files": written, "findings": shown})
+        written = [about, *(name for _, name in good)]
+        changed = renamed(good, read.files)
+        say_json({"directory": directory, "files": written, "renamed": changed, "findings": shown})
     else:
-        for name in written:
-            say(str(target / name))
+        for line in unpacked_lines(target, about, good, read.files, read.findings, lang):
+            say(line)
         for finding in read.findings:
             complain(f"  {finding_line(finding, lang)}")
     if len(good) < len(read.files):
@@ -196,14 +204,29 @@ def _about(read: ReadPackage) -> tuple[str, object]:
 @click.command(
     "inspect",
     cls=Command,
-    epilog=example("edoc-gateway inspect van-ban.edxml", "edoc-gateway inspect den.edxml --json"),
+    epilog=example(
+        "edoc-gateway inspect van-ban.edxml",
+        "edoc-gateway inspect den.edxml --json",
+        "edoc-gateway inspect cua-toi.edxml --strict",
+    ),
 )
 @click.argument("package", type=click.Path(exists=True, dir_okay=False))
+@click.option("--strict", is_flag=True, help="Also: is it written as the regulation has it?")
+@click.option(
+    "--conf",
+    envvar="EDOC_GATEWAY_CONF",
+    type=click.Path(),
+    help="With --strict: judge by this gateway's profile and rules, not by those that came along.",
+)
 @json_option
-def inspect(package: str, as_json: bool, lang: str) -> None:
+def inspect(package: str, strict: bool, conf: str | None, as_json: bool, lang: str) -> None:
     """Say what PACKAGE is: header, act, attachments as they really are, signature, findings.
 
-    Exit 0 when it can be read, whatever is found; 65 when it cannot.
+    The first line says what it is and how much needs attention; the end of the page, what and why.
+
+    Exit 0 when it can be read, whatever is found; 65 when it cannot. With --strict the question is
+    another one: 0 only if a strict writer could have written it (schema, lengths and the profile of
+    the day of promulgation), else 65 with all that stands against it.
     """
     from gateway.packing.describe import inspect_json
     from gateway.packing.read import read_package
@@ -211,14 +234,25 @@ def inspect(package: str, as_json: bool, lang: str) -> None:
 
     with _watched(Path(package), lang) as source:
         read = read_package(source)
+        found = None
+        if strict:
+            from gateway.cli.strictly import judge
+
+            source.seek(0)
+            found = judge(source, read, conf)
     verdict = verify(read.signature, read.header, read.files)
     if as_json:
-        say_json(inspect_json(read, verdict, lang))
-        return
-    from gateway.cli.page import package_page
+        said = inspect_json(read, verdict, lang)
+        say_json(said if found is None else {**said, "strict": found.as_json(lang)})
+    else:
+        from gateway.cli.page import package_page, terminal_width
 
-    for line in package_page(read, verdict, lang):
-        say(line)
+        for line in package_page(read, verdict, lang, terminal_width()):
+            say(line)
+        for line in () if found is None else found.page(lang):
+            say(line)
+    if found is not None and not found.conforms:
+        raise click.exceptions.Exit(65)
 
 
 # -- files -----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from gateway.errors import Misconfigured, Text
 
 if TYPE_CHECKING:
     from gateway.config import Settings
+    from gateway.packing.profile import Profile
     from gateway.rules import RuleSet
 
 
@@ -31,6 +32,14 @@ def rule_set() -> RuleSet:
 
     files = sorted((packaged_conf() / "rules").glob("*.toml"))
     return load_rules({f.name: tomllib.loads(f.read_text("utf-8")) for f in files})
+
+
+def profile() -> Profile:
+    """The profile of QCVN 102 that came with the program."""
+    from gateway.packing.profile import load_profile
+
+    files = sorted((packaged_conf() / "profile").glob("*.toml"))
+    return load_profile({f.name: tomllib.loads(f.read_text("utf-8")) for f in files})
 
 
 def named(conf: str | None) -> Path:

@@ -42,6 +42,7 @@ from gateway.config.sections import (
 )
 from gateway.errors import Finding, Misconfigured, Severity, Text, errors_in
 from gateway.model.agency import Agency
+from gateway.packing.profile import load_profile
 from gateway.routing import LOOPBACK, Directory, RoutingTable, load_agencies
 from gateway.rules import load_rules
 
@@ -115,6 +116,7 @@ def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | N
         secrets = SecretsSection(master_key=str(_resolved(folder, secrets.master_key)))
     rules = _loaded(load_rules, "rules", written.tables.rules, source)
     agencies = _loaded(load_agencies, "agencies", written.tables.agencies, source)
+    profile = _loaded(load_profile, "profile", written.tables.profile, source)
     directory = None if agencies is None else _directory(agencies, written.local.agencies, source)
     _check_values(written, url, source)
     _check_axes(written, source)
@@ -122,7 +124,7 @@ def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | N
         _check_routes(written, directory, source)
     if files:
         _check_files(written, secrets, source)
-    if rules is None or directory is None:
+    if rules is None or directory is None or profile is None:
         return None
     values = {f.name: getattr(written, f.name) for f in dataclasses.fields(written)}
     blobs = written.blobs.folder
@@ -139,6 +141,7 @@ def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | N
             "secrets": secrets,
             "rules": rules,
             "directory": directory,
+            "profile": profile,
             "warnings": tuple(f for f in findings if f.severity is not Severity.ERROR),
         }
     )

@@ -17,6 +17,7 @@ from typing import Literal, NewType
 
 from gateway.dispatch import Policy
 from gateway.errors import Finding
+from gateway.packing.profile import Profile
 from gateway.routing import Directory, Route
 from gateway.rules import RuleSet
 from gateway.safexml import Limits
@@ -166,6 +167,7 @@ class SecretsSection:
 class TablesSection:
     rules: tuple[str, ...] = ("rules/*.toml",)
     agencies: tuple[str, ...] = ("agencies/*.toml",)
+    profile: tuple[str, ...] = ("profile/*.toml",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +209,7 @@ class Settings(Written):
     file: Path
     rules: RuleSet = field(repr=False)
     directory: Directory = field(repr=False)
+    profile: Profile = field(repr=False)
     warnings: tuple[Finding, ...] = ()
 
     @property

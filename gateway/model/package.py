@@ -18,6 +18,9 @@ from gateway.c14n import JsonValue, canonical_json
 
 NS_QCVN102 = "http://www.mic.gov.vn/TBT/QCVN_102_2016"
 NS_EDXML1 = "http://www.e-doc.vn/Schema/"
+NS_SOAP = frozenset(
+    {"http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope"}
+)
 NS_DSIG = "http://www.w3.org/2000/09/xmldsig#"
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 import pybase64
 
 from gateway.errors import Text
+from gateway.packing.names import names_a_path
 from gateway.packing.sniff import ZIP_MAGIC, Sniffer
 from gateway.packing.tally import Tally
 from gateway.packing.zipfiles import Unwrapper
@@ -58,6 +59,7 @@ class Content:
     """Consumes one ContentTransferEncoded. `name`: None while AttachmentName was not read yet.
 
     `forced`: True = deliver the entry of the zip, False = the carried bytes, None = find out.
+    `before`: bytes unwrapped from the package's earlier attachments, and bytes carried by them.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Content:
         name: str | None,
         open_sink: Callable[[], Place] | None,
         forced: bool | None = None,
+        before: tuple[int, int] = (0, 0),
     ) -> None:
         self.failure: Failure | None = None
         self.padding_missing = False
@@ -76,6 +79,7 @@ class Content:
         self._name = name
         self._open_sink = open_sink
         self._forced = forced
+        self._before = before
         self._out: Place | None = None
         self._carry = b""
         self._ended = False
@@ -89,15 +93,16 @@ class Content:
         self._wrote = "held"
         self._held: list[bytes] = []
 
-    def take(self, raw: bytes) -> bool:
+    def take(self, text: bytes | memoryview) -> bool:
         """Text that stood in the package without markup. False: it holds other than base64.
 
         Then nothing was consumed, and the XML parser must judge the bytes.
         """
+        if self.failure is None and self._decode(text):
+            return True
+        raw = bytes(text)
         if self.failure is not None:
             return not raw.translate(None, _ALPHABET + _BLANKS)
-        if self._decode(raw):
-            return True
         if raw.translate(None, _ALPHABET + _BLANKS):
             return False
         packed = raw.translate(None, _BLANKS)
@@ -116,6 +121,16 @@ class Content:
             return
         if raw and not self._decode(raw):
             self._fail_base64()
+
+    def take_bytes(self, data: bytes) -> None:
+        """Bytes as they are, of a MIME part that is not base64."""
+        if self.failure is None and data:
+            self._carried(data)
+
+    def refuse(self, code: str, text: Text) -> None:
+        """It cannot be read for a reason that the caller knows."""
+        if self.failure is None:
+            self._fail(code, text)
 
     def spoil(self) -> None:
         """Something stood in the content that is no text."""
@@ -147,6 +162,10 @@ class Content:
             return True
         return self.unwrapped == (self._wrote != "carried")
 
+    def entry_is_path(self) -> bool:
+        """Whether the zip's entry would be written elsewhere by who takes its name for a path."""
+        return self._unwrapper is not None and names_a_path(self._unwrapper.entry)
+
     def kind(self) -> Sniffer:
         return self._inner_kind if self.unwrapped else self._kind
 
@@ -161,7 +180,7 @@ class Content:
             self._out.close()
             self._out = None
 
-    def _decode(self, data: bytes) -> bool:
+    def _decode(self, data: bytes | memoryview) -> bool:
         """Strict base64, any number of characters; a rest of up to three waits for more."""
         if self._ended:
             return not data
@@ -170,7 +189,7 @@ class Content:
         head = b""
         if carry:
             start = min(4 - len(carry), len(data))
-            head = carry + data[:start]
+            head = carry + bytes(data[:start])
             if len(head) < 4:
                 return self._keep(head)
         cut = start + (len(data) - start) // 4 * 4
@@ -184,7 +203,7 @@ class Content:
             if len(data) > start:
                 return False
             ended = True
-        rest = data[cut:]
+        rest = bytes(data[cut:])
         if rest and ended:
             return False
         if not self._keep(rest):
@@ -234,14 +253,18 @@ class Content:
         if self._open_sink is not None:
             self._out = self._open_sink()
         if piece.startswith(ZIP_MAGIC) and self._forced is not False:
-            self._unwrapper = Unwrapper(self._limits, self._name)
+            self._unwrapper = Unwrapper(self._limits, self._name, self._before)
         else:
             self._wrote = "carried"
         self._deliver(piece)
 
     def _deliver(self, piece: bytes) -> None:
-        self._kind.feed(piece)
         unwrapper = self._unwrapper
+        # what a wrapper is itself nobody asks; if it is none after all, its ends must do
+        if unwrapper is None:
+            self._kind.feed(piece)
+        else:
+            self._kind.feed_ends(piece)
         if unwrapper is None:
             if self._wrote == "carried" and self._out is not None:
                 self._out.write(piece)

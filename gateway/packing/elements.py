@@ -13,19 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
 
-from gateway.c14n import Attributes
-from gateway.errors import Finding, Severity, Text
 from gateway.model.package import (
     NS_DSIG,
-    NS_QCVN102,
     STATUS_CODES,
     Business,
     DocumentCode,
     DocumentHeader,
     DocumentType,
-    Extra,
     Organ,
     OtherInfo,
     Promulgation,
@@ -40,68 +35,15 @@ from gateway.model.package import (
     TraceHeader,
     iso_date,
 )
+from gateway.packing import told
+from gateway.packing.dates import is_day, is_iso_date, is_moment, is_other_moment
+from gateway.packing.node import Node, key_of
+from gateway.packing.texts import tidy
+from gateway.packing.told import RULE, Told
 
-RULE = "QCVN 102:2016/BTTTT"
-# a hostile package must not fill memory with complaints about it
-_MAX_EXTRAS = 1000
-_MAX_EXTRA_TEXT = 1024 * 1024
-_MAX_FINDINGS = 2000
-_ALIASES = {
-    "typenotation": "typernotation",
-    "organincharge": "organizationincharge",
-    "manifest": "edxmlmanifest",
-}
+__all__ = ["RULE", "Node", "Reading", "attribute", "key_of", "signature_block"]
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
-_TIMESTAMP_FORM = re.compile(
-    r"[0-9]{4}/[0-9]{2}/[0-9]{2} ([0-9]{2}):([0-9]{2}):([0-9]{2})", re.ASCII
-)
-
-
-def key_of(uri: str, local: str) -> str:
-    """The name by which code matches an element; foreign namespaces never match."""
-    if uri not in {NS_QCVN102, ""}:
-        return f"{{{uri}}}{local}" if uri != NS_DSIG else "ds:" + local.lower()
-    key = local.lower()
-    if key.startswith("bussiness"):
-        key = "business" + key[9:]
-    return _ALIASES.get(key, key)
-
-
-class Node:
-    """One element. `line` as in the package; `text` without the children's."""
-
-    __slots__ = ("attributes", "children", "key", "line", "local", "parent", "text", "uri")
-
-    def __init__(
-        self,
-        key: str,
-        local: str,
-        uri: str,
-        attributes: Attributes,
-        parent: Node | None,
-        line: int,
-    ) -> None:
-        self.key = key
-        self.local = local
-        self.uri = uri
-        self.attributes = attributes
-        self.parent = parent
-        self.line = line
-        self.text = ""
-        self.children: list[Node] = []
-
-    def path(self) -> str:
-        names: list[str] = []
-        node: Node | None = self
-        while node is not None and len(names) < 12:
-            names.append(node.local[:100])
-            node = node.parent
-        path = "/" + "/".join(reversed(names))
-        return path if len(path) <= 300 else "…" + path[-299:]
-
-    def where(self) -> str:
-        return f"{self.path()} (line {self.line})"
-
 
 _ORGAN = {
     "organid": "organ_id",
@@ -177,55 +119,36 @@ _BUSINESS = frozenset(
 )
 
 
-class Reading:
+class Reading(Told):
     """Interprets nodes; gathers `findings` and `extras` in document order as far as it goes."""
 
     def __init__(self) -> None:
-        self.findings: list[Finding] = []
-        self.extras: list[Extra] = []
+        super().__init__()
         self._repeated: set[str] = set()
-        self._kept = 0
-
-    # -- what was found wrong ------------------------------------------------------------------
-
-    def warn(self, path: str, code: str, vi: str, en: str, rule: str = "") -> None:
-        self._say(Finding(path, code, Severity.WARNING, Text(vi, en), rule))
-
-    def error(self, path: str, code: str, vi: str, en: str, rule: str = "") -> None:
-        self._say(Finding(path, code, Severity.ERROR, Text(vi, en), rule))
-
-    def _say(self, finding: Finding) -> None:
-        if len(self.findings) < _MAX_FINDINGS:
-            self.findings.append(finding)
-
-    def keep(self, path: str, value: str) -> None:
-        if value and len(self.extras) < _MAX_EXTRAS and self._kept < _MAX_EXTRA_TEXT:
-            self._kept += len(value)
-            self.extras.append(Extra(path, value))
-
-    def keep_attributes(self, node: Node, known: Sequence[str] = ()) -> None:
-        for (_, local, prefix), value in node.attributes:
-            if local not in known or prefix:
-                self.keep(f"{node.path()}/@{local[:100]}", value.strip())
-
-    def keep_unknown(self, node: Node) -> None:
-        """An element we do not know, with all it holds: kept by path, never acted on."""
-        self.keep(node.path(), node.text.strip())
-        if node.attributes:
-            self.keep_attributes(node)
-        for child in node.children:
-            self.keep_unknown(child)
 
     # -- small things --------------------------------------------------------------------------
 
     def value(self, node: Node) -> str:
-        """Trimmed text; "" for empty and for the literal `null` (edxml-format 10)."""
+        """Trimmed text in NFC; "" for empty and for the literal `null` (edxml-format 10)."""
+        text = self.raw(node)
+        plain = tidy(text)
+        if plain != text:
+            self.habit(told.NORMAL_FORM, node, node.local)
+        return plain
+
+    def raw(self, node: Node) -> str:
+        """As `value`, in the form it came in: for names and ids that something is matched by."""
         if node.attributes:
             self.keep_attributes(node)
         for child in node.children:
             self.keep_unknown(child)
         text = node.text.strip()
-        return "" if text == "null" else text
+        if not text:
+            self._tell_empty(node)
+        elif text == "null":
+            self.habit(told.NULL, node, node.local)
+            return ""
+        return text
 
     def group(
         self,
@@ -236,7 +159,8 @@ class Reading:
         """Children by key; the rest goes to the extras."""
         if node.attributes:
             self.keep_attributes(node, attributes)
-        self.keep(node.path(), node.text.strip())
+        self.keep_text(node)
+        self._tell_empty(node)
         found: dict[str, list[Node]] = {}
         for child in node.children:
             if child.key in known:
@@ -244,6 +168,10 @@ class Reading:
             else:
                 self.keep_unknown(child)
         return found
+
+    def _tell_empty(self, node: Node) -> None:
+        if not (node.children or node.text.strip()):
+            self.habit(told.EMPTY, node, node.local)
 
     def last(self, found: Mapping[str, list[Node]], key: str) -> Node | None:
         """A single element; repeated, the last one wins, as the vendor's parser has it."""
@@ -267,20 +195,26 @@ class Reading:
             RULE,
         )
 
-    def texts(self, node: Node | None, table: Mapping[str, str]) -> dict[str, str]:
-        """The group's text fields by the model's names; absent ones are left out."""
+    def texts(
+        self, node: Node | None, table: Mapping[str, str], *, raw: bool = False
+    ) -> dict[str, str]:
+        """The group's text fields by the model's names; absent ones are left out.
+
+        `raw`: in the form they came in.
+        """
         if node is None:
             return {}
         fields: dict[str, str] = {}
         if node.attributes or node.text:
             self.keep_attributes(node)
-            self.keep(node.path(), node.text.strip())
+            self.keep_text(node)
+        self._tell_empty(node)
         for child in node.children:
             name = table.get(child.key)
             if name is None:
                 self.keep_unknown(child)
                 continue
-            text = self.value(child)
+            text = self.raw(child) if raw else self.value(child)
             if text:
                 if name in fields:
                     self._tell_repeated(child, "cuối cùng", "last")
@@ -305,6 +239,10 @@ class Reading:
         node = self.last(found, key)
         if node is None:
             return default
+        if not (node.children or node.text.strip()):
+            self.keep_attributes(node)
+            self.habit(told.EMPTY_NUMBER, node, node.local)
+            return default
         text = self.value(node)
         if not text:
             return default
@@ -321,10 +259,10 @@ class Reading:
 
     def day(self, text: str, node: Node | None, name: str) -> str:
         """ISO date; what is no date stays as it came, with a warning (edxml-format 8)."""
-        if not text:
+        if not text or node is None:
             return ""
         iso = iso_date(text)
-        if not is_iso_date(iso) and node is not None:
+        if not is_iso_date(iso):
             self.warn(
                 node.where(),
                 "date.invalid",
@@ -332,17 +270,24 @@ class Reading:
                 f"{name} is not a valid date: {text[:40]!r}",
                 RULE,
             )
+        elif not is_day(text):
+            self.habit(told.DATE_FORM, node, f"{name} {text[:40]}")
         return iso
 
     def moment(self, text: str, node: Node) -> str:
-        if text and not is_timestamp(text):
-            self.warn(
-                node.where(),
-                "timestamp.invalid",
-                f"Timestamp không đúng dạng yyyy/MM/dd HH:mm:ss: {text[:40]!r}",
-                f"Timestamp is not yyyy/MM/dd HH:mm:ss: {text[:40]!r}",
-                RULE,
-            )
+        """As written: who needs an instant makes one of it, in any form of edxml-format 8."""
+        if not text or is_moment(text):
+            return text
+        if is_other_moment(text):
+            self.habit(told.TIMESTAMP_FORM, node, text)
+            return text
+        self.warn(
+            node.where(),
+            "timestamp.invalid",
+            f"Timestamp không đúng dạng yyyy/MM/dd HH:mm:ss: {text[:40]!r}",
+            f"Timestamp is not yyyy/MM/dd HH:mm:ss: {text[:40]!r}",
+            RULE,
+        )
         return text
 
     # -- the document header -------------------------------------------------------------------
@@ -508,10 +453,8 @@ class Reading:
             for group in found.get("receiverlist", []):
                 for item in self.group(group, frozenset({"receiver"})).get("receiver", []):
                     fields = self.group(item, frozenset({"organid", "receivertype"}))
-                    organ, change = (
-                        self.text(fields, "organid"),
-                        self.number(fields, "receivertype"),
-                    )
+                    organ = self.text(fields, "organid")
+                    change = self.number(fields, "receivertype")
                     if organ and change is not None:
                         receivers.append(ReceiverChange(organ, change))
                     elif organ or fields:
@@ -579,24 +522,6 @@ class Reading:
             description=self.text(found, "description"),
             staff=Staff(**self.texts(self.last(found, "staffinfo"), _STAFF)),
         )
-
-
-def is_iso_date(text: str) -> bool:
-    if len(text) != 10 or not text.isascii():
-        return False
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def is_timestamp(text: str) -> bool:
-    """`yyyy/MM/dd HH:mm:ss`, a moment that exists (edxml-format 8)."""
-    match = _TIMESTAMP_FORM.fullmatch(text)
-    if match is None or not is_iso_date(text[:10].replace("/", "-")):
-        return False
-    hour, minute, second = map(int, match.groups())
-    return hour < 24 and minute < 60 and second < 60
 
 
 def signature_block(node: Node, exclusive: bytes, inclusive: bytes) -> SignatureBlock:

@@ -37,6 +37,7 @@ from gateway.model.package import (
     Staff,
 )
 from gateway.model.submission import Submission
+from gateway.packing.texts import tidy
 
 _VIETNAM = timezone(timedelta(hours=7))
 _DATE_TIME = re.compile(
@@ -351,7 +352,7 @@ class _Reader:
                 "the string holds half of a surrogate pair",
             )
             return ""
-        return value.strip()
+        return tidy(value)
 
     def _list(self, group: Mapping[str, Any], key: str, path: str) -> tuple[str, ...]:
         texts = (self._string(item, where) for where, item in self._items(group, key, path))

@@ -30,11 +30,17 @@ ZIP_BASED = frozenset({"zip", "docx", "xlsx", "pptx", "odt", "ods", "odp", "jar"
 # what no file name of a package may hold (edxml-format 13: a file name only, no path): separators,
 # control characters, and invisible marks that make a name read as another
 _UNWRITABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f/\\\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    r"[\x00-\x1f\x7f-\x9f/\\\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )
-# path separators, what Windows forbids, control and invisible direction marks
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200e\u200f\u202a-\u202e\u2066-\u2069]')
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+# path separators, what Windows forbids, control, direction and other invisible marks
+_UNSAFE = re.compile(
+    r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]'
+)
+# Windows takes these for devices whatever follows the first dot, blanks before it included
+_RESERVED = re.compile(
+    r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\..*)?"
+)
+_PATH = re.compile(r"[/\\\x00]|^[A-Za-z]:|^\.\.?$")
 
 
 def extension(name: str) -> str:
@@ -58,6 +64,11 @@ def is_writable(name: str) -> bool:
     if not 0 < size <= MAX_NAME_BYTES or name in (".", "..") or name != name.strip():
         return False
     return _UNWRITABLE.search(name) is None and unicodedata.is_normalized("NFC", name)
+
+
+def names_a_path(entry: str) -> bool:
+    """Whether an archive's entry would land outside or deeper in the folder it is unpacked to."""
+    return _PATH.search(entry) is not None
 
 
 def safe_name(declared: str, fallback: str = "tep-dinh-kem") -> str:

@@ -7,9 +7,9 @@ Fails:  Unreadable (no package at all, cut off, DTD, wrong namespace), TooLarge 
 Never:  verifies a signature, follows a reference, holds a file in memory, repairs in silence.
 
 One pass: raw digest, parsing, base64, unwrapping and inner digests together (feed.py, collect.py,
-result.py). A second pass over the same bytes happens in two rare cases only: an undeclared `edXML`
-or `xlink` prefix (it is declared, then all is read again), and a zip that began like a wrapper, was
-none, and had been delivered as one.
+result.py). A second pass over the same bytes happens in three rare cases only: an undeclared
+`edXML` or `xlink` prefix (it is declared, then all is read again), a zip that began like a wrapper,
+was none, and had been delivered as one, and edXML 1.0, which only its root tells (edxml1.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import BinaryIO
 from gateway.errors import Text
 from gateway.model.package import FileFact
 from gateway.packing.attachments import FileSink
-from gateway.packing.collect import Collector, Wish
+from gateway.packing.collect import Collector, OlderVersion, Wish
+from gateway.packing.edxml1 import OlderCollector
+from gateway.packing.mime import PEEK, looks_like_mime
 from gateway.packing.result import ReadPackage
 from gateway.safexml import Limits, UnboundPrefix, unreadable
 
@@ -79,15 +81,28 @@ def extract_file(
 def _read(source: BinaryIO, limits: Limits | None, wish: Wish) -> tuple[ReadPackage, bool]:
     """The package, and whether the sink holds what it says."""
     start = source.tell()
-    collector = Collector(limits or Limits(), wish)
-    try:
-        package = collector.run(source)
-    except UnboundPrefix as unbound:
-        root = unbound.offset if collector.root_at < 0 else collector.root_at
+    as_mime = looks_like_mime(source.read(PEEK))
+    older = as_mime
+    while True:
         source.seek(start)
-        collector = Collector(limits or Limits(), replace(wish, repair=root))
-        package = collector.run(source)
-    return package, not collector.undelivered
+        collector = (
+            OlderCollector(limits or Limits(), wish, as_mime=as_mime)
+            if older
+            else Collector(limits or Limits(), wish)
+        )
+        try:
+            package = collector.run(source)
+        except OlderVersion:
+            older = True
+        except UnboundPrefix as unbound:
+            if wish.repair is not None:
+                raise
+            root = unbound.offset if collector.root_at < 0 else collector.root_at
+            if root > (limits or Limits()).header_bytes:
+                raise  # all that stands in front of the root tag is held for its repair
+            wish = replace(wish, repair=root)
+        else:
+            return package, not collector.undelivered
 
 
 class _OneFile:

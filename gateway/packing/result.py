@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 from gateway.errors import Finding, Text, Unreadable
 from gateway.model.package import (
-    NS_EDXML1,
     NS_QCVN102,
     DocumentHeader,
     Extra,
@@ -21,22 +20,24 @@ from gateway.model.package import (
     SignatureBlock,
     StatusReport,
 )
+from gateway.packing import told
+from gateway.packing.declared import is_false_of
 from gateway.packing.elements import RULE, Node, Reading, signature_block
+from gateway.packing.pairing import paired
+from gateway.packing.texts import tidy
 from gateway.safexml import unreadable
 
 CONTAINERS = frozenset({"edxml", "edxmlenvelope", "edxmlheader", "edxmlbody"})
 LISTS = frozenset({"edxmlmanifest", "attachmentencoded"})
 SIGNATURES = frozenset({"signature", "ds:signature"})
-_NS_SOAP = frozenset(
-    {"http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope"}
-)
+QCVN102, EDXML1 = "qcvn102", "edxml1"
 _READ_ELSEWHERE = frozenset({"messageheader", "traceheaderlist"}) | SIGNATURES
 _DOCUMENT_MARKS = frozenset({"to", "documentid", "code", "promulgationinfo", "subject", "content"})
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPackage:
-    """What the bytes say. `kind`: document | status | unknown; `version`: qcvn102.
+    """What the bytes say. `kind`: document | status | unknown; `version`: qcvn102 | edxml1.
 
     `sha256`, `size`: of the raw bytes as they came ("" and 0 from `read_header`, which reads no
     further than the header). A missing DocumentId is "" here; the caller fills in the axis' id.
@@ -76,13 +77,15 @@ class Found:
 
 
 class Assembly:
-    def __init__(self, found: Found, reading: Reading) -> None:
+    def __init__(self, found: Found, reading: Reading, version: str = QCVN102) -> None:
         self._found = found
         self._reading = reading
+        self._version = version
 
     def result(self, sha256: str, size: int) -> ReadPackage:
         root, reading = self._found.root, self._reading
-        if root is None or not any(c.key == "edxmlenvelope" for c in root.children):
+        enveloped = root is not None and any(c.key == "edxmlenvelope" for c in root.children)
+        if root is None or not (enveloped or self._version == EDXML1):
             raise _no_envelope(root)
         self._leftovers(root)
         message = self._last(self._found.messages)
@@ -103,10 +106,10 @@ class Assembly:
             self._last([item[0] for item in self._found.signatures])
             signature = signature_block(node, exclusive, inclusive)
         files = self._paired(tell=bool(sha256))
-        self._tell_extras()
+        reading.finish()
         return ReadPackage(
             kind=kind,
-            version="qcvn102",
+            version=self._version,
             header=header,
             status=status,
             files=files,
@@ -193,7 +196,7 @@ class Assembly:
         """Unknown elements and attributes between the parts we know."""
         reading = self._reading
         reading.keep_attributes(node, ("version",) if node.key == "edxmlmanifest" else ())
-        reading.keep(node.path(), node.text.strip())
+        reading.keep_text(node)
         for child in node.children:
             if child.key in CONTAINERS or child.key in LISTS:
                 self._leftovers(child)
@@ -201,36 +204,33 @@ class Assembly:
                 reading.keep_unknown(child)
 
     def _paired(self, *, tell: bool) -> tuple[FileFact, ...]:
-        """Attachments with what the manifest says: by content id, by name, by position."""
-        waiting = dict(enumerate(self._found.references))
-        by_id = {bare_cid(r.get("id", "")): i for i, r in waiting.items() if r.get("id")}
-        by_name = {r.get("name", ""): i for i, r in waiting.items() if r.get("name")}
+        """Attachments with what the manifest says of them."""
+        reading, found = self._reading, self._found
+        references = found.references
+        pairs = paired(references, [item.fields for item in found.attachments])
         files = []
-        for index, item in enumerate(self._found.attachments):
-            fields = item.fields
-            for at in (
-                by_id.get(bare_cid(fields.get("id", ""))),
-                by_name.get(fields.get("name", "")),
-                index,
-            ):
-                if at is not None and at in waiting:
-                    reference = waiting.pop(at)
-                    break
-            else:
-                reference = {}
-                self._reading.warn(
+        for index, (item, line) in enumerate(zip(found.attachments, pairs.lines, strict=True)):
+            reference = references[line] if line is not None else {}
+            if line is None:
+                reading.warn(
                     item.where,
                     "manifest.unlisted",
                     "Tệp đính kèm không có trong edXMLManifest",
                     "the attachment is not listed in the edXMLManifest",
                     RULE,
                 )
-            kind = fields.get("type") or fields.get("mime") or reference.get("type", "")
-            description = fields.get("description") or reference.get("description", "")
-            files.append(replace(item.fact, declared_type=kind, description=description))
-        for reference in waiting.values() if tell else ():
-            name = reference.get("name", "") or reference.get("id", "")
-            self._reading.warn(
+            elif index in pairs.guessed:
+                reading.habit(told.PAIRED, item.where, item.fact.name)
+            fact = item.fact
+            own, listed = item.fields.get("type", ""), reference.get("type", "")
+            if listed != own and is_false_of(listed, fact):
+                reading.habit(told.MANIFEST_TYPE, item.where, f"{fact.name} ({listed[:60]})")
+            declared = own or item.fields.get("mime") or listed
+            description = item.fields.get("description") or reference.get("description", "")
+            files.append(replace(fact, declared_type=declared, description=tidy(description)))
+        for at in pairs.waiting if tell else ():
+            name = references[at].get("name", "") or references[at].get("id", "")
+            reading.warn(
                 "/edXML/edXMLEnvelope/edXMLBody/edXMLManifest",
                 "manifest.file_missing",
                 f"edXMLManifest nêu tệp không có trong gói tin: {name[:100]!r}",
@@ -238,31 +238,6 @@ class Assembly:
                 RULE,
             )
         return tuple(files)
-
-    def _tell_extras(self) -> None:
-        extras = self._reading.extras
-        if extras:
-            names = ", ".join(e.path.rpartition("/")[2] for e in extras[:5])
-            self._reading.warn(
-                extras[0].path,
-                "package.extras",
-                f"Có {len(extras)} phần tử hoặc thuộc tính ngoài quy chuẩn: {names}",
-                f"{len(extras)} elements or attributes outside the regulation: {names}",
-                RULE,
-            )
-
-
-def bare_cid(content_id: str) -> str:
-    """Without any leading `cid:` (edxml-format 5: each rebuild by the vendor adds one)."""
-    text = content_id.strip()
-    while text[:4].lower() == "cid:":
-        text = text[4:]
-    return text
-
-
-def one_cid(content_id: str) -> str:
-    bare = bare_cid(content_id)
-    return f"cid:{bare}" if bare else ""
 
 
 def _no_envelope(root: Node | None) -> Unreadable:
@@ -277,16 +252,7 @@ def _no_envelope(root: Node | None) -> Unreadable:
 
 
 def wrong_namespace(node: Node) -> Unreadable:
-    """edxml-format 12: other namespaces are refused, edXML 1.0 with its own code."""
-    if node.uri == NS_EDXML1 or node.uri in _NS_SOAP:
-        return unreadable(
-            "package.version_unsupported",
-            Text(
-                "Gói tin theo edXML 1.0 (trước QCVN 102:2016/BTTTT), chưa được hỗ trợ",
-                "an edXML 1.0 package (older than QCVN 102:2016/BTTTT), which is not supported",
-            ),
-            node.where(),
-        )
+    """edxml-format 12: other namespaces than those of QCVN 102 and edXML 1.0 are refused."""
     found = repr(node.uri[:100]) if node.uri else ""
     return unreadable(
         "package.namespace",

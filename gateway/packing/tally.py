@@ -15,6 +15,7 @@ from queue import SimpleQueue
 
 _ALONE = 1024 * 1024  # below this a thread costs more than it saves
 _AHEAD = 4  # pieces in flight: bounds memory
+_SMALL = 16 * 1024  # smaller pieces travel together: each journey costs as much as hashing this
 
 
 class Tally:
@@ -22,6 +23,8 @@ class Tally:
         self.size = 0
         self._sha = hashlib.sha256()
         self._beside: _Beside | None = None
+        self._waiting: list[bytes] = []
+        self._waiting_size = 0
 
     def update(self, data: bytes) -> None:
         self.size += len(data)
@@ -30,11 +33,26 @@ class Tally:
                 self._sha.update(data)
                 return
             self._beside = _Beside(self._sha.update)
-        self._beside.give(data)
+        if len(data) >= _SMALL:
+            self._flush(self._beside)
+            self._beside.give(data)
+            return
+        self._waiting.append(data)
+        self._waiting_size += len(data)
+        if self._waiting_size >= _SMALL:
+            self._flush(self._beside)
 
     def hexdigest(self) -> str:
+        if self._beside is not None:
+            self._flush(self._beside)
         self.close()
         return self._sha.hexdigest()
+
+    def _flush(self, beside: _Beside) -> None:
+        if self._waiting:
+            beside.give(b"".join(self._waiting))
+            self._waiting.clear()
+            self._waiting_size = 0
 
     def close(self) -> None:
         """Ends the worker; call it on the way out of a failure too."""

@@ -12,7 +12,6 @@ indentation is two blanks, as the vendor's builder has them.
 from __future__ import annotations
 
 import re
-import unicodedata
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,8 +38,9 @@ from gateway.packing.check import document_findings, file_findings, status_findi
 from gateway.packing.names import CARRIED_AS_IS, WRAPPED_TYPE, ZIP_BASED, extension
 from gateway.packing.sniff import HEAD, ZIP_MAGIC, Sniffer
 from gateway.packing.tally import Tally
+from gateway.packing.texts import tidy
 from gateway.packing.zipfiles import Unwrapper, Wrapper
-from gateway.safexml import Limits
+from gateway.safexml import Limits, too_large
 
 # a multiple of 3, so that base64 of the pieces is base64 of the whole; encoded, it is 1 MiB
 BLOCK = 3 * 256 * 1024
@@ -70,8 +70,8 @@ def plan_files(files: Sequence[Attachment], seed: str) -> tuple[PackedFile, ...]
     Reads the first 8 KiB of each file; the whole only where the bytes are a zip that a reader
     would unwrap. Raises Rejected with the findings of all unsafe names at once.
     """
-    # trimmed, because texts are written trimmed: the identity must be that of the name read back
-    names = [unicodedata.normalize("NFC", file.name).strip() for file in files]
+    # as texts are written: the identity must be that of the name read back
+    names = [tidy(file.name) for file in files]
     findings = [
         finding
         for index, (file, name) in enumerate(zip(files, names, strict=True))
@@ -103,8 +103,12 @@ def write_document(
     """Write a document package where `out` stands; `out` must write all it is given (buffered).
 
     `signature`: the bytes of a ready Signature element that declares its own namespaces; it
-    becomes the last child of edXMLHeader.
+    becomes the last child of edXMLHeader. Raises TooLarge `limit.signature_bytes` for one that no
+    reader has to take (contract 5): some 4,900 attachments fill it.
     """
+    longest = Limits().signature_bytes
+    if len(signature) > longest:
+        raise too_large("signature_bytes", longest)
     head = _document_head(header, files, signature)
     tally = Tally()
     try:
@@ -260,7 +264,7 @@ _ENVELOPE_END = "  </edXML:edXMLEnvelope>\r\n"
 
 
 class _Lines:
-    """Elements, one a line. Empty values are left out, texts trimmed (edxml-format 1)."""
+    """Elements, one a line. Empty values are left out, texts trimmed and in NFC (1, 13)."""
 
     __slots__ = ("_parts", "_prefix")
 
@@ -277,7 +281,7 @@ class _Lines:
     def field(self, name: str, value: str | int | None, depth: int) -> None:
         if value is None:
             return
-        text = value.strip() if isinstance(value, str) else str(value)
+        text = tidy(value) if isinstance(value, str) else str(value)
         if not text:
             return
         if _SPECIAL.search(text):
@@ -494,7 +498,7 @@ def _day(iso: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    text = value.strip().replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    text = tidy(value).replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     return text.replace("\t", "&#9;").replace("\n", "&#10;").replace("\r", "&#13;")
 
 

@@ -31,6 +31,9 @@ _OUT = 256 * 1024
 _TAIL = 256 * 1024  # descriptor, central directory, end record and comment of one entry
 _MAX32 = 0xFFFFFFFF
 _EMPTY = 8  # deflate spends two bytes on the nothing in a folder
+_FOLDERS = 256  # more in front of the one file are no wrapper
+# flags: encrypted, sizes follow in a descriptor, strongly encrypted, name is UTF-8
+_TELLING = 0x0849
 # flags: sizes follow in a descriptor, name is UTF-8; 1 January 1980, the first DOS date
 _FLAGS = 0x0808
 _DOS_DATE = 0x0021
@@ -81,17 +84,23 @@ class Unwrapper:
     """Fed the carried bytes, yields the one entry's bytes; `is_wrapper` gives the verdict.
 
     `name`: the attachment's own name, None while it is not known (then nothing is left out early
-    and `fits` decides at the end). `violated`: the limit that the entry passed, or "".
+    and `fits` decides at the end). `violated`: the limit that the entry passed, or "". `before`:
+    see Content; the ratio is judged over all attachments of a package together.
     """
 
-    def __init__(self, limits: Limits, name: str | None) -> None:
+    def __init__(self, limits: Limits, name: str | None, before: tuple[int, int] = (0, 0)) -> None:
         self.violated = ""
         self.size = 0
         self.entry = ""
         self._limits = limits
         self._name = name
         self._entry_name = b""
-        self._buffer = b""
+        self._form = (0, 0)
+        self._before = before
+        # what waits for the rest of a header; then all that stands behind the data
+        self._buffer = bytearray()
+        self._needed = 0
+        self._folders = 0
         self._consumed = 0  # bytes of the carried file before `_buffer`
         self._state = "header"
         self._inflate = zlib_ng.decompressobj(-15)
@@ -112,15 +121,22 @@ class Unwrapper:
     def feed(self, piece: bytes) -> Iterator[bytes]:
         if self._state == "no":
             return
-        data = self._buffer + piece if self._buffer else piece
-        self._buffer = b""
+        data = piece
+        if self._buffer or self._needed:
+            # never joined anew for each piece: pieces may be three bytes long
+            self._buffer += piece
+            if self._state == "tail" or len(self._buffer) < self._needed:
+                self._bound()
+                return
+            data = bytes(self._buffer)
+            self._buffer.clear()
+            self._needed = 0
         while data and self._state != "no":
             if self._state == "header":
                 rest = self._header(data)
                 if rest is None:
-                    self._buffer = data
-                    if len(data) > _TAIL:
-                        self._state = "no"
+                    self._buffer += data
+                    self._bound()
                     return
                 data = rest
             elif self._state == "data":
@@ -131,10 +147,13 @@ class Unwrapper:
                     if self._state == "no":
                         return
             else:
-                self._buffer = data
-                if len(data) > _TAIL:
-                    self._state = "no"
+                self._buffer += data
+                self._bound()
                 return
+
+    def _bound(self) -> None:
+        if len(self._buffer) > _TAIL:
+            self._state = "no"
 
     def is_wrapper(self, name: str) -> bool:
         """After the last piece: is this a zip of exactly one file that `name` may be wrapped in?"""
@@ -154,6 +173,7 @@ class Unwrapper:
 
     def _header(self, data: bytes) -> bytes | None:
         if len(data) < 30:
+            self._needed = 30
             return None
         if data[:4] != LOCAL:
             self._state = "no"
@@ -163,14 +183,20 @@ class Unwrapper:
         )
         start = 30 + name_length + extra_length
         if len(data) < start:
+            self._needed = start
             return None
         entry = data[30 : 30 + name_length]
         if entry.endswith(b"/") and not size and packed <= _EMPTY and not flags & 8:
             if len(data) < start + packed:
+                self._needed = start + packed
                 return None
             self._consumed += start + packed  # a folder: not a file
+            self._folders += 1
+            if self._folders > _FOLDERS:
+                self._state = "no"
             return data[start + packed :]
         self._entry_name = entry
+        self._form = (flags & _TELLING, method)
         self.entry = entry.decode("utf-8" if flags & 0x800 else "cp437", "replace")
         self._offset = self._consumed
         self._data_start = self._consumed + start
@@ -232,10 +258,11 @@ class Unwrapper:
         self.size += len(inner)
         self._crc = isal_zlib.crc32(inner, self._crc)
         limits = self._limits
-        packed = self._consumed - self._data_start
+        unpacked = self._before[0] + self.size
+        packed = self._before[1] + self._consumed - self._data_start
         if self.size > limits.attachment_bytes:
             self.violated = "attachment_bytes"
-        elif self.size > limits.ratio_floor_bytes and self.size > limits.ratio * max(packed, 1):
+        elif unpacked > limits.ratio_floor_bytes and unpacked > limits.ratio * max(packed, 1):
             self.violated = "ratio"
         if self.violated:
             self._state = "no"
@@ -248,7 +275,7 @@ class Unwrapper:
 
     def _closes(self) -> bool:
         """Descriptor, folders, central directory and end record leave room for nothing else."""
-        tail = self._buffer
+        tail = bytes(self._buffer)
         lengths = (16, 12, 24, 20) if self._described else (0,)
         return any(self._directory(tail, length) for length in lengths)
 
@@ -273,8 +300,10 @@ class Unwrapper:
                 files += 1
                 wide = _wide_sizes(tail[end : end + extra_length], size, packed, offset)
                 expected = (self.size, self._data_end - self._data_start, self._offset)
+                flags, method = struct.unpack_from("<2H", tail, at + 8)
                 named = tail[at + 46 : end] == self._entry_name
-                if crc != self._crc or wide != expected or not named:
+                told = (flags & _TELLING, method) == self._form
+                if crc != self._crc or wide != expected or not named or not told:
                     return False
             entries += 1
             at = end + extra_length + comment_length

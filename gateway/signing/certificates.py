@@ -14,6 +14,7 @@ import binascii
 import hashlib
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cached_property, lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -34,7 +35,7 @@ _DIGESTS: dict[str, hashes.HashAlgorithm] = {
 _CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Certificate:
     """`key` None: a kind of key, or a curve, that no row of the policy speaks of."""
 
@@ -57,6 +58,10 @@ class Certificate:
 
         {} when a name or a date inside cannot be read: they are only parsed when asked for.
         """
+        return dict(self._facts)
+
+    @cached_property
+    def _facts(self) -> dict[str, str]:
         try:
             return {
                 "subject": self.subject,
@@ -92,6 +97,11 @@ def parse_certificate(der: bytes) -> Certificate | None:
 
 def certificate_from_text(text: str) -> Certificate | None:
     """The text of `X509Certificate`: base64, line breaks allowed; some put a PEM block there."""
+    # correspondents are few and write often: parsing costs more than all else in a small package
+    return _remembered(text) if len(text) <= _REMEMBERED else _certificate_from_text(text)
+
+
+def _certificate_from_text(text: str) -> Certificate | None:
     body = text
     if "-----BEGIN CERTIFICATE-----" in text:
         body = text.split("-----BEGIN CERTIFICATE-----", 1)[1].split("-----END", 1)[0]
@@ -100,6 +110,10 @@ def certificate_from_text(text: str) -> Certificate | None:
     except (binascii.Error, ValueError):
         return None
     return parse_certificate(der)
+
+
+_REMEMBERED = 8192  # characters: longer ones would fill memory on purpose
+_remembered = lru_cache(maxsize=256)(_certificate_from_text)
 
 
 class Answer(Enum):

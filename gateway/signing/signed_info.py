@@ -32,6 +32,7 @@ HEADER_URI = f"cid:{HEADER_ID}"
 
 # a scheme is read in any letter case (RFC 3986, 3.1), as the reader of packages does
 _LEADING_CID = re.compile(r"\A(?:cid:)+", re.IGNORECASE)
+_ADDED_CID = re.compile(r"\A(?:cid:)+")
 _LIMITS = safexml.Limits(depth=16)
 # below these an algorithm may have elements of its own
 _PARAMETERS = (
@@ -234,10 +235,13 @@ def _trimmed(info: SignedInfo) -> tuple[object, ...]:
 
 
 def with_single_cid(references: Sequence[SignatureReference]) -> tuple[SignatureReference, ...]:
-    """References whose `cid:` URIs have exactly one `cid:`, as a signer writes them."""
+    """References whose `cid:` URIs have exactly one `cid:`, as a signer writes them.
+
+    Only what a rebuild adds is taken away, to the letter: in another letter case it is a change.
+    """
     return tuple(
-        SignatureReference(f"cid:{bare_id(r.uri)}", r.digest_method, r.digest_value, r.transforms)
-        if is_cid(r.uri)
-        else r
+        SignatureReference(
+            _ADDED_CID.sub("cid:", r.uri), r.digest_method, r.digest_value, r.transforms
+        )
         for r in references
     )

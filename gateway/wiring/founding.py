@@ -140,10 +140,19 @@ def found(wish: Wish, packaged: Path) -> Founded:
 
 def _build(wish: Wish, folder: Path, packaged: Path) -> str:
     conf, keys, data = folder / "conf", folder / "keys", folder / "data"
-    for one in (folder, conf, keys, data, conf / "rules", conf / "agencies", conf / "trust"):
+    for one in (
+        folder,
+        conf,
+        keys,
+        data,
+        conf / "rules",
+        conf / "agencies",
+        conf / "profile",
+        conf / "trust",
+    ):
         one.mkdir(mode=0o700)
     sandbox = wish.profile == "sandbox"
-    for kind in ("rules", "agencies"):
+    for kind in ("rules", "agencies", "profile"):
         for file in sorted((packaged / kind).glob("*.toml")):
             if sandbox or not file.match(SAMPLES):
                 shutil.copyfile(file, conf / kind / file.name)

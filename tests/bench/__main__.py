@@ -1,7 +1,7 @@
 """`make bench`: ratios to floors measured in the same run; nothing here passes or fails a build.
 
     python -m tests.bench                     everything, about five minutes
-    python -m tests.bench rate                one part: packages, carry, rate
+    python -m tests.bench rate                one part: documents, packages, carry, rate
     python -m tests.bench --rounds 1 --short  a quick look
 
 Results go to tests/bench/results/, as JSON with every round and as a short page.
@@ -16,11 +16,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import carry, machine, packages, rate
+from tests.bench import carry, documents, machine, packages, rate
 from tests.bench.report import Table, keep
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("packages", "carry", "rate")
+PARTS = ("documents", "packages", "carry", "rate")
 
 
 def main() -> int:
@@ -49,6 +49,8 @@ def main() -> int:
 
 
 def _part(part: str, folder: Path, asked: argparse.Namespace) -> Iterator[Table]:
+    if part == "documents":
+        return documents.run(folder, rounds=asked.rounds, large=not asked.short)
     if part == "packages":
         return packages.run(folder, rounds=asked.rounds, large=not asked.short)
     if part == "carry":

@@ -214,6 +214,7 @@ def test_what_a_killed_process_was_sending_is_taken_over_by_its_neighbours(
                 assert (await scene.until(answer, state="SENDING"))["attempts"] == 1
             finally:
                 await victim.end()
+        await scene.lease_over(answer)
         shown = await scene.until(answer, state="UNCERTAIN")
         assert shown["doubt"]
         gate.release()
@@ -229,5 +230,5 @@ def test_what_a_killed_process_was_sending_is_taken_over_by_its_neighbours(
         ]
         assert set(scene.sent()) == {shown["package"]["sha256"]}
 
-    changes = with_changes(dispatch={"attempt_deadline": "600ms"})
+    changes = with_changes(dispatch={"attempt_deadline": "20s"})
     play(tmp_path, postgres, plot, jobs=neighbours, changes=changes)

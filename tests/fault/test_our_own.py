@@ -91,6 +91,9 @@ def test_sending_and_receiving_go_on_without_a_timestamp_authority(tmp_path: Pat
 def test_nothing_is_accepted_while_the_ledger_is_not_sealed_in_time(tmp_path: Path) -> None:
     async def plot(scene: Scene) -> None:
         gateway = scene.here.gateway
+        await scene.here.account(SO19)
+        while await gateway.sealing.seal():
+            pass  # what was recorded before must not be what is late
         await scene.submit("12")
         listener = gateway.store.listener("test")
         async with asyncio.timeout(30):

@@ -238,11 +238,13 @@ def test_a_lifetime_that_ends_with_doubt_is_held(tmp_path: Path) -> None:
     async def plot(scene: Scene) -> None:
         scene.axis.faults.add("html", "sendEdoc")
         answer = await scene.submit()
+        await scene.until(answer, doubt=True)
+        await scene.here.gateway.store.write(lambda tx: make_old(tx, answer))
         shown = await scene.until(answer, state="HELD")
         assert (shown["hold_cause"], shown["doubt"]) == ("lifetime_in_doubt", True)
         assert "EXPIRED" not in [state_of(r) for r in await scene.history(answer)]
 
-    play(tmp_path, plot, changes=with_changes(dispatch={"lifetime": "1500ms"}))
+    play(tmp_path, plot)
 
 
 def test_an_expired_transfer_that_did_arrive_is_settled_by_its_status(tmp_path: Path) -> None:
@@ -272,6 +274,7 @@ def test_an_attempt_whose_lease_ran_out_is_taken_over_as_doubt(tmp_path: Path) -
         await scene.until(answer, state="SEALED")
         outbound: Outbound = scene.here.gateway.outbound
         (work,) = await outbound.claim("vxp", 4)
+        await scene.lease_over(answer)
         shown = await scene.until(answer, state="UNCERTAIN")
         assert shown["doubt"]
         (taken,) = [r for r in await scene.history(answer) if r["event"] == "attempt.taken_over"]
@@ -288,7 +291,7 @@ def test_an_attempt_whose_lease_ran_out_is_taken_over_as_doubt(tmp_path: Path) -
         tmp_path,
         plot,
         jobs=[j for j in WORKERS if j != "deliver"],
-        changes=with_changes(dispatch={"attempt_deadline": "100ms", "grace": "50ms"}),
+        changes=with_changes(dispatch={**AN_HOUR, "attempt_deadline": "20s"}),
     )
 
 
@@ -342,6 +345,15 @@ def make_due(tx: Tx, answer: dict[str, Any]) -> None:
         update(transfer)
         .where(transfer.c.document_ref == answer["id"])
         .values(due_at=transfer.c.moved_at)
+    )
+
+
+def make_old(tx: Tx, answer: dict[str, Any]) -> None:
+    """As if its lifetime had gone by."""
+    tx.execute(
+        update(transfer)
+        .where(transfer.c.document_ref == answer["id"])
+        .values(expires_at=transfer.c.moved_at)
     )
 
 

@@ -24,6 +24,7 @@ from tests.support.api import (
     form,
     letter,
 )
+from tests.support.edxml1 import TOKEN, a_part, envelope, message
 from tests.support.packages import a_header, a_status, packed
 
 META = json.dumps(letter()).encode()
@@ -458,6 +459,13 @@ def test_a_package_that_would_need_splitting_is_refused(at: Door) -> None:
 def test_a_status_package_is_not_handed_in_as_a_document(at: Door) -> None:
     answer = at.ask("POST", "/v1/documents", SENDER, body=write_status(a_status()), headers=PACKAGE)
     problem(answer, 422, "package.not_document")
+
+
+@pytest.mark.parametrize("body", [envelope(), message([a_part(1, "12.pdf", b"%PDF")])])
+def test_a_package_of_edxml_1_is_only_received_never_sent(at: Door, body: bytes) -> None:
+    answer = at.ask("POST", "/v1/documents", SENDER, body=body, headers=PACKAGE)
+    problem(answer, 422, "package.version_unsupported")
+    assert TOKEN not in answer.body.decode()
 
 
 def test_the_problem_is_told_in_the_language_asked_for(at: Door) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import warnings
 from dataclasses import replace
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.model.package import (
@@ -141,7 +141,13 @@ def changed_blocks(draw):
     return replace(block, references=tuple(references))
 
 
+def with_first_uri(uri):
+    first, *others = SEALED.references
+    return replace(SEALED, references=(replace(first, uri=uri), *others))
+
+
 @settings(max_examples=600)
+@example(with_first_uri("cId:5a0e1c1e-0000-4000-8000-000000000001"))
 @given(changed_blocks())
 def test_every_changed_digest_uri_algorithm_or_value_is_found(block):
     kept = (block.references, block.signature_value, block.canonicalization, block.signature_method)

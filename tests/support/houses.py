@@ -77,7 +77,7 @@ class House:
         keys = self.folder / "keys"
         for made in (self.conf.parent, keys, self.folder / "data"):
             made.mkdir(parents=True, mode=0o700)
-        for tables_of in ("rules", "agencies"):
+        for tables_of in ("rules", "agencies", "profile"):
             shutil.copytree(CONF / tables_of, self.conf.parent / tables_of)
         make_ledger_key(keys / "ledger.pem")
         SecretVault.create(keys / "master.key")

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Executable
+from sqlalchemy import Executable, update
 
 from adapters.vxp.simulator import Simulator
 from gateway.store import Tx
+from gateway.store.tables import transfer
 from tests.support.houses import PDF, House, Running, Town, metadata, town
 
 SO19, VPCP = "000.00.19.H14", "000.00.00.G22"
@@ -91,6 +92,15 @@ class Scene:
                     if row["event"] == event:
                         return row
                 await listener.wait(0.02)
+
+    async def lease_over(self, answer: Mapping[str, Any]) -> None:
+        """As if the lease of the attempt under way had run out: its holder is gone, or hangs."""
+
+        def over(tx: Tx) -> None:
+            mine = transfer.c.document_ref == answer["id"]
+            tx.execute(update(transfer).where(mine).values(lease_until=transfer.c.moved_at))
+
+        await self.here.gateway.store.write(over)
 
     def sent(self) -> list[str]:
         """The digest of every document that the axis took, in order."""

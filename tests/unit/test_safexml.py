@@ -126,7 +126,7 @@ def test_skipped_text_moves_offsets_and_lines() -> None:
     recorder = Recorder()
     parser = Parser(recorder, Limits())
     parser.feed(b"<a>")
-    parser.skip(b"AAAA\nBBBB\n")
+    parser.skip(len(b"AAAA\nBBBB\n"), 2)
     parser.feed(b"<b/>")
     assert (parser.offset, parser.line) == (17, 3)
     parser.feed(b"</a>")

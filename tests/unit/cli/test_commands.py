@@ -132,8 +132,8 @@ def test_every_finding_is_printed_with_path_code_words_and_rule(capsys) -> None:
     assert end.value.exit_code == 65
     assert said.out == ""
     assert "Không được [request.rejected]" in said.err
-    assert "lỗi       to[0].organ_id: lạ [agency.unknown] (Điều 1)" in said.err
-    assert "lỗi       files: thiếu [content.no_file] (Điều 2)" in said.err
+    assert "  to[0].organ_id: lỗi: lạ [agency.unknown] (Điều 1)" in said.err
+    assert "  files: lỗi: thiếu [content.no_file] (Điều 2)" in said.err
 
 
 STEERING = "a\x1b[2Jb\x9b31mc\u202ed\re"
@@ -161,7 +161,7 @@ def test_vietnamese_is_shown_as_it_is() -> None:
 
 def test_a_finding_without_path_and_rule_has_no_empty_brackets() -> None:
     finding = Finding("", "x.y", Severity.NOTE, Text("a", "b"))
-    assert finding_line(finding, "en") == "note      b [x.y]"
+    assert finding_line(finding, "en") == "note: b [x.y]"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs7
 
+from gateway.cli.page.files import file_lines
+from gateway.cli.page.lines import Sheet
+from gateway.cli.page.media import SEALED
 from gateway.packing import ciphertext
 from gateway.packing.describe import attachment_json
 from gateway.packing.read import extract_file, read_package
@@ -123,15 +126,16 @@ def test_it_passes_through_a_package_byte_for_byte_and_marked(case: str, name: s
     assert attachment_json(fact)["encrypted"] == expected
     assert sink.content(0) == data
     assert "attachment.type_differs" not in {f.code for f in read.findings}
+    sheet = Sheet("vi", 200)
+    page = "\n".join(file_lines(read.files, read.findings, sheet))
+    assert SEALED[expected].vi in page
+    assert "CHÚ Ý" not in page
 
 
-def test_a_package_shows_it_to_a_clerk() -> None:
-    from gateway.cli.page import package_page
-    from gateway.signing.verify import verify
-
-    read = read_package(io.BytesIO(packed(a_header(), [("a.zip", ENCRYPTED["zip"][0])])))
-    lines = "\n".join(package_page(read, verify(None, None, ()), "vi"))
-    assert "đã mã hóa, giữ nguyên (zip)" in lines
+@pytest.mark.parametrize("mark", ["xmlenc", "cms", "ooxml", "pdf", "zip"])
+def test_every_mark_has_a_word_for_a_clerk(mark: str) -> None:
+    assert SEALED[mark].vi
+    assert SEALED[mark].en
 
 
 def test_a_sealed_zip_is_never_taken_apart() -> None:

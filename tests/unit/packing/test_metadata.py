@@ -218,3 +218,9 @@ def test_an_instant_must_follow_rfc_3339(text: str) -> None:
 def test_the_default_header_survives_the_way_there_and_back() -> None:
     header = a_header(traces=())
     assert parse_metadata(json.dumps(header_to_json(header)).encode()).header == header
+
+
+def test_texts_copied_in_another_normal_form_are_normalised_on_the_way_in() -> None:
+    """edxml-format 10, last line: NFC, and U+00A0 is a blank."""
+    stated = {**CONTRACT, "subject": "Tho\u0302ng ba\u0301o\u00a0so\u0302\u0301 1"}
+    assert parse_metadata(json.dumps(stated).encode()).header.subject == "Thông báo số 1"

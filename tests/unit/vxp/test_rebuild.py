@@ -115,6 +115,13 @@ def test_missing_types_are_added_and_content_ids_have_one_cid() -> None:
     assert texts(root, ".//q:ContentId") == ["cid:0", "cid:0"]
 
 
+def test_content_ids_get_one_more_cid_when_told_so_as_from_the_vendors_builder() -> None:
+    out = io.BytesIO()
+    with closing(read_package(io.BytesIO(document_package()), attachments=True)) as contents:
+        write_rebuilt(contents, out, at=AT, double_ids=True)
+    assert texts(tree(out.getvalue()), ".//q:ContentId") == ["cid:cid:0", "cid:cid:0"]
+
+
 SIGNATURE = (
     f'<Signature xmlns="{NS_DSIG}"><SignedInfo><CanonicalizationMethod '
     'Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></CanonicalizationMethod>'

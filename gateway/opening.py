@@ -5,8 +5,8 @@ Out:    CameIn: what the bytes say, the verdict on the signature, every finding.
 Fails:  Unreadable, TooLarge: those of the reader. Rejected for edXML 1.0 that shall go out.
 Never:  changes a byte, asks a network, throws a package away for its signature.
 
-A package of a unit system (`desk`), an arrival (`inbound`) and the command `inspect` all come here,
-so that nobody is told something else about the same bytes.
+A package of a unit system (`desk`) and an arrival (`inbound`) both come here, so that nobody is
+told something else about the same bytes. Commands read and verify alike, without a gateway's rules.
 """
 
 from __future__ import annotations

@@ -51,11 +51,11 @@ class Strictly:
 
 def judge(source: BinaryIO, package: ReadPackage, conf: str | None) -> Strictly:
     """`conf`: a gateway's configuration; None: profile and rules that came with the program."""
-    rules, profile, limits = places.rule_set(), places.profile(), None
-    if conf is not None:
+    if conf is None:
+        rules, profile, limits = places.rule_set(), places.profile(), None
+    else:
         settings = places.settings(conf, files=False)
-        rules, profile = settings.rules, settings.profile
-        limits = settings.reading_limits()
+        rules, profile, limits = settings.rules, settings.profile, settings.reading_limits()
     today = vietnam_day(datetime.fromtimestamp(time.time(), UTC))
     day = day_of(package, today)
     found = strict_findings(source, package, profile.on(day), limits=limits)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
-from datetime import date
 
 from gateway.errors import Finding, Severity, Text
 from gateway.model.package import STATUS_CODES, DocumentHeader, Organ, StatusReport
+from gateway.packing.dates import is_iso_date, is_moment
 from gateway.packing.names import MAX_NAME_BYTES, is_writable
 
 RULE = "QCVN 102:2016/BTTTT"
@@ -22,9 +22,6 @@ MAX_FILE = 2 * 1024**3
 # what XML 1.0 cannot hold, and the C1 controls, which no text for people holds
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ORGAN_ID = re.compile(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+){0,5}")
-_TIMESTAMP = re.compile(
-    r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-)
 
 
 def document_findings(header: DocumentHeader, written: str) -> list[Finding]:
@@ -161,11 +158,7 @@ def _document_id(path: str, value: str) -> Iterator[Finding]:
 def _day(path: str, value: str) -> Iterator[Finding]:
     if not value:
         return
-    try:
-        valid = date.fromisoformat(value).isoformat() == value
-    except ValueError:
-        valid = False
-    if not valid:
+    if not is_iso_date(value):
         yield _error(
             path,
             "date.invalid",
@@ -177,8 +170,7 @@ def _day(path: str, value: str) -> Iterator[Finding]:
 def _moment(path: str, value: str, *, required: bool) -> Iterator[Finding]:
     if not value and not required:
         return
-    match = _TIMESTAMP.fullmatch(value)
-    if match is None or any(_day(path, "-".join(match.groups()[:3]))):
+    if not is_moment(value):
         yield _error(
             path,
             "timestamp.invalid",

@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from gateway.c14n import JsonValue
@@ -37,6 +37,7 @@ from gateway.model.package import (
     Staff,
 )
 from gateway.model.submission import Submission
+from gateway.packing.dates import is_iso_date
 from gateway.packing.texts import tidy
 
 _VIETNAM = timezone(timedelta(hours=7))
@@ -386,7 +387,7 @@ class _Reader:
 
     def _day(self, group: Mapping[str, Any], key: str, path: str) -> str:
         text = self._text(group, key, path)
-        if not text or _is_date(text):
+        if not text or is_iso_date(text):
             return text
         self._say(
             _at(path, key),
@@ -474,13 +475,6 @@ def _place(error: Exception) -> Text:
 
 def _at(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
 
 
 def _date_time(text: str) -> datetime | None:

@@ -80,15 +80,14 @@ def extract_file(
 
 def _read(source: BinaryIO, limits: Limits | None, wish: Wish) -> tuple[ReadPackage, bool]:
     """The package, and whether the sink holds what it says."""
+    within = limits or Limits()
     start = source.tell()
     as_mime = looks_like_mime(source.read(PEEK))
     older = as_mime
     while True:
         source.seek(start)
         collector = (
-            OlderCollector(limits or Limits(), wish, as_mime=as_mime)
-            if older
-            else Collector(limits or Limits(), wish)
+            OlderCollector(within, wish, as_mime=as_mime) if older else Collector(within, wish)
         )
         try:
             package = collector.run(source)
@@ -98,7 +97,7 @@ def _read(source: BinaryIO, limits: Limits | None, wish: Wish) -> tuple[ReadPack
             if wish.repair is not None:
                 raise
             root = unbound.offset if collector.root_at < 0 else collector.root_at
-            if root > (limits or Limits()).header_bytes:
+            if root > within.header_bytes:
                 raise  # all that stands in front of the root tag is held for its repair
             wish = replace(wish, repair=root)
         else:

@@ -27,10 +27,10 @@ On the other side the corridor in:
                          goes back the same road, and 03, 06 after it.
 
 Who is who. A *corridor* owns the order and the transactions, and does no craft. A *room* (packing,
-signing, rules, ledger, routing, dispatch) knows one craft, is synchronous and pure, and has never
-heard of its neighbours. A *door* (api, cli, workers) lets people and time in. An *adapter* (the
-package `adapters`) speaks to one kind of stranger behind a port (`ports`). The `store` remembers.
-`wiring` is the only place where ports meet adapters.
+ciphering, signing, rules, ledger, routing, dispatch) knows one craft, is synchronous and pure, and
+has never heard of its neighbours. A *door* (api, cli, workers) lets people and time in. An
+*adapter* (the package `adapters`) speaks to one kind of stranger behind a port (`ports`). The
+`store` remembers. `wiring` is the only place where ports meet adapters.
 
 Read next: `outbound.py` from top to bottom, then `inbound.py`; `model/` for the words and the
 states; `errors.py` for what can go wrong and who must act; docs/architecture.md for the reasons.

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 from gateway.dispatch import schedule
+from gateway.enciphering import Encryption
 from gateway.errors import Finding, Rejected, Text, Unavailable, errors_in
 from gateway.making import make_package
 from gateway.model.outcome import Delivered, Outcome, outcome_word
@@ -95,6 +96,7 @@ class Outbound:
         directory: Directory,
         routing: RoutingTable,
         keys: Mapping[str, KeyHolder],
+        encryption: Encryption,
         outlets: Mapping[str, Outlet],
         lane_of: Callable[[int | None], int],
         seal_max_delay: timedelta,
@@ -107,6 +109,7 @@ class Outbound:
         self.directory = directory
         self.routing = routing
         self.keys = keys
+        self.encryption = encryption
         self.outlets = outlets
         self.lane_of = lane_of
         self.seal_max_delay = seal_max_delay
@@ -134,6 +137,7 @@ class Outbound:
             *impossible_release(submission.released_at),
             *self._sender(submission.header.sender.organ_id),
             *plan.findings,
+            *self.encryption.findings(submission, plan.routes, at),
         )
         if errors_in(every):
             raise Rejected(not_acceptable(), code="submission.invalid", findings=every)
@@ -260,16 +264,17 @@ class Outbound:
             to=tuple(o for o in header.to if self.key_of(o.organ_id) in keys),
             traces=(TraceHeader(header.sender.organ_id, vietnam_time(at)),),
         )
-        own = f"{seed}/{route.axis}"
+        own = f"{seed}/{route.axis}/encrypted" if route.encrypt else f"{seed}/{route.axis}"
         holder = self.keys.get(self.key_of(header.sender.organ_id))
-        if sum(f.size for f in submission.files) <= IN_MEMORY:
-            buffer = io.BytesIO()
-            package = make_package(buffer, mine, submission.files, seed=own, holder=holder)
-            self.blobs.keep_bytes(buffer.getvalue(), package.sha256)
-        else:
-            with self.blobs.spool() as spool:
-                package = make_package(spool, mine, submission.files, seed=own, holder=holder)
-                self.blobs.keep(spool, package.sha256)
+        with self.encryption.files(submission, route, self.blobs.spool) as files:
+            if sum(f.size for f in files) <= IN_MEMORY:
+                buffer = io.BytesIO()
+                package = make_package(buffer, mine, files, seed=own, holder=holder)
+                self.blobs.keep_bytes(buffer.getvalue(), package.sha256)
+            else:
+                with self.blobs.spool() as spool:
+                    package = make_package(spool, mine, files, seed=own, holder=holder)
+                    self.blobs.keep(spool, package.sha256)
         return Packed(route, package, transfer_id)
 
     async def _promise(
@@ -399,6 +404,7 @@ class Outbound:
                         "package_blob": p.package.sha256,
                         "size": p.package.size,
                         "to": [c.upper() for c in p.route.receivers],
+                        **({"encrypted": True} if p.route.encrypt else {}),
                     }
                     for p in promise.packed
                 ],

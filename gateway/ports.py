@@ -142,6 +142,17 @@ class KeyHolder(Protocol):
         """RSA: PKCS#1 v1.5 over SHA-256. ECDSA: r||s, 32 bytes each, as XML-DSig wants it."""
 
 
+class KeyOpener(Protocol):
+    """Holds one private RSA key and opens what was encrypted to it. `unwrap` blocks."""
+
+    @property
+    def certificate(self) -> bytes:
+        """DER."""
+
+    def unwrap(self, wrapped: bytes, digest: str, mask: str) -> bytes | None:
+        """RSA-OAEP; `digest`, `mask`: sha1 | sha256 | sha384 | sha512. None: it does not open."""
+
+
 @dataclass(frozen=True, slots=True)
 class StampReply:
     """A token that was checked against the request: imprint, nonce, signature, certificate."""

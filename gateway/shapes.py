@@ -258,6 +258,7 @@ def kept_files(verdict: SignatureVerdict | None, files: Sequence[FileFact]) -> l
             "sha256": digest,
             "declared_type": fact.declared_type,
             "actual_type": fact.actual_type,
+            "encrypted": fact.encrypted,
             "unwrapped": fact.unwrapped and digest == fact.sha256,
             "failed": fact.failed,
         }

@@ -12,7 +12,7 @@ Next:   gateway/signing/sign.py takes what `sign` gives; wiring.py maps agency -
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,13 @@ ECDSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 _SMALLEST_RSA = 2048  # circular 15/2025/TT-BTTTT (standards 5.4)
+# of OAEP; SHA-1 in it is no weakness (RFC 8017, 7.1 needs no collision resistance of it)
+_HASHES: dict[str, Callable[[], hashes.HashAlgorithm]] = {
+    "sha1": hashes.SHA1,
+    "sha256": hashes.SHA256,
+    "sha384": hashes.SHA384,
+    "sha512": hashes.SHA512,
+}
 _HALF = 32  # bytes of r and of s on P-256
 
 
@@ -54,6 +61,16 @@ class _FileKeyHolder:
             return self._key.sign(message, padding.PKCS1v15(), hashes.SHA256())
         r, s = decode_dss_signature(self._key.sign(message, ec.ECDSA(hashes.SHA256())))
         return r.to_bytes(_HALF) + s.to_bytes(_HALF)
+
+    def unwrap(self, wrapped: bytes, digest: str, mask: str) -> bytes | None:
+        """RSA-OAEP: `digest`, `mask`: sha1 | sha256 | sha384 | sha512; None: it does not open."""
+        if not isinstance(self._key, rsa.RSAPrivateKey):
+            return None
+        oaep = padding.OAEP(padding.MGF1(_HASHES[mask]()), _HASHES[digest](), None)
+        try:
+            return self._key.decrypt(wrapped, oaep)
+        except ValueError:
+            return None
 
 
 class PemKeyHolder(_FileKeyHolder):

@@ -42,6 +42,7 @@ _WORTH_A_BAR = 32 * CHUNK
         "edoc-gateway pack metadata.json cong-van.pdf phu-luc.xlsx -o van-ban.edxml",
         "edoc-gateway pack metadata.json cong-van.pdf -o van-ban.edxml "
         "--sign co-quan.key.pem --cert co-quan.cert.pem",
+        "edoc-gateway pack metadata.json cong-van.pdf -o van-ban.edxml --encrypt-to noi-nhan.pem",
     ),
 )
 @click.argument("metadata", type=click.Path(exists=True, dir_okay=False))
@@ -59,6 +60,12 @@ _WORTH_A_BAR = 32 * CHUNK
     type=click.Path(exists=True, dir_okay=False),
     help="The key's password: first line of a file of mode 0600.",
 )
+@click.option(
+    "--encrypt-to",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    help="Encrypt the files to the key of this certificate (RSA); may be repeated.",
+)
 @click.option("--at", "at_text", help="Instant of packing, RFC 3339; default: now.")
 @json_option
 def pack(
@@ -68,6 +75,7 @@ def pack(
     key: str | None,
     cert: str | None,
     password_file: str | None,
+    encrypt_to: tuple[str, ...],
     at_text: str | None,
     as_json: bool,
     lang: str,
@@ -91,6 +99,11 @@ def pack(
         holder = key_holder(key, certificate=cert, password_file=password_file, now=at)
     elif cert is not None or password_file is not None:
         raise click.UsageError("--cert and --password-file belong to --sign")
+    if encrypt_to:
+        from gateway.cli.encryption import encrypt_all
+
+        submission, more = encrypt_all(submission, encrypt_to, at)
+        findings = (*findings, *more)
     with _new_file(Path(output)) as out:
         made = _write(out, submission, at, holder)
     if as_json:
@@ -138,16 +151,52 @@ def _write(
     return {"document_id": header.document_id, "sha256": made.sha256, "size": made.size}
 
 
-@click.command("unpack", cls=Command, epilog=example("edoc-gateway unpack van-ban.edxml -d ra/"))
+@click.command(
+    "unpack",
+    cls=Command,
+    epilog=example(
+        "edoc-gateway unpack van-ban.edxml -d ra/",
+        "edoc-gateway unpack van-ban.edxml -d ra/ --key co-quan.p12 --password-file mat-khau",
+    ),
+)
 @click.argument("package", type=click.Path(exists=True, dir_okay=False))
 @click.option("-d", "--directory", required=True, type=click.Path(file_okay=False))
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Decrypt files that were encrypted to this key: PEM or PKCS#12, RSA, mode 0600.",
+)
+@click.option("--cert", type=click.Path(exists=True, dir_okay=False), help="Its certificate.")
+@click.option(
+    "--password-file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="The key's password: first line of a file of mode 0600.",
+)
 @json_option
-def unpack(package: str, directory: str, as_json: bool, lang: str) -> None:
+def unpack(
+    package: str,
+    directory: str,
+    key: str | None,
+    cert: str | None,
+    password_file: str | None,
+    as_json: bool,
+    lang: str,
+) -> None:
     """Take PACKAGE apart: metadata.json (or status.json), and every attachment as it really is.
 
     Names are made safe, and each that was changed is told; nothing is written over. An attachment
-    that cannot be read is named, the others are written all the same, and the exit code is 65.
+    that cannot be read is named, the others are written all the same, and the exit code is 65. With
+    --key, files that were encrypted to it are written as they were before; one that it does not
+    open is written as it came, and the exit code is 65.
     """
+    opener = None
+    if key is not None:
+        from gateway.wiring.offline import key_holder
+
+        now = datetime.fromtimestamp(time.time(), UTC)
+        opener = key_holder(key, certificate=cert, password_file=password_file, now=now)
+    elif cert is not None or password_file is not None:
+        raise click.UsageError("--cert and --password-file belong to --key")
     from gateway.cli.files import exists, free_names, publish, staged
 
     target = Path(directory)
@@ -167,7 +216,13 @@ def unpack(package: str, directory: str, as_json: bool, lang: str) -> None:
         about, value = _about(read)
         described = stage.folder / about
         described.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", "utf-8")
-        names = free_names([f.name for f in read.files], taken=(about,))
+        plain = [f.name for f in read.files]
+        shut: list[Finding] = []
+        if opener is not None:
+            from gateway.cli.encryption import decrypt_staged
+
+            plain, shut = decrypt_staged(stage, read.files, opener)
+        names = free_names(plain, taken=(about,))
         good = [(i, n) for i, n in enumerate(names) if not read.files[i].failed]
         if any(os.path.lexists(target / name) for name in (about, *(n for _, n in good))):
             taken = next(n for n in (about, *names) if os.path.lexists(target / n))
@@ -175,17 +230,18 @@ def unpack(package: str, directory: str, as_json: bool, lang: str) -> None:
         publish(target, [(described, about), *((stage.path(i), name) for i, name in good)])
     from gateway.cli.page.made import renamed, unpacked_lines
 
+    findings = (*read.findings, *shut)
     if as_json:
-        shown = [f.as_json(lang) for f in read.findings]
+        shown = [f.as_json(lang) for f in findings]
         written = [about, *(name for _, name in good)]
         changed = renamed(good, read.files)
         say_json({"directory": directory, "files": written, "renamed": changed, "findings": shown})
     else:
-        for line in unpacked_lines(target, about, good, read.files, read.findings, lang):
+        for line in unpacked_lines(target, about, good, read.files, findings, lang):
             say(line)
-        for finding in read.findings:
+        for finding in findings:
             complain(f"  {finding_line(finding, lang)}")
-    if len(good) < len(read.files):
+    if shut or len(good) < len(read.files):
         raise click.exceptions.Exit(65)
 
 

@@ -190,7 +190,9 @@ def _say_item(item: Mapping[str, Any], lang: str) -> None:
     if "signature" in item:
         say(f"  {'chữ ký' if vi else 'signature':14} {item['signature'].get('verdict', 'none')}")
     for fact in item.get("attachments", ()):
-        say(f"  {fact['size']:>12,} B  {fact['name']}  {fact['actual_type']}")
+        sealed = "  (đã mã hóa)" if vi else "  (encrypted)"
+        mark = sealed if fact.get("encrypted") else ""
+        say(f"  {fact['size']:>12,} B  {fact['name']}  {fact['actual_type']}{mark}")
     say_findings(item["findings"], lang)
     for path in item.get("fetched", ()):
         say(path)

@@ -35,6 +35,7 @@ from gateway.config.sections import (
     CollectSection,
     DatabaseSection,
     DispatchSection,
+    ReceiverCertificate,
     Seconds,
     SecretsSection,
     Settings,
@@ -55,6 +56,7 @@ __all__ = [
     "CollectSection",
     "DatabaseSection",
     "DispatchSection",
+    "ReceiverCertificate",
     "Seconds",
     "SecretsSection",
     "Settings",
@@ -376,12 +378,27 @@ def _check_routes(written: Written, directory: Directory, source: _Source) -> No
             vi, en = "Cơ quan này đã có khóa", "this agency has a key already"
             source.say(here, "conf.value", vi, en)
     _check_tokens(written, source)
+    _check_receivers(written, directory, source)
     for number, code in enumerate(written.local.agencies):
         if directory.key_of(code) not in owners and directory.find(code) is not None:
             vi = f"Cơ quan {code} chưa có khóa ký: không gửi được văn bản do gateway đóng gói"
             en = f"agency {code} has no key: documents packed by the gateway cannot be signed"
             local = ("local", "agencies", number)
             source.say(local, "conf.agency_without_key", vi, en, Severity.WARNING)
+
+
+def _check_receivers(written: Written, directory: Directory, source: _Source) -> None:
+    """Whose certificate it is; what a route that encrypts lacks is said to whoever sends there."""
+    known: set[str] = set()
+    for number, one in enumerate(written.receiver):
+        here = ("receiver", number, "agency")
+        if directory.find(one.agency) is None:
+            vi = f"Danh mục không có cơ quan {one.agency!r}"
+            source.say(here, "conf.value", vi, f"no agency {one.agency!r} in the directory")
+        elif directory.key_of(one.agency) in known:
+            vi, en = "Cơ quan này đã có chứng thư số", "this agency has a certificate already"
+            source.say(here, "conf.value", vi, en)
+        known.add(directory.key_of(one.agency))
 
 
 def _check_tokens(written: Written, source: _Source) -> None:
@@ -419,6 +436,8 @@ def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> 
         private.append((("key", number, "pin_file"), key.pin_file))
         public.append((("key", number, "module"), key.module))
         public.append((("key", number, "certificate"), key.certificate))
+    for number, receiver in enumerate(written.receiver):
+        public.append((("receiver", number, "certificate"), receiver.certificate))
     for number, authority in enumerate(written.stamp.authorities):
         public.append((("stamp", "authorities", number, "ca_file"), authority.ca_file))
     needs_master = any(axis.secret for axis in written.axis)

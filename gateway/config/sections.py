@@ -154,6 +154,17 @@ class AgencyKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverCertificate:
+    agency: str
+    certificate: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncryptionSection:
+    max_bytes: int = 16 * _MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSection:
     agencies: tuple[str, ...] = ()
 
@@ -193,6 +204,8 @@ class Written:
     collect: CollectSection = CollectSection()
     limits: Limits = field(default_factory=Limits)
     key: tuple[AgencyKey, ...] = ()
+    receiver: tuple[ReceiverCertificate, ...] = ()
+    encryption: EncryptionSection = EncryptionSection()
     secrets: SecretsSection = SecretsSection()
     tables: TablesSection = TablesSection()
     log: LogSection = LogSection()

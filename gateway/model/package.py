@@ -207,6 +207,8 @@ class FileFact:
     `sha256`/`size`: the inner file after the reader's unwrapping rule (edxml-format 4).
     `carried_sha256`/`carried_size`: the bytes inside the base64. Equal when not `unwrapped`.
     `failed`: the base64 could not be decoded, or a limit was passed; then the digests are empty.
+    `encrypted`: "" | xmlenc | cms | ooxml | pdf | zip, what the inner file is seen to be; "" does
+    not say that it is readable (gateway/packing/ciphertext.py).
     """
 
     name: str
@@ -221,6 +223,7 @@ class FileFact:
     content_id: str = ""
     description: str = ""
     failed: bool = False
+    encrypted: str = ""
 
 
 @dataclass(frozen=True, slots=True)

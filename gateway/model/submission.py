@@ -41,11 +41,15 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class AxisRoute:
-    """One axis and the receivers it serves, codes as the submission writes them."""
+    """One axis and the receivers it serves, codes as the submission writes them.
+
+    `encrypt`: its files go encrypted to these receivers (conf, `[[route]] encrypt`).
+    """
 
     axis: str
     receivers: tuple[str, ...]
     why: tuple[str, ...] = ()
+    encrypt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

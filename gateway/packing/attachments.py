@@ -17,7 +17,7 @@ import pybase64
 
 from gateway.errors import Text
 from gateway.packing.names import names_a_path
-from gateway.packing.sniff import HEAD, ZIP_MAGIC, Sniffer
+from gateway.packing.sniff import ZIP_MAGIC, Sniffer
 from gateway.packing.tally import Tally
 from gateway.packing.zipfiles import Unwrapper
 from gateway.safexml import Limits
@@ -260,11 +260,11 @@ class Content:
 
     def _deliver(self, piece: bytes) -> None:
         unwrapper = self._unwrapper
-        # what a wrapper is itself nobody asks; if it is none after all, its head must do
+        # what a wrapper is itself nobody asks; if it is none after all, its ends must do
         if unwrapper is None:
             self._kind.feed(piece)
-        elif (missing := HEAD - len(self._kind.head)) > 0:
-            self._kind.feed(piece[:missing])
+        else:
+            self._kind.feed_ends(piece)
         if unwrapper is None:
             if self._wrote == "carried" and self._out is not None:
                 self._out.write(piece)

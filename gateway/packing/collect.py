@@ -479,6 +479,7 @@ class Collector:
                 carried_sha256=carried.hexdigest(),
                 unwrapped=content.unwrapped,
                 actual_type=actual,
+                encrypted=kind.encrypted(),
                 failed=False,
             )
         finally:
@@ -515,7 +516,7 @@ class Collector:
                 "Tệp PDF đã hỏng do bị chuyển đổi như văn bản (U+FFFD)",
                 "the PDF was ruined by a text conversion (U+FFFD)",
             )
-        elif contradicts(extension(fact.declared_name), actual):
+        elif not fact.encrypted and contradicts(extension(fact.declared_name), actual):
             reading.warn(
                 where,
                 "attachment.type_differs",

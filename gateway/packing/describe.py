@@ -102,6 +102,8 @@ def attachment_json(fact: FileFact) -> dict[str, JsonValue]:
     if fact.unwrapped:
         said["carried_size"] = fact.carried_size
         said["carried_sha256"] = fact.carried_sha256
+    if fact.encrypted:
+        said["encrypted"] = fact.encrypted
     if fact.failed:
         said["failed"] = True
     return said

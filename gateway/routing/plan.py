@@ -29,7 +29,8 @@ class Route:
     Exactly one of: `agency` (this one, either written form), `under` (this one and all below it by
     the directory's parents), `level1` (`H14`: everything whose code has this level 1; `H`: every
     level 1 of this letter), `everyone`. `also`: further axes that reach these agencies too; they
-    matter only for a ready-made package, which must go whole.
+    matter only for a ready-made package, which must go whole. `encrypt`: files go encrypted to
+    the receiver's certificate.
     """
 
     axis: str
@@ -41,6 +42,7 @@ class Route:
     valid_from: date | None = None
     valid_to: date | None = None
     note: str = ""
+    encrypt: bool = False
 
     def in_force(self, day: date) -> bool:
         begun = self.valid_from is None or self.valid_from <= day
@@ -71,6 +73,7 @@ class Explanation:
     axis: str
     why: tuple[Text, ...]
     findings: tuple[Finding, ...] = ()
+    encrypt: bool = False
 
 
 class RoutingTable:
@@ -99,20 +102,23 @@ class RoutingTable:
     def plan(self, receivers: Sequence[str], day: date) -> RoutePlan:
         """One AxisRoute for each axis, in the order of the receivers; codes as written.
 
+        Two, where some of an axis' receivers get files encrypted and others do not.
+
         Findings: `agency.unknown`, `agency.closed`, `agency.not_yet`, `route.none`, each at
         `to[i].organ_id`; any of them refuses the whole submission.
         """
         findings: list[Finding] = []
-        by_axis: dict[str, tuple[list[str], list[str]]] = {}
+        by_axis: dict[tuple[str, bool], tuple[list[str], list[str]]] = {}
         for index, code in enumerate(receivers):
             told = self.explain(code, day, path=f"to[{index}].organ_id")
             findings.extend(told.findings)
             if told.axis:
-                served, why = by_axis.setdefault(told.axis, ([], []))
+                served, why = by_axis.setdefault((told.axis, told.encrypt), ([], []))
                 served.append(code)
                 why.append(f"{code}: {told.why[-1].en}")
         routes = tuple(
-            AxisRoute(axis, tuple(served), tuple(why)) for axis, (served, why) in by_axis.items()
+            AxisRoute(axis, tuple(served), tuple(why), encrypt)
+            for (axis, encrypt), (served, why) in by_axis.items()
         )
         return RoutePlan(routes, tuple(findings))
 
@@ -131,8 +137,10 @@ class RoutingTable:
                 passed.append(Text(f"{said}: chưa hoặc hết hiệu lực", f"{said}: not in force"))
             elif self._fits(route, agency):
                 note = f"; {route.note}" if route.note else ""
-                taken = f"{said} -> {route.axis}{note}"
-                return Explanation(agency, route.axis, (*passed, Text(taken, taken)))
+                vi, en = (", mã hóa tệp", ", files encrypted") if route.encrypt else ("", "")
+                taken = f"{said} -> {route.axis}"
+                why = (*passed, Text(f"{taken}{vi}{note}", f"{taken}{en}{note}"))
+                return Explanation(agency, route.axis, why, encrypt=route.encrypt)
             else:
                 passed.append(Text(f"{said}: không khớp", f"{said}: does not fit"))
         text = Text(
@@ -147,13 +155,16 @@ class RoutingTable:
 
         All receivers local: loopback. Otherwise the one axis that reaches all of them, local ones
         included, the first receiver's own axis first; none: finding `route.split_required`.
-        The plan has one route or findings, never both; without receivers it has neither.
+        A route that encrypts: finding `encryption.ready_made`. The plan has one route or findings,
+        never both; without receivers it has neither.
         """
         plan = self.plan(receivers, day)
         if plan.findings or not receivers:
             return RoutePlan((), plan.findings)
         if len(plan.routes) == 1 and plan.routes[0].axis == LOOPBACK:
             return plan
+        if any(route.encrypt for route in plan.routes):
+            return RoutePlan((), (_ready_made(),))
         common: list[str] | None = None
         for code in receivers:
             axes = self._axes(code, day)
@@ -203,6 +214,16 @@ class RoutingTable:
             if axis in ("", LOOPBACK):
                 detail = "an axis is named; local agencies need no route"
                 yield _mistake(f"route[{number}].axis", detail)
+
+
+def _ready_made() -> Finding:
+    text = Text(
+        "Tuyến tới nơi nhận phải mã hóa tệp, nhưng gói tin có sẵn không được thay đổi; hãy gửi văn "
+        "bản và tệp để gateway đóng gói",
+        "the route encrypts files, and a ready-made package is never changed; hand in the document "
+        "and its files instead",
+    )
+    return Finding("to", "encryption.ready_made", Severity.ERROR, text)
 
 
 def _mistake(path: str, detail: str) -> Finding:

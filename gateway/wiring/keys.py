@@ -1,7 +1,7 @@
 """The signing keys of conf: each in a file, or on a token with a process of its own.
 
 In:     frozen Settings, the time.
-Out:    agency -> KeyHolder, the warnings about their certificates.
+Out:    agency -> KeyHolder, the warnings about their certificates; the certificates of receivers.
 Fails:  Misconfigured, naming file or token; Unavailable while a token is not there.
 Never:  leaves a token's process behind.
 """
@@ -16,10 +16,25 @@ from types import TracebackType
 from typing import Self
 
 from adapters.keys import files, pkcs11
+from adapters.keys.certificates import certificates_in
 from adapters.keys.token_link import Token
 from gateway.config import AgencyKey, Settings
+from gateway.enciphering import Encryption
 from gateway.errors import Finding
-from gateway.ports import KeyHolder
+from gateway.ports import Entropy, KeyHolder
+
+
+def encryption(settings: Settings, entropy: Entropy) -> Encryption:
+    """Whose certificate files are encrypted to. Raises Misconfigured, naming the file."""
+    key_of = settings.directory.key_of
+    return Encryption(
+        certificates={
+            key_of(one.agency): certificates_in(one.certificate)[0] for one in settings.receiver
+        },
+        max_bytes=settings.encryption.max_bytes,
+        key_of=key_of,
+        new_key=lambda: bytes.fromhex(entropy.salt() + entropy.salt()),
+    )
 
 
 class AgencyKeys:

@@ -49,7 +49,7 @@ from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 from gateway.wiring.books import anchors, require_schema
-from gateway.wiring.keys import AgencyKeys
+from gateway.wiring.keys import AgencyKeys, encryption
 from gateway.workers import collect, deliver, loop, seal, stamp, sweep
 from gateway.workers import open as open_job
 
@@ -292,6 +292,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         directory=directory,
         routing=routing,
         keys=keys.holders,
+        encryption=encryption(settings, entropy),
         outlets=outlets,
         lane_of=lane_of,
         seal_max_delay=timedelta(seconds=settings.seal.max_delay),

@@ -83,12 +83,14 @@ def test_defaults_of_array_tables_are_those_of_the_code() -> None:
         "axis": {"name", "endpoint", "system_id", "secret_file"},
         "route": {"axis", "everyone", "valid_from", "valid_to"},
         "key": {"agency", "path"},
+        "receiver": {"agency", "certificate"},
         "authorities": {"name", "url"},
     }
     found = {
         "axis": (config.AxisSection, table["axis"][0]),
         "route": (get_args(get_type_hints(config.Written)["route"])[0], table["route"][0]),
         "key": (config.AgencyKey, table["key"][0]),
+        "receiver": (config.ReceiverCertificate, table["receiver"][0]),
         "authorities": (config.Authority, table["stamp"]["authorities"][0]),
     }
     units = {"10s": 10.0, "4s": 4.0}

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.cli.page.amounts import about, grouped, measured
 from gateway.cli.page.lines import Sheet
-from gateway.cli.page.media import kind_of
+from gateway.cli.page.media import SEALED, kind_of
 from gateway.errors import Finding, Severity, Text
 from gateway.model.package import FileFact
 from gateway.packing.names import extension
@@ -51,7 +51,7 @@ def _odd(fact: FileFact) -> bool:
 
 def differs(fact: FileFact) -> bool:
     """Whether the bytes are something else than the name promises."""
-    return contradicts(extension(fact.declared_name), fact.actual_type)
+    return not fact.encrypted and contradicts(extension(fact.declared_name), fact.actual_type)
 
 
 def _file(index: int, fact: FileFact, why: str, sheet: Sheet) -> Iterator[str]:
@@ -77,7 +77,8 @@ def _file(index: int, fact: FileFact, why: str, sheet: Sheet) -> Iterator[str]:
 def _facts(fact: FileFact, sheet: Sheet) -> Iterator[str]:
     """What the file is and how large; each further fact that a person must know on its own."""
     vi, lang = sheet.lang == "vi", sheet.lang
-    kind = sheet.word(kind_of(fact.actual_type, extension(fact.declared_name)))
+    seen = SEALED.get(fact.encrypted) or kind_of(fact.actual_type, extension(fact.declared_name))
+    kind = sheet.word(seen)
     yield f"{sheet.short(kind)}, {measured(fact.size, lang)}"
     if differs(fact):
         yield (
@@ -85,7 +86,7 @@ def _facts(fact: FileFact, sheet: Sheet) -> Iterator[str]:
             if vi
             else "NOTE: the content is not what the name says"
         )
-    if getattr(fact, "encrypted", False):
+    if fact.encrypted:
         yield (
             "đã mã hóa: chỉ nơi nhận có khóa mới mở được"
             if vi

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from gateway.errors import Text
-from gateway.packing.sniff import EDXML, UNKNOWN, ZIP, contradicts
+from gateway.packing.sniff import CMS, EDXML, UNKNOWN, XMLENC, ZIP, contradicts
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _ODF = "application/vnd.oasis.opendocument."
@@ -48,8 +48,21 @@ KINDS: Mapping[str, Text] = MappingProxyType(
         "text/html": Text("trang web (HTML)", "web page (HTML)"),
         "application/xml": Text("tệp XML", "XML file"),
         EDXML: Text("gói edXML", "edXML package"),
+        XMLENC: Text("tệp mã hóa XML", "XML-encrypted file"),
+        CMS: Text("tệp mã hóa CMS (PKCS#7)", "CMS (PKCS#7) encrypted file"),
         "application/x-empty": Text("tệp rỗng", "empty file"),
         UNKNOWN: Text("tệp không rõ loại", "file of unknown kind"),
+    }
+)
+
+# what a file that came encrypted is called, whatever name it has (gateway/packing/ciphertext.py)
+SEALED: Mapping[str, Text] = MappingProxyType(
+    {
+        "xmlenc": Text("tệp mã hóa XML", "XML-encrypted file"),
+        "cms": Text("tệp mã hóa CMS (PKCS#7)", "CMS (PKCS#7) encrypted file"),
+        "ooxml": Text("tệp Office có mật khẩu", "Office file with a password"),
+        "pdf": Text("tài liệu PDF có mật khẩu", "PDF document with a password"),
+        "zip": Text("tệp nén ZIP có mật khẩu", "ZIP archive with a password"),
     }
 )
 

@@ -24,7 +24,12 @@ On the other side the corridor in:
                          agency of ours that the package names, or quarantine, never the bin.
     (the unit's system)  looks into its inbox, leases, fetches; the first whole serving is a fact.
     inbound.confirm      the document entered the receiver's System: the legal moment. Status 01
-                         goes back the same road, and 03, 06 after it.
+                         goes back the same road, and 03, 06 after it (`answering`).
+
+A recall, an update and a replacement are documents of their own and walk the same road: `acts`
+fills in what they say of the earlier document, `acting` gives its files again. A take-back is a
+status 13. Whoever has the document agrees with 15 or refuses with 16: `answering` there,
+`settling` here.
 
 Who is who. A *corridor* owns the order and the transactions, and does no craft. A *room* (packing,
 ciphering, signing, rules, ledger, routing, dispatch) knows one craft, is synchronous and pure, and

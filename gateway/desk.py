@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Any, BinaryIO
 
+from gateway.answering import Answering, not_there
 from gateway.c14n import canonical_json
 from gateway.errors import (
     Finding,
@@ -33,7 +34,7 @@ from gateway.errors import (
     Unknown,
     errors_in,
 )
-from gateway.inbound import Inbound, not_there
+from gateway.inbound import Inbound
 from gateway.leasing import lease_item
 from gateway.model.agency import Agency
 from gateway.model.arrival import ArrivalState, ItemKind
@@ -57,6 +58,7 @@ from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.shapes import (
     account_json,
+    acts_json,
     arrival_json,
     document_cursor,
     document_json,
@@ -120,6 +122,7 @@ class Desk:
         self.item_lease = item_lease
         self.outbound = outbound
         self.inbound = inbound
+        self.answering = Answering(outbound)
         self.limits = limits
         self._accounts: dict[str, tuple[int, Account]] = {}
 
@@ -349,7 +352,8 @@ class Desk:
 
     async def document(self, who: Account, document_ref: str) -> dict[str, Any]:
         def look(tx: Tx) -> dict[str, Any]:
-            return document_json(tx, self._mine(tx, who, document_ref))
+            row = self.mine(tx, who, document_ref)
+            return {**document_json(tx, row), **acts_json(tx, row)}
 
         return await self.store.read(look)
 
@@ -357,7 +361,7 @@ class Desk:
         """The bytes sent. `axis` chooses among siblings; "" takes the only one, or the first."""
 
         def look(tx: Tx) -> transfers.TransferRow:
-            row = self._mine(tx, who, document_ref)
+            row = self.mine(tx, who, document_ref)
             sent = transfers.of_documents(tx, [row.id])
             chosen = [t for t in sent if axis in ("", t.axis)]
             if not chosen:
@@ -378,12 +382,12 @@ class Desk:
         """Every record about a document: the bytes themselves, and where the tree has them."""
 
         def look(tx: Tx) -> list[dict[str, Any]]:
-            row = self._mine(tx, who, document_ref, auditors=True)
+            row = self.mine(tx, who, document_ref, auditors=True)
             return records_json(tx, ledger.of_document(tx, row.id))
 
         return await self.store.read(look)
 
-    def _mine(
+    def mine(
         self, tx: Tx, who: Account, document_ref: str, *, auditors: bool = False
     ) -> document_rows.DocumentRow:
         """The row, if `who` may see it. Auditors see records, which hold no content; no more."""
@@ -499,7 +503,7 @@ class Desk:
         said = staff or Staff()
         content = canonical_json([item_id, code, description, asdict(said)])
         order = Order(who.id, hashlib.sha256(content).hexdigest(), idempotency_key)
-        transfer_id = await self.inbound.report_status(
+        transfer_id = await self.answering.report_status(
             item, who.id, code=code, description=description, staff=said, order=order
         )
         return {"id": item_id, "code": code, "transfer_id": transfer_id}

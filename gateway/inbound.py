@@ -12,20 +12,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, BinaryIO
 
 from gateway import quarantine
+from gateway.answering import OPEN_STATES, report_about, state_forbids
 from gateway.errors import (
     Broken,
     Conflict,
     Finding,
     Rejected,
-    Severity,
     Text,
     Unavailable,
     Unknown,
@@ -33,42 +33,33 @@ from gateway.errors import (
 )
 from gateway.model.arrival import ArrivalState, Incoming, ItemKind, ItemState
 from gateway.model.package import (
+    BusinessType,
     DocumentHeader,
     FileFact,
-    Organ,
     SignatureVerdict,
-    Staff,
     StatusReport,
     identity,
     status_identity,
 )
 from gateway.opening import open_package
 from gateway.outbound import Outbound
-from gateway.packing import metadata, read
+from gateway.packing import describe, metadata, read
 from gateway.promise import (
-    Order,
-    key_mismatch,
     local_time,
     plain_code,
     plain_id,
-    status_about,
 )
 from gateway.safexml import Limits
 from gateway.scribe import Scribe
 from gateway.settling import Settling
 from gateway.shapes import kept_files, kept_findings, kept_status, kept_verdict
-from gateway.store import Store, Tx, Violation, arrivals, documents, inbox, ledger
+from gateway.store import Store, Tx, acts, arrivals, inbox, ledger
 from gateway.store import blobs as blob_rows
-from gateway.store.patience import write_patiently
+from gateway.store.patience import write_after_race, write_patiently
 from gateway.telemetry.events import Event
 
 OPEN_LEASE = timedelta(minutes=10)
 POISON_AFTER = 2  # a package that killed its process twice is not opened a third time
-OPEN_STATES = (ItemState.WAITING, ItemState.LEASED)
-REASON_NEEDED = ("02", "16")
-NOBODY = Staff()
-NEEDS_ENTERED = ("03", "04", "05", "06")
-REPORTABLE = ("02", *NEEDS_ENTERED, "15", "16")  # 01 is said by confirm alone, 13 by the sender
 
 
 class _Overtaken(Exception):
@@ -285,8 +276,10 @@ class Inbound:
             local = self.outbound.directory.local_among(listed)
         if not local:
             return ArrivalState.QUARANTINED, (quarantine.not_ours(),), []
+        act = header.business.type != BusinessType.NEW
         content = {
             "header": metadata.header_to_json(header),
+            **({"business": describe.business_json(header)} if act else {}),
             "files": kept_files(opened.verdict, opened.files),
             "signature": kept_verdict(opened.verdict),
             "findings": kept_findings(opened.findings),
@@ -306,6 +299,8 @@ class Inbound:
                     sender=header.sender.organ_id or claim.listed_from,
                     document_id=header.document_id or claim.axis_doc_id,
                     content=content,
+                    business_type=int(header.business.type),
+                    about=header.about(),
                 )
             )
         ]
@@ -368,6 +363,8 @@ class Inbound:
         content: Mapping[str, Any],
         status_code: str = "",
         about_document: str | None = None,
+        business_type: int = 0,
+        about: Sequence[str] = (),
     ) -> ledger.NewRecord | None:
         item_id = self.scribe.entropy.new_id()
         added = inbox.add(
@@ -391,6 +388,14 @@ class Inbound:
         )
         if not added:
             return None
+        acts.keep(
+            tx,
+            item_id,
+            agency_key=self.outbound.key_of(agency),
+            sender_key=self.outbound.key_of(sender),
+            business_type=business_type,
+            about=about,
+        )
         return self.scribe.record(
             Event.ITEM_AVAILABLE,
             at,
@@ -504,7 +509,7 @@ class Inbound:
         )
         status = None
         if document:
-            report = self._report(item, "01", at, "")
+            report = report_about(self.outbound, item, "01", at, "")
             status = await asyncio.to_thread(self.outbound.make_status, report, item.axis, at)
 
         def commit(tx: Tx) -> str:
@@ -526,132 +531,10 @@ class Inbound:
             return answer
 
         records = self.scribe.with_clock(made)
-        told = await self._settled(commit)
+        told = await write_after_race(self.store, commit)
         if told == answer:
             self.scribe.written(records)
         return told
-
-    async def _settled(self, commit: Callable[[Tx], str]) -> str:
-        """Where two requests say the same at once, the second finds what the first committed."""
-        try:
-            return await self.store.write(commit)
-        except Violation as race:
-            if race.kind != "unique":
-                raise
-            return await self.store.write(commit)
-
-    async def report_status(
-        self,
-        item: inbox.Item,
-        account_id: str,
-        *,
-        code: str,
-        description: str,
-        staff: Staff = NOBODY,
-        order: Order | None = None,
-    ) -> str:
-        """A status 02 to 06, 15 or 16 goes back to the sender. Returns the transfer's id.
-
-        The same status of the same second is one; under the key of `order` it is one for ever.
-        """
-        if item.kind != ItemKind.DOCUMENT.value:
-            raise not_there()
-        if code not in REPORTABLE:
-            raise Rejected(
-                Text(
-                    f"Đơn vị không báo được trạng thái {code[:8]!r} ở đây",
-                    f"status {code[:8]!r} is not one that a unit reports here",
-                ),
-                code="status.code",
-            )
-        if code in REASON_NEEDED and not description.strip():
-            raise Rejected(
-                Text("Trạng thái này bắt buộc phải có lý do", "this status needs a reason"),
-                code="status.reason_missing",
-                findings=(
-                    Finding(
-                        "description",
-                        "status.reason_missing",
-                        Severity.ERROR,
-                        Text("Thiếu lý do từ chối", "the reason of the refusal is missing"),
-                        "QĐ 28/2018/QĐ-TTg 5.4",
-                    ),
-                ),
-            )
-        if code in NEEDS_ENTERED and item.entered_at is None:
-            raise Conflict(
-                Text(
-                    "Phải xác nhận văn bản đã vào Hệ thống trước khi báo trạng thái này",
-                    "confirm that the document entered the System before reporting this status",
-                ),
-                code="item.not_entered",
-            )
-        at = self.scribe.now()
-        report = replace(self._report(item, code, at, description), staff=staff)
-        status = await asyncio.to_thread(self.outbound.make_status, report, item.axis, at)
-        transfer_id = status.packed[0].transfer_id
-
-        refused = self.scribe.record(
-            Event.ITEM_REFUSED,
-            at,
-            {"arrival": item.arrival_id, "item": item.id, "account": account_id},
-            {
-                "agency": item.agency.upper(),
-                "from": plain_id(item.sender.upper()),
-                "document_id": plain_id(item.document_id),
-                "identity": item.identity,
-                "transfer": transfer_id,
-            },
-            arrival_id=item.arrival_id,
-        )
-
-        def commit(tx: Tx) -> str:
-            if order is not None and order.idempotency_key is not None:
-                told = documents.answered(tx, account_id, order.idempotency_key)
-                if told is not None and told.content != order.content:
-                    raise key_mismatch()
-                if told is not None:
-                    return told.answer
-            if code == "02":
-                if not inbox.end(
-                    tx,
-                    item.id,
-                    olds=(*OPEN_STATES, ItemState.ENTERED),
-                    new=ItemState.REFUSED,
-                    entered_at=None,
-                    answer="",
-                ):
-                    raise state_forbids(item.state)
-                ledger.append(tx, [refused])
-            else:
-                now = inbox.by_id(tx, item.id)
-                if now is not None and now.state == ItemState.REFUSED.value:
-                    raise state_forbids(now.state)  # 02 was the last word about it
-            sent = self.outbound.add_status(tx, account_id, status, code, item.id)
-            if order is not None and order.idempotency_key is not None:
-                documents.keep_answer(
-                    tx,
-                    account_id=account_id,
-                    key=order.idempotency_key,
-                    answered=documents.Answered(order.content, 202, sent, ""),
-                    created_at=tx.now(),
-                )
-            return sent
-
-        return await self._settled(commit)
-
-    def _report(self, item: inbox.Item, code: str, at: datetime, description: str) -> StatusReport:
-        agency = self.outbound.directory.find(item.agency)
-        sender = Organ(organ_id=item.agency, name=agency.name if agency else "")
-        return status_about(
-            sender=sender,
-            header=item.content["header"],
-            addressee=item.sender,
-            document_id=item.document_id,
-            code=code,
-            at=at,
-            description=description,
-        )
 
 
 def _damaged(raw_sha256: str) -> Broken:
@@ -661,21 +544,4 @@ def _damaged(raw_sha256: str) -> Broken:
             f"the stored package {raw_sha256} does not give the file that was recorded",
         ),
         code="blob.damaged",
-    )
-
-
-def not_there() -> Unknown:
-    return Unknown(
-        Text("Không có mục này", "there is no such item"),
-        code="item.unknown",
-    )
-
-
-def state_forbids(state: str) -> Conflict:
-    return Conflict(
-        Text(
-            f"Mục đang ở trạng thái {state}, không thể làm bước này",
-            f"the item is {state}; this step is not possible",
-        ),
-        code="item.state_forbids",
     )

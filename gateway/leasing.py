@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gateway.answering import OPEN_STATES, state_forbids
 from gateway.errors import Conflict, Text
-from gateway.inbound import OPEN_STATES, state_forbids
 from gateway.promise import local_time
 from gateway.store import Tx, inbox
 

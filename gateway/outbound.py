@@ -71,7 +71,7 @@ from gateway.routing.plan import RoutingTable
 from gateway.rules import checks
 from gateway.scribe import Scribe
 from gateway.settling import IN_MEMORY, Hold, reach_axis, stored_bytes
-from gateway.store import Store, Tx, Violation, documents, ledger, transfers
+from gateway.store import Store, Tx, Violation, acts, documents, ledger, transfers
 from gateway.store import blobs as blob_rows
 from gateway.store.patience import write_patiently
 from gateway.telemetry.events import Event
@@ -158,7 +158,9 @@ class Outbound:
             return await self._accept(order, submission)
 
     async def _accept(self, order: Order, submission: Submission) -> documents.Answered:
-        document_id = submission.header.document_id or document_id_for(submission.header)
+        document_id = submission.header.document_id or document_id_for(
+            submission.header, order.seed
+        )
         header = replace(submission.header, document_id=document_id)
         try:
             checked = self.check(submission)
@@ -235,12 +237,12 @@ class Outbound:
 
     async def _unless_answered(self, order: Order, refused: Rejected) -> documents.Answered:
         """A repetition gets its first answer, even where rules or routes have changed since."""
-        repeated = await self.store.read(lambda tx: self._answered(tx, order))
+        repeated = await self.store.read(lambda tx: self.answered(tx, order))
         if repeated is None:
             raise refused
         return repeated
 
-    def _answered(self, tx: Tx, order: Order) -> documents.Answered | None:
+    def answered(self, tx: Tx, order: Order) -> documents.Answered | None:
         if order.idempotency_key is None:
             return None
         found = documents.answered(tx, order.account_id, order.idempotency_key)
@@ -300,7 +302,7 @@ class Outbound:
 
         def look(tx: Tx) -> tuple[documents.Answered | None, str | None, list[documents.Served]]:
             return (
-                self._answered(tx, order),
+                self.answered(tx, order),
                 documents.identity_of(tx, sender_key, normal_text(header.document_id)),
                 documents.served(tx, sender_key, made_identity),
             )
@@ -414,6 +416,7 @@ class Outbound:
         )
         answer = answer_json(promise, self.scribe.receipt(made), order.language)
         location = f"/v1/documents/{promise.document_ref}"
+        sender_key = self.key_of(promise.header.sender.organ_id)
         answered = documents.Answered(order.content, 202, answer, location)
         records = self.scribe.with_clock(made)
 
@@ -431,11 +434,19 @@ class Outbound:
             if bind and promise.header.business.type == 0:
                 documents.claim_document_id(
                     tx,
-                    sender_key=self.key_of(promise.header.sender.organ_id),
+                    sender_key=sender_key,
                     document_id=normal_text(promise.header.document_id),
                     identity=promise.identity,
                 )
             self._insert(tx, order.account_id, promise, made, answer)
+            acts.keep(
+                tx,
+                promise.document_ref,
+                agency_key=sender_key,
+                sender_key=sender_key,
+                business_type=int(promise.header.business.type),
+                about=promise.header.about(),
+            )
             blob_rows.refer(tx, [(p.package.sha256, p.package.size) for p in promise.packed])
             ledger.append(tx, records)
 
@@ -509,8 +520,11 @@ class Outbound:
             legal_value={},
         )
 
-    def add_status(self, tx: Tx, account_id: str, promise: Promise, code: str, item_id: str) -> str:
-        """Queue a status report inside the caller's commit; its transfer's id.
+    def add_status(
+        self, tx: Tx, account_id: str, promise: Promise, code: str, item_id: str | None
+    ) -> str:
+        """Queue a status report inside the caller's commit; its transfer's id. `item_id`: what it
+        reports on; None: a document of our own is asked back (13).
 
         What was said before (the same words, the same second) is not said again: the transfer that
         carries it. Violation: somebody says it at this moment; asked again, this finds it.
@@ -522,7 +536,11 @@ class Outbound:
         made = self.scribe.record(
             Event.STATUS_ACCEPTED,
             promise.at,
-            {"document": promise.document_ref, "item": item_id, "account": account_id},
+            {
+                "document": promise.document_ref,
+                **({"item": item_id} if item_id else {}),
+                "account": account_id,
+            },
             {
                 "from": promise.header.sender.organ_id.upper(),
                 "to": packed.route.receivers[0].upper(),

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 from gateway.dispatch import schedule
 from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unavailable, errors_in
 from gateway.model.package import (
+    BusinessType,
     DocumentHeader,
     Organ,
     PackageKind,
@@ -34,6 +36,7 @@ from gateway.store import documents, transfers
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 FIRST_YEAR, LAST_YEAR = 1990, 2200  # of instants that others may state or report
 LONGEST_CODE = 8
+_ACTS = UUID("6f1d3a0e-6a55-5b0e-9d4b-6b8a3c0f5d21")  # ours: the ids made for acts
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,11 @@ class Order:
     content: str
     idempotency_key: str | None = None
     language: str = "vi"
+
+    @property
+    def seed(self) -> str:
+        """What a repetition of this request, and no other request, has again."""
+        return f"{self.account_id}\n{self.idempotency_key or self.content}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +146,14 @@ def plain_code(code: str) -> str:
     return code if len(code) <= LONGEST_CODE and code.isascii() and code.isalnum() else ""
 
 
-def document_id_for(header: DocumentHeader) -> str:
-    """`OrganId,yyyy/MM/dd,number/notation` with real values (edxml-format 7, 13)."""
+def document_id_for(header: DocumentHeader, seed: str) -> str:
+    """`OrganId,yyyy/MM/dd,number/notation` with real values (edxml-format 7, 13).
+
+    An act repeats number and date of the document that it is about, so its own id is a UUID, made
+    of `seed`: equal for the same request, another for every other one (architecture 4).
+    """
+    if header.business.type != BusinessType.NEW:
+        return str(uuid5(_ACTS, f"{header.sender.organ_id.upper()}\n{seed}"))
     day = header.promulgation.date.replace("-", "/")
     return f"{header.sender.organ_id},{day},{header.code.number}/{header.code.notation}"
 

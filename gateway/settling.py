@@ -14,15 +14,22 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from gateway.dispatch import schedule
-from gateway.model.package import StatusReport
+from gateway.model.package import BusinessType, StatusReport
 from gateway.model.record import Source
 from gateway.model.transfer import RecipientState, TransferState, furthest
 from gateway.ports import BlobStore
 from gateway.promise import Outlet, Work, from_vietnam_time, plain_code
 from gateway.scribe import Scribe
-from gateway.store import Store, Tx, documents, ledger, transfers
+from gateway.store import Store, Tx, acts, documents, ledger, transfers
 from gateway.telemetry.events import Event
 
+AGREED = "15"
+# returned, or not there yet: no answer to a recall says more about it
+NOTHING_TO_RECALL = (
+    RecipientState.PENDING,
+    RecipientState.REJECTED,
+    RecipientState.NOT_DELIVERED,
+)
 CHUNK = 256 * 1024
 IN_MEMORY = 1024 * 1024  # packages, and files of a submission together, that are held in memory
 
@@ -142,11 +149,55 @@ class Settling:
     ) -> None:
         """Step 9, inside the commit that opens a status: recipient state and instants.
 
-        A status is the recipient's own word that it has the document, so it settles doubt.
+        A status is the recipient's own word that it has the document, so it settles doubt. 15
+        agrees to give a document back: that recipient of it is RECALLED, whether the answer speaks
+        of the document or of the act that recalled it.
         """
+        reach_axis(tx, about.carried.id, at, tx.now())
+        agreed = report.code == AGREED and self._asked_back(tx, about)
+        self._move(tx, about, report, arrival_id, at, recalled=agreed)
+        for other in self._recalled_by(tx, about) if report.code == AGREED else ():
+            self._move(tx, other, report, arrival_id, at, recalled=True)
+
+    def _asked_back(self, tx: Tx, about: About) -> bool:
+        """Whether we ever asked this recipient to give the document back."""
+        row = documents.by_id(tx, about.carried.document_ref)
+        return row is not None and acts.asked_back(
+            tx,
+            sender_key=row.sender_key,
+            document_id=row.document_id,
+            receiver_key=about.recipient.agency_key,
+        )
+
+    def _recalled_by(self, tx: Tx, about: About) -> list[About]:
+        """What the recall that `about` carried took back from this recipient: where it is."""
+        act = documents.by_id(tx, about.carried.document_ref)
+        if act is None or act.business_type != BusinessType.RECALL:
+            return []
+        rows = [
+            row
+            for target in acts.targets(tx, act.id)
+            for row in documents.by_document_id(tx, act.sender_key, target)
+            if row.id != act.id
+        ]
+        carried = {t.id: t for t in transfers.of_documents(tx, [row.id for row in rows])}
+        return [
+            About(carried[old.transfer_id], old)
+            for old in transfers.recipients_of(tx, list(carried))
+            if old.agency_key == about.recipient.agency_key and old.state not in NOTHING_TO_RECALL
+        ]
+
+    def _move(
+        self,
+        tx: Tx,
+        about: About,
+        report: StatusReport,
+        arrival_id: str,
+        at: datetime,
+        *,
+        recalled: bool,
+    ) -> None:
         carried = about.carried
-        now = tx.now()
-        reach_axis(tx, carried.id, at, now)
         # the transfer first, then its recipients, kept still: the order of every other writer
         (old,) = (
             r
@@ -157,6 +208,8 @@ class Settling:
         if current is RecipientState.PENDING:
             current = RecipientState.ON_AXIS
         state = furthest(current, report.code)
+        if recalled and current not in NOTHING_TO_RECALL:
+            state = RecipientState.RECALLED
         # at the sender, *entered* is the Timestamp of status 01, reported; never of a later status
         entered, source = old.entered_at, old.entered_source
         reported = from_vietnam_time(report.timestamp)
@@ -170,7 +223,7 @@ class Settling:
             seen=at,
             entered_at=entered,
             entered_source=source,
-            now=now,
+            now=tx.now(),
         )
         transfers.keep_status(
             tx,

@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Any
 
 from gateway.errors import Finding, Rejected, Text
-from gateway.model.package import FileFact, SignatureVerdict, StatusReport
+from gateway.model.package import FileFact, PackageKind, SignatureVerdict, StatusReport
 from gateway.promise import VIETNAM, local_time
 from gateway.signing import verify
-from gateway.store import Tx, arrivals, documents, inbox, ledger, transfers
+from gateway.store import Tx, acts, arrivals, documents, inbox, ledger, transfers
 from gateway.store.accounts import Account
 
 FOREVER = datetime.max.replace(tzinfo=VIETNAM)
@@ -57,6 +57,7 @@ def document_json(tx: Tx, row: documents.DocumentRow) -> Json:
         "from": row.sender,
         "subject": row.header.get("subject", ""),
         "business_type": row.business_type,
+        **({"about": acts.targets(tx, row.id)} if row.business_type else {}),
         "files": list(row.files),
         "instants": {
             "released_at": local_time(row.released_at),
@@ -81,6 +82,20 @@ def document_json(tx: Tx, row: documents.DocumentRow) -> Json:
             for t in sent
         ],
     }
+
+
+def acts_json(tx: Tx, row: documents.DocumentRow) -> Json:
+    """What was sent about a document: acts with their type, take-backs with their code."""
+    key, document_id = row.sender_key, row.document_id
+    sent: list[Json] = [
+        {"id": one.id, "type": one.business_type, "document_id": one.document_id}
+        for one in acts.sent(tx, sender_key=key, document_id=document_id)
+        if one.id != row.id
+    ]
+    if row.kind == PackageKind.DOCUMENT.value:
+        asked = acts.take_backs(tx, sender_key=key, document_id=document_id)
+        sent += [{"id": one.id, "code": acts.TAKE_BACK} for one in asked]
+    return {"acts": sent} if sent else {}
 
 
 def _recipient_json(row: transfers.RecipientRow, history: Sequence[tuple[str, str, str]]) -> Json:
@@ -182,6 +197,7 @@ def item_json(item: inbox.Item, language: str = "vi") -> Json:
         "axis": item.axis,
         **({"status": content["status"]} if "status" in content else {}),
         **({"about": item.about_document} if item.about_document else {}),
+        **({"business": content["business"]} if "business" in content else {}),
         **({"header": content["header"]} if "header" in content else {}),
         **({"attachments": content["files"]} if "files" in content else {}),
         **({"signature": content["signature"]} if "signature" in content else {}),

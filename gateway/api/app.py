@@ -23,6 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.api import (
     accounts,
+    acts,
     agencies,
     documents,
     health,
@@ -67,6 +68,10 @@ ROUTES = (
     Route("GET", f"/v1/documents/{ID}", documents.one, (Role.UNIT,)),
     Route("GET", f"/v1/documents/{ID}/package", documents.package),
     Route("GET", f"/v1/documents/{ID}/history", documents.history, (Role.UNIT, Role.AUDITOR)),
+    Route("POST", f"/v1/documents/{ID}/recall", acts.recall),
+    Route("POST", f"/v1/documents/{ID}/update", acts.update),
+    Route("POST", f"/v1/documents/{ID}/replace", acts.replace),
+    Route("POST", f"/v1/documents/{ID}/take-back", acts.take_back),
     Route("GET", "/v1/inbox", inbox.listing),
     Route("GET", f"/v1/inbox/{ID}", inbox.one),
     Route("POST", f"/v1/inbox/{ID}/lease", inbox.lease),

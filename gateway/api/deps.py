@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from gateway.acts import Acts
 from gateway.desk import Account, Desk
 from gateway.errors import Finding
 from gateway.ports import BlobStore
@@ -55,6 +56,10 @@ class Call:
     @property
     def desk(self) -> Desk:
         return self.deps.desk
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(self.deps.desk)
 
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]

@@ -41,6 +41,11 @@ async def submit(call: Call) -> web.Response:
                 f"the body must be {FORM} or {PACKAGE}",
             )
         )
+    return stored_answer(answered)
+
+
+def stored_answer(answered: Answered) -> web.Response:
+    """The bytes that were kept at the first time."""
     return web.Response(
         status=answered.status,
         body=answered.answer.encode(),
@@ -56,17 +61,17 @@ async def _submit_form(call: Call, key: str | None) -> Answered:
     hold = Hold(call.deps.blobs, call.deps.limits.memory_upload_bytes)
     try:
         submission = await Form(call, hold, judge).read()
-        return await _promised(call, call.desk.submit(call.who, submission, key, call.language))
+        return await promised(call, call.desk.submit(call.who, submission, key, call.language))
     finally:
         await hold.close()
 
 
 async def _submit_package(call: Call, key: str | None) -> Answered:
     async with spooled_package(call) as spool:
-        return await _promised(call, call.desk.submit_package(call.who, spool, key, call.language))
+        return await promised(call, call.desk.submit_package(call.who, spool, key, call.language))
 
 
-async def _promised(call: Call, promising: Awaitable[Answered]) -> Answered:
+async def promised(call: Call, promising: Awaitable[Answered]) -> Answered:
     """From the last byte of the request to the commit; refusals are counted for every route."""
     started = time.perf_counter()
     answered = await promising

@@ -24,7 +24,7 @@ from gateway.api.asking import (
 from gateway.api.deps import Call
 from gateway.api.problems import Malformed
 from gateway.api.serving import serve
-from gateway.desk import Item, item_json
+from gateway.desk import Item
 from gateway.errors import Text
 from gateway.model.arrival import ItemKind
 from gateway.model.package import Staff
@@ -132,7 +132,7 @@ async def _unless_stopping(stopping: asyncio.Event, poll: Coroutine[Any, Any, T]
 
 async def one(call: Call) -> web.Response:
     only(call.request)
-    return json_answer(item_json(await call.desk.item(call.who, _id(call)), call.language))
+    return json_answer(await call.acts.item(call.who, _id(call), call.language))
 
 
 async def lease(call: Call) -> web.Response:

@@ -138,13 +138,14 @@ def _write(
     out: BinaryIO, submission: Submission, at: datetime, holder: KeyHolder | None
 ) -> dict[str, Any]:
     from gateway.making import make_package
-    from gateway.model.package import TraceHeader
+    from gateway.model.package import TraceHeader, identity
     from gateway.promise import document_id_for, vietnam_time
 
     header = submission.header
+    content = identity(header, [(f.name, f.sha256) for f in submission.files])
     header = replace(
         header,
-        document_id=header.document_id or document_id_for(header),
+        document_id=header.document_id or document_id_for(header, content),
         traces=(TraceHeader(header.sender.organ_id, vietnam_time(at)),),
     )
     made = make_package(out, header, submission.files, seed=header.document_id, holder=holder)

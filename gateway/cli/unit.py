@@ -184,6 +184,7 @@ def _say_item(item: Mapping[str, Any], lang: str) -> None:
     _, kind, sender, agency, document_id, subject = _item_row(item)
     say(f"{kind}  {document_id}  {' '.join(subject.split())}".rstrip())
     say(f"  {sender} → {agency}  {item['state']}")
+    _say_act(item, vi)
     for name, at in item["instants"].items():
         if name != "sources" and at:
             say(f"  {name:14} {at} ({item['instants']['sources'][name]})")
@@ -196,6 +197,30 @@ def _say_item(item: Mapping[str, Any], lang: str) -> None:
     say_findings(item["findings"], lang)
     for path in item.get("fetched", ()):
         say(path)
+
+
+_ACTS = {1: ("thu hồi", "recall"), 2: ("cập nhật", "update"), 3: ("thay thế", "replacement")}
+
+
+def _act_word(kind: object, vi: bool) -> str:
+    words = _ACTS.get(kind if isinstance(kind, int) else -1)
+    return (words[0] if vi else words[1]) if words else str(kind)
+
+
+def _say_act(shown: Mapping[str, Any], vi: bool) -> None:
+    """What an act does, and what was said about a document: of an item, or of a document sent."""
+    business = shown.get("business", {"type": shown.get("business_type", 0)})
+    if business["type"]:
+        reason = " ".join(business.get("reason", "").split())  # a stranger's words, on one line
+        say(f"  {_act_word(business['type'], vi):14} {reason}".rstrip())
+    about = business.get("about", shown.get("about", ()))
+    for name in about if business["type"] else ():
+        say(f"  {'về văn bản' if vi else 'about':14} {name}")
+    for change in business.get("receivers", ()):
+        say(f"  {'+' if change['change'] else '-'} {change['organ_id']}")
+    for act in shown.get("acts", ()):
+        word = _act_word(act.get("type", act.get("code")), vi)
+        say(f"  {word:14} {act['id']}  {act.get('state', '')}".rstrip())
 
 
 def _item_row(item: Mapping[str, Any]) -> tuple[str, ...]:
@@ -301,6 +326,7 @@ def _say_document(found: Mapping[str, Any], lang: str) -> None:
     for name, words in (("released_at", "phát hành"), ("accepted_at", "gateway nhận")):
         at, source = found["instants"][name], sources[name]
         say(f"  {words if vi else name:14} {at} ({source})")
+    _say_act(found, vi)
     headings = ("Nơi nhận", "Trục", "Chuyển", "Trạng thái", "Lên trục", "Vào Hệ thống") if vi else (
         "Receiver", "Axis", "Transfer", "State", "On axis", "Entered"
     )  # fmt: skip

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from gateway.errors import Finding, Severity, Text
-from gateway.model.package import BusinessType, DocumentHeader, Extra, FileFact, normal_text
+from gateway.model.package import DocumentHeader, Extra, FileFact, normal_text
 from gateway.model.submission import Submission
 from gateway.rules.kinds import Hit, Judged, Secrecy, ValueClass
 from gateway.rules.ruleset import RuleSet, vietnam_day
@@ -26,9 +26,6 @@ __all__ = [
     "check_submission",
     "legal_value",
 ]
-
-# The business types that this version can submit; not law, so not rule data.
-BUILT_TYPES = frozenset({BusinessType.NEW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +65,7 @@ def check_submission(
     )
     in_force = rules.on(judged.day)
     findings = [
-        *_not_built(submission.header),
-        *[rule.finding(hit, rule.severity) for rule in in_force.rules for hit in rule.hits(judged)],
+        rule.finding(hit, rule.severity) for rule in in_force.rules for hit in rule.hits(judged)
     ]
     if not with_files:
         findings = [f for f in findings if not _about_files(f)]
@@ -99,7 +95,7 @@ def check_package(
         day=day,
     )
     in_force = rules.on(day)
-    findings: list[Finding] = [] if arriving else list(_not_built(header))
+    findings: list[Finding] = []
     for rule in in_force.rules:
         severity = rule.package or rule.severity
         if arriving and severity is Severity.ERROR:
@@ -160,21 +156,6 @@ def _could_be_marked(
     yield "other.typer_notation", header.other.typer_notation
     for extra in extras:
         yield extra.path, extra.value
-
-
-def _not_built(header: DocumentHeader) -> Iterator[Finding]:
-    kind = header.business.type
-    if kind in BUILT_TYPES or kind not in list(BusinessType):
-        return  # a type that no list knows is a finding of the rules
-    yield Finding(
-        "business.type",
-        "business.not_built",
-        Severity.ERROR,
-        Text(
-            "Phiên bản này chưa gửi được văn bản thu hồi, cập nhật, thay thế (loại 1, 2, 3).",
-            "This version cannot submit a recall, update or replacement (types 1, 2, 3) yet.",
-        ),
-    )
 
 
 def _about_files(finding: Finding) -> bool:

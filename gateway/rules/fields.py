@@ -19,9 +19,9 @@ from typing import get_args, get_origin, get_type_hints
 
 from gateway.model.package import DocumentHeader
 
-# contract 5 says `from`, which Python keeps for itself
-_RENAMED = {"from": "sender"}
-_METADATA_NAME = {attribute: name for name, attribute in _RENAMED.items()}
+# contract 5 says `from`, which Python keeps for itself, and `business.about` for its DocumentId
+_RENAMED = {"from": "sender", "about": "document_id"}
+_METADATA_NAME = {"sender": "from", "business.document_id": "business.about"}
 
 
 def read(header: DocumentHeader, field: str) -> Sequence[tuple[str, object]]:
@@ -63,7 +63,7 @@ def _steps(field: str) -> tuple[tuple[str, str, bool], ...]:
 def _described(cls: type, prefix: str) -> Iterator[tuple[str, object]]:
     """(field, type) of everything below a dataclass, leaves only."""
     for attribute, hint in get_type_hints(cls).items():
-        name = prefix + _METADATA_NAME.get(attribute, attribute)
+        name = _METADATA_NAME.get(prefix + attribute, prefix + attribute)
         kind = hint
         if get_origin(hint) is tuple:
             kind, name = get_args(hint)[0], f"{name}[]"

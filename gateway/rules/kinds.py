@@ -234,6 +234,71 @@ class Listed(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="liste
                 yield Hit(path)
 
 
+class ActRule(FieldRule, frozen=True, kw_only=True):
+    """A rule about acts of some business `types` (edxml-format 6); other documents pass."""
+
+    types: tuple[int, ...]
+
+    def concerns(self, judged: Judged) -> bool:
+        return judged.header.business.type in self.types
+
+    def lacking(self, judged: Judged) -> Iterator[Hit]:
+        """Where a field has no value; the list itself, when it has no item."""
+        for name in self.fields:
+            found = metadata.read(judged.header, name)
+            if not found:
+                yield Hit(metadata.list_of(name) or name)
+            yield from (Hit(path) for path, value in found if _empty(value))
+
+
+class NamesDocument(ActRule, frozen=True, kw_only=True, tag_field="check", tag="names_document"):
+    """Such an act names the document that it is about in each of `fields`.
+
+    A ready-made package may name it in another of the three places: third parties mix them
+    (edxml-format 6), and its bytes are never changed.
+    """
+
+    def hits(self, judged: Judged) -> Iterator[Hit]:
+        if self.concerns(judged) and (judged.at is not None or not judged.header.about()):
+            yield from self.lacking(judged)
+
+
+class ActNeeds(ActRule, frozen=True, kw_only=True, tag_field="check", tag="act_needs"):
+    """Such an act needs a value in each of `fields`; with `flag` only where that field is 1."""
+
+    flag: str = ""
+
+    def hits(self, judged: Judged) -> Iterator[Hit]:
+        if self.concerns(judged) and (not self.flag or _is_set(judged.header, self.flag)):
+            yield from self.lacking(judged)
+
+
+class ActNeedsOne(ActRule, frozen=True, kw_only=True, tag_field="check", tag="act_needs_one"):
+    """Such an act sets at least one of `fields`, which are flags, to 1."""
+
+    def hits(self, judged: Judged) -> Iterator[Hit]:
+        if self.concerns(judged) and not any(_is_set(judged.header, f) for f in self.fields):
+            yield Hit(self.fields[0], (("fields", ", ".join(self.fields)),))
+
+
+class OnlyInActs(ActRule, frozen=True, kw_only=True, tag_field="check", tag="only_in_acts"):
+    """`fields` have a value in documents of these types only."""
+
+    def hits(self, judged: Judged) -> Iterator[Hit]:
+        if not self.concerns(judged):
+            yield from (Hit(path) for path, value in self.found(judged) if not _empty(value))
+
+
+class ActOnlyWith(ActRule, frozen=True, kw_only=True, tag_field="check", tag="act_only_with"):
+    """In such an act `fields` have a value only where the field `flag` is 1."""
+
+    flag: str
+
+    def hits(self, judged: Judged) -> Iterator[Hit]:
+        if self.concerns(judged) and not _is_set(judged.header, self.flag):
+            yield from (Hit(path) for path, value in self.found(judged) if not _empty(value))
+
+
 class AgencyForm(FieldRule, frozen=True, kw_only=True, tag_field="check", tag="agency_code"):
     """A value that is there must have the form of an agency code (edxml-format 7)."""
 
@@ -395,6 +460,11 @@ AnyRule = (
     | MaxTotal
     | Between
     | Listed
+    | NamesDocument
+    | ActNeeds
+    | ActNeedsOne
+    | OnlyInActs
+    | ActOnlyWith
     | AgencyForm
     | AgencyOnce
     | ReleasedAhead
@@ -413,6 +483,14 @@ AnyRule = (
 def folded(value: str) -> str:
     """For comparing words: NFC, blanks folded, trimmed, without case."""
     return unicodedata.normalize("NFC", normal_text(value).casefold())
+
+
+def _empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _is_set(header: DocumentHeader, flag: str) -> bool:
+    return any(value == 1 for _, value in metadata.read(header, flag))
 
 
 def _bare_name(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Writing down what must not be lost because the database is away for a moment."""
+"""Writing again: because the database is away for a moment, or because somebody else was faster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from gateway.errors import Unavailable
-from gateway.store.session import Store, Tx
+from gateway.store.session import Store, Tx, Violation
 
 T = TypeVar("T")
 PAUSES = (0.1, 0.5, 2.0, 5.0)  # seconds between tries
@@ -25,3 +25,17 @@ async def write_patiently(store: Store, fn: Callable[[Tx], T]) -> T:
             return await store.write(fn)
         await asyncio.sleep(pause)
     return await store.write(fn)
+
+
+async def write_after_race(store: Store, fn: Callable[[Tx], T]) -> T:
+    """`store.write`, once more when another wrote the same key at this moment.
+
+    Where two requests say the same at once, the second finds what the first committed: `fn` looks
+    for it before it writes.
+    """
+    try:
+        return await store.write(fn)
+    except Violation as race:
+        if race.kind != "unique":
+            raise
+        return await store.write(fn)

@@ -295,6 +295,20 @@ inbox_item = Table(
     Index(None, "arrival_id"),
 )
 
+# -- business acts: which document speaks of which earlier one, found from either end -----------
+
+act_target = Table(
+    "act_target",
+    metadata,
+    Column("act_ref", Text, nullable=False),  # our document that is an act, or the item of one
+    Column("agency_key", Text, nullable=False),  # who sent it, or who has the item
+    Column("sender_key", Text, nullable=False),
+    Column("business_type", SmallInteger, nullable=False),
+    Column("document_id", Text, nullable=False),  # of the earlier document, as the act names it
+    PrimaryKeyConstraint("act_ref", "document_id"),
+    Index(None, "agency_key", "document_id"),
+)
+
 # -- the ledger ----------------------------------------------------------------------------------
 
 record = Table(

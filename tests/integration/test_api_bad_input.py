@@ -410,9 +410,14 @@ def test_half_a_surrogate_pair_is_a_finding(at: Door) -> None:
     assert at.submit(raw, FILE[1:]).findings() == {("subject", "metadata.text")}
 
 
-def test_a_business_type_that_is_not_built_is_said_to_be_so(at: Door) -> None:
-    meta = {**letter(), "business": {"type": 1, "about": "x", "reason": "y"}}
-    assert ("business.type", "business.not_built") in at.submit(meta, FILE[1:]).findings()
+def test_an_act_that_does_not_say_what_it_is_about_is_told_all_of_it(at: Door) -> None:
+    meta = {**letter(), "business": {"type": 1, "about": "x"}}
+    found = at.submit(meta, FILE[1:]).findings()
+    assert {
+        ("response_for", "business.about_missing"),
+        ("business.reason", "business.reason_missing"),
+        ("business.about", "business.misplaced"),
+    } <= found
 
 
 # -- ready-made packages ---------------------------------------------------------------------------

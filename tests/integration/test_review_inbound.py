@@ -176,7 +176,9 @@ def test_a_refusal_that_races_with_the_confirm_keeps_the_confirms_answer(tmp_pat
         inbound = here.gateway.inbound
         first = await inbound.confirm(item, who.id)
         # this request read the item before the confirm was committed
-        await inbound.report_status(item, who.id, code="02", description="Sai nơi nhận")
+        await here.gateway.desk.answering.report_status(
+            item, who.id, code="02", description="Sai nơi nhận"
+        )
         assert await here.gateway.desk.confirm(who, item.id) == first
         refused = await here.gateway.desk.item(who, item.id)
         assert refused.state == "REFUSED"
@@ -194,8 +196,12 @@ def test_the_same_status_twice_within_a_second_is_one(tmp_path: Path) -> None:
         await inbound.confirm(item, who.id)
         item = await here.gateway.desk.item(who, item.id)
         here.gateway.scribe.clock = Still(here.gateway.scribe.now())
-        one = await inbound.report_status(item, who.id, code="03", description="")
-        two = await inbound.report_status(item, who.id, code="03", description="")
+        one = await here.gateway.desk.answering.report_status(
+            item, who.id, code="03", description=""
+        )
+        two = await here.gateway.desk.answering.report_status(
+            item, who.id, code="03", description=""
+        )
         assert one == two
 
     alone(tmp_path, story, LOCAL)
@@ -241,7 +247,9 @@ def test_a_unit_cannot_say_what_only_confirm_may_say(tmp_path: Path) -> None:
         who, item = await given_item(here)
         for code in ("01", "13", "99", ""):
             with pytest.raises(Rejected) as refused:
-                await here.gateway.inbound.report_status(item, who.id, code=code, description="x")
+                await here.gateway.desk.answering.report_status(
+                    item, who.id, code=code, description="x"
+                )
             assert refused.value.code == "status.code"
 
     alone(tmp_path, story, LOCAL)
@@ -252,7 +260,7 @@ def test_a_refusal_is_a_record_of_its_arrival(tmp_path: Path) -> None:
 
     async def story(here: Running) -> None:
         who, item = await given_item(here)
-        await here.gateway.inbound.report_status(item, who.id, code="02", description="Sai")
+        await here.gateway.desk.answering.report_status(item, who.id, code="02", description="Sai")
         rows = await here.gateway.store.read(lambda tx: ledger.of_arrival(tx, item.arrival_id))
         assert [r.event for r in rows][-1] == "item.refused"
 

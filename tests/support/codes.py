@@ -26,6 +26,7 @@ _CODE = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z0-9_]*)+")
 NOT_CODES = frozenset(
     {
         "arrival.id",
+        "business.about",
         "business.type",
         "document.id",
         "sandbox.g22",

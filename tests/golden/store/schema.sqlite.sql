@@ -10,6 +10,17 @@ CREATE TABLE account (
 	CONSTRAINT ck_account_role CHECK (role IN ('unit', 'ops', 'admin', 'auditor'))
 );
 
+CREATE INDEX ix_act_target_agency_key_document_id ON act_target (agency_key, document_id);
+
+CREATE TABLE act_target (
+	act_ref TEXT NOT NULL, 
+	agency_key TEXT NOT NULL, 
+	sender_key TEXT NOT NULL, 
+	business_type SMALLINT NOT NULL, 
+	document_id TEXT NOT NULL, 
+	CONSTRAINT pk_act_target PRIMARY KEY (act_ref, document_id)
+);
+
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)

@@ -12,6 +12,7 @@ from msgspec.structs import fields
 
 from gateway.api import manual
 from gateway.api.accounts import AccountBody
+from gateway.api.acts import TakeBackBody
 from gateway.api.app import PUBLIC, ROUTES
 from gateway.api.deps import ApiLimits
 from gateway.api.inbox import StaffBody, StatusBody
@@ -104,6 +105,7 @@ def test_bodies_have_the_members_that_are_read() -> None:
     for shape, schema in (
         (AccountBody, SCHEMAS["AccountBody"]),
         (StatusBody, SCHEMAS["StatusBody"]),
+        (TakeBackBody, SCHEMAS["TakeBackBody"]),
         (StaffBody, SCHEMAS["StatusBody"]["properties"]["staff"]),
     ):
         read = {f.name for f in fields(shape)}
@@ -157,5 +159,8 @@ def test_what_an_idempotency_key_does_is_said_for_each_route() -> None:
     }
     assert "document_id" in said["/v1/documents"]
     assert "status" in said["/v1/inbox/{id}/status"]
+    for act in ("recall", "update", "replace"):
+        assert "document_id" in said[f"/v1/documents/{{id}}/{act}"]
+    assert "status" in said["/v1/documents/{id}/take-back"]
     for path in ("/v1/inbox/{id}/lease", "/v1/inbox/{id}/confirm", "/v1/accounts"):
         assert "changes nothing" in said[path]

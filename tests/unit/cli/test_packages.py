@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -208,6 +209,24 @@ def test_pack_is_deterministic_without_wrapped_files(desk, capsys) -> None:
     for name in ("a.edxml", "b.edxml"):
         assert call(capsys, "pack", "meta.json", "cong-van.pdf", "-o", name, *AT).code == 0
     assert (desk / "a.edxml").read_bytes() == (desk / "b.edxml").read_bytes()
+
+
+def test_an_act_without_an_id_is_packed_under_a_uuid_that_the_same_content_has_again(
+    desk, capsys
+) -> None:
+    old = {"document_id": "000.00.19.H14,2026/11/02,9/SM19-VP", "organ_id": "000.00.19.H14"}
+    meta = METADATA | {"business": {"type": 1, "reason": "Ban hành nhầm"}, "response_for": [old]}
+    (desk / "meta.json").write_text(json.dumps(meta), "utf-8")
+    for name in ("a", "b"):
+        ran = call(capsys, "pack", "meta.json", "cong-van.pdf", "-o", f"{name}.edxml", *AT)
+        assert ran.code == 0, ran.err
+    assert (desk / "a.edxml").read_bytes() == (desk / "b.edxml").read_bytes()
+    said = call(capsys, "inspect", "a.edxml", "--json").json()
+    assert UUID(said["header"]["document_id"]).version == 5
+    assert said["business"] == {"type": 1, "about": [old["document_id"]], "reason": "Ban hành nhầm"}
+    (desk / "meta.json").write_text(json.dumps(meta | {"response_for": []}), "utf-8")
+    ran = call(capsys, "pack", "meta.json", "cong-van.pdf", "-o", "c.edxml", *AT)
+    assert (ran.code, "business.about_missing" in ran.err) == (65, True)
 
 
 def test_a_secret_document_is_refused_before_a_package_is_made(desk, capsys) -> None:

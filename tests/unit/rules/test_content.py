@@ -327,13 +327,6 @@ def test_a_character_that_xml_cannot_hold_is_found_in_any_field() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", [1, 2, 3])
-def test_a_business_act_cannot_be_submitted_yet(kind: int) -> None:
-    assert judged(business=Business(type=kind)) == [
-        ("business.type", "business.not_built", "error")
-    ]
-
-
 def test_metadata_alone_can_be_judged_before_any_file() -> None:
     submission = a_submission(files=(), secrecy="Mật")
     found = check_submission(submission, AT, RULES, with_files=False)
@@ -411,17 +404,17 @@ def test_lengths_only_warn_in_a_ready_made_package() -> None:
     assert packaged(a_header(subject="x" * 501)) == [("subject", "content.too_long", "warning")]
 
 
-def test_a_business_act_in_a_ready_made_package_cannot_be_submitted_yet() -> None:
-    found = packaged(a_header(business=Business(type=3)))
-    assert found == [("business.type", "business.not_built", "error")]
-
-
 def test_an_arrival_is_never_refused_by_content() -> None:
     empty = DocumentHeader(sender=Organ(), to=(), document_id="", business=Business(type=2))
     findings = check_package(empty, [], [], DAY, RULES, arriving=True)
-    assert len(findings) == 10
+    assert len(findings) == 12
     assert errors_in(findings) == ()
-    assert {f.code for f in findings} == {"content.missing", "content.no_file"}
+    assert {f.code for f in findings} == {
+        "content.missing",
+        "content.no_file",
+        "business.about_missing",
+        "business.change_missing",
+    }
 
 
 def test_an_arrival_with_a_secrecy_mark_is_still_an_error() -> None:

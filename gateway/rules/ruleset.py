@@ -17,8 +17,9 @@ from typing import TypeVar, get_args
 import msgspec
 
 from gateway.errors import Finding, Misconfigured, Severity, Text
+from gateway.model.package import BusinessType
 from gateway.rules.fields import FIELDS
-from gateway.rules.kinds import AnyRule, FieldRule, Rule, Secrecy, ValueClass
+from gateway.rules.kinds import AnyRule, FieldRule, NamesDocument, Rule, Secrecy, ValueClass
 
 # UTC+7 all year, without daylight saving (standards 6); QĐ 28/2018 article 14.4
 _VIETNAM = timezone(timedelta(hours=7))
@@ -58,7 +59,8 @@ def load_rules(tables: Mapping[str, Mapping[str, object]]) -> RuleSet:
     """`tables`: for each file its parsed TOML, whose only key is the array `rule`.
 
     Refused: an unknown key, check or metadata field; a period that ends before it begins;
-    overlapping periods of one id; no open-ended rule on secrecy or on legal value.
+    overlapping periods of one id; no open-ended rule on secrecy, on legal value, or on what each
+    business act is about.
     """
     rules: list[AnyRule] = []
     findings: list[Finding] = []
@@ -79,6 +81,15 @@ def load_rules(tables: Mapping[str, Mapping[str, object]]) -> RuleSet:
     for kind, what in ((Secrecy, "secrecy"), (ValueClass, "legal_value")):
         if not any(isinstance(rule, kind) and rule.valid_to is None for rule in rules):
             detail = f'no rule with check = "{what}" that is still in force'
+            findings.append(_mistake("tables.rules", detail))
+    # an act that names no document moves nothing anywhere, and nobody would hear of it
+    acts = [rule for rule in rules if isinstance(rule, NamesDocument) and rule.valid_to is None]
+    for act in (BusinessType.RECALL, BusinessType.UPDATE, BusinessType.REPLACE):
+        if not any(act in rule.types for rule in acts):
+            detail = (
+                f'no rule with check = "names_document" for business type {int(act)} that is '
+                "still in force"
+            )
             findings.append(_mistake("tables.rules", detail))
     if findings:
         raise Misconfigured(

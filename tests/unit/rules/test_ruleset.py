@@ -33,6 +33,17 @@ article = "Điều 4"
 valid_from = 2018-09-06
 vi = "tham khảo"
 en = "information"
+
+[[rule]]
+id = "acts"
+code = "business.about_missing"
+check = "names_document"
+types = [1, 2, 3]
+fields = ["business.about"]
+article = "Điều 8"
+valid_from = 2018-09-06
+vi = "về văn bản nào"
+en = "about which document"
 """
 
 
@@ -97,24 +108,31 @@ def test_all_mistakes_are_reported_at_once_with_their_place() -> None:
         a_rule(id='"g"', severity='"fatal"'),
     )
     assert list(found) == [
-        "x.toml:rule[2].fields",
-        "x.toml:rule[3].check",
-        "x.toml:rule[4]",
-        "x.toml:rule[5].valid_to",
-        "x.toml:rule[7].id",
-        "x.toml:rule[8]",
-        "x.toml:rule[9].severity",
+        "x.toml:rule[3].fields",
+        "x.toml:rule[4].check",
+        "x.toml:rule[5]",
+        "x.toml:rule[6].valid_to",
+        "x.toml:rule[8].id",
+        "x.toml:rule[9]",
+        "x.toml:rule[10].severity",
     ]
-    assert "`subjekt`" in found["x.toml:rule[2].fields"]
-    assert "`limit`" in found["x.toml:rule[4]"]
-    assert "file_name_once" in found["x.toml:rule[3].check"]
-    assert "error, warning, note" in found["x.toml:rule[9].severity"]
+    assert "`subjekt`" in found["x.toml:rule[3].fields"]
+    assert "`limit`" in found["x.toml:rule[5]"]
+    assert "file_name_once" in found["x.toml:rule[4].check"]
+    assert "error, warning, note" in found["x.toml:rule[10].severity"]
 
 
 @pytest.mark.parametrize("lost", ["secrecy", "legal_value"])
 def test_a_rule_set_without_open_secrecy_or_value_is_refused(lost: str) -> None:
     basics = BASICS.replace(f'check = "{lost}"', f'check = "{lost}"\nvalid_to = 2030-01-01')
     assert lost in mistakes(basics=basics)["tables.rules"]
+
+
+@pytest.mark.parametrize("act", [1, 2, 3])
+def test_rules_that_let_an_act_name_no_document_are_refused(act: int) -> None:
+    left = ", ".join(str(kind) for kind in (1, 2, 3) if kind != act)
+    found = mistakes(basics=BASICS.replace("types = [1, 2, 3]", f"types = [{left}]"))
+    assert f"business type {act}" in found["tables.rules"]
 
 
 def test_a_stray_key_in_a_rule_file_is_refused() -> None:

@@ -75,11 +75,27 @@ class Acting:
         ]
 
     async def files_again(self, row: documents.DocumentRow) -> tuple[Attachment, ...]:
-        """The files of a document as its package carried them, for an act that sends them again."""
-        sent = await self.outbound.store.read(lambda tx: transfers.of_documents(tx, [row.id]))
-        return await asyncio.to_thread(self._take_out, sent[0].package_sha256)
+        """The files of a document as its package carried them, for an act that sends them again.
 
-    def _take_out(self, package_sha256: str) -> tuple[Attachment, ...]:
+        Where one axis got them encrypted and another plain, the plain ones: what was encrypted to
+        the receivers of then cannot be read by those of the act. Raises Conflict
+        `attachment.encrypted` when all went encrypted.
+        """
+        sent = await self.outbound.store.read(lambda tx: transfers.of_documents(tx, [row.id]))
+        for package in dict.fromkeys(t.package_sha256 for t in sent):
+            files = await asyncio.to_thread(self._take_out, package)
+            if files is not None:
+                return files
+        raise Conflict(
+            Text(
+                "Các tệp đã gửi ở dạng mã hóa cho nơi nhận: hãy gửi kèm các tệp",
+                "the files went encrypted to their receivers: send the files with the act",
+            ),
+            code="attachment.encrypted",
+        )
+
+    def _take_out(self, package_sha256: str) -> tuple[Attachment, ...] | None:
+        """None: a file stands encrypted in this package."""
         blobs = self.outbound.blobs
         with blobs.open(package_sha256) as source:
             package = read.read_package(source, limits=self.limits, sink=_Cache(blobs))
@@ -101,6 +117,8 @@ class Acting:
                 ),
                 code="attachment.unreadable",
             )
+        if any(fact.encrypted == "xmlenc" for fact in package.files):
+            return None
         return tuple(
             Attachment(
                 name=fact.declared_name or fact.name,

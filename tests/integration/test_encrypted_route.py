@@ -13,9 +13,12 @@ from cryptography import x509
 
 from adapters.keys import files
 from gateway import config
+from gateway.acting import Acting
 from gateway.ciphering.decrypt import Opened, decrypt
 from gateway.enciphering import IN_MEMORY
-from gateway.errors import Rejected
+from gateway.errors import Conflict, Rejected
+from gateway.store import documents
+from gateway.store.documents import DocumentRow
 from tests.support import pki
 from tests.support.houses import NOW, PDF, Running, attachment, metadata, town
 
@@ -176,3 +179,26 @@ def test_the_file_of_an_attachment_is_read_more_than_once(tmp_path: Path) -> Non
                 assert len(once) == file.size
 
     live(tmp_path, story)
+
+
+def test_an_act_takes_the_files_that_went_plain_and_asks_for_those_that_went_encrypted(
+    tmp_path: Path,
+) -> None:
+    async def story(here: Running, there: Running) -> None:
+        del there
+        both = await here.submit(metadata(SO19, VPCP, SO20), ("12.pdf", PDF))
+        sealed = await here.submit(metadata(SO19, VPCP, number="13"), ("13.pdf", PDF))
+        acting = Acting(here.gateway.outbound, here.gateway.desk.limits)
+        (file,) = await acting.files_again(await stored(here, both["id"]))
+        assert (file.name, file.size) == ("12.pdf", len(PDF))
+        with pytest.raises(Conflict) as refused:
+            await acting.files_again(await stored(here, sealed["id"]))
+        assert refused.value.code == "attachment.encrypted"
+
+    live(tmp_path, story)
+
+
+async def stored(here: Running, ref: str) -> DocumentRow:
+    row = await here.gateway.store.read(lambda tx: documents.by_id(tx, ref))
+    assert row is not None
+    return row

@@ -21,7 +21,6 @@ from gateway.model.package import (
     PackageKind,
     ReadyPackage,
     ResponseFor,
-    SignatureVerdict,
     StatusReport,
 )
 from gateway.model.record import Source
@@ -29,6 +28,7 @@ from gateway.model.submission import AxisRoute
 from gateway.model.transfer import RecipientState, TransferState
 from gateway.packing import metadata
 from gateway.ports import Axis
+from gateway.signing import Profile
 from gateway.store import documents, transfers
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -38,10 +38,11 @@ LONGEST_CODE = 8
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """One axis as this corridor uses it: the adapter and the retry policy of its profile."""
+    """One axis as this corridor uses it: the adapter, its retry policy, how we sign for it."""
 
     axis: Axis
     policy: schedule.Policy
+    profile: Profile = Profile.RELAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,24 +325,6 @@ def unsigned(code: str) -> Finding:
             f"this gateway has no signing key of {code[:60]}; ask the operator for a [[key]]",
         ),
         "QĐ 28/2018/QĐ-TTg 4",
-    )
-
-
-def signature_findings(verdict: SignatureVerdict) -> tuple[Finding, ...]:
-    """A false signature is said aloud; no package is thrown away for it (edxml-format 9.4)."""
-    if verdict.summary() != "false":
-        return ()
-    return (
-        Finding(
-            "signature",
-            "signature.false",
-            Severity.WARNING,
-            Text(
-                "Chữ ký của gói tin sai: nội dung ký không khớp với gói tin",
-                "the package's signature is false: what was signed is not what the package holds",
-            ),
-            "QCVN 102:2016/BTTTT",
-        ),
     )
 
 

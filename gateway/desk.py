@@ -281,6 +281,7 @@ class Desk:
                 spool,
                 limits=self.limits,
                 rules=self.outbound.rules,
+                policy=self.outbound.algorithms,
                 day=self.outbound.today(),
                 arriving=False,
             )

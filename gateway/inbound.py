@@ -180,6 +180,7 @@ class Inbound:
                     source,
                     limits=self.limits,
                     rules=self.outbound.rules,
+                    policy=self.outbound.algorithms,
                     day=self.outbound.today(),
                     arriving=True,
                 )

@@ -5,23 +5,28 @@ Out:    CameIn: what the bytes say, the verdict on the signature, every finding.
 Fails:  Unreadable, TooLarge: those of the reader. Rejected for edXML 1.0 that shall go out.
 Never:  changes a byte, asks a network, throws a package away for its signature.
 
-A package of a unit system (`desk`) and an arrival (`inbound`) both come here, so that nobody is
-told something else about the same bytes. Commands read and verify alike, without a gateway's rules.
+The bytes are read a second time only for a signature whose value holds and which says that it is
+over the whole document (`URI=""`).
+
+A package of a unit system (`desk`), an arrival (`inbound`) and the command `inspect` all come here,
+so that nobody is told something else about the same bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import BinaryIO
 
 from gateway.errors import Finding, Rejected, Text, errors_in
-from gateway.model.package import SignatureVerdict
+from gateway.model.package import DocumentHeader, SignatureVerdict, iso_date
 from gateway.packing import read
-from gateway.promise import signature_findings
 from gateway.rules import checks
 from gateway.safexml import Limits
-from gateway.signing import verify
+from gateway.signing import DEFAULT_POLICY, Policy, enveloped, verify
+from gateway.signing.findings import signature_findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,13 @@ def open_package(
     day: date,
     arriving: bool,
     sink: read.FileSink | None = None,
+    policy: Policy = DEFAULT_POLICY,
 ) -> CameIn:
-    """`arriving`: from an axis, where no rule but secrecy refuses (architecture 3)."""
+    """`arriving`: from an axis, where no rule but secrecy refuses (architecture 3).
+
+    `day`: today in Vietnam. `policy`: which algorithms count, by the day of signing.
+    """
+    start = source.tell()
     package = read.read_package(source, sink=sink, limits=limits)
     if package.version != "qcvn102" and not arriving:
         raise Rejected(
@@ -59,7 +69,7 @@ def open_package(
             code="package.version_unsupported",
             findings=package.findings,
         )
-    verdict = verify.verify(package.signature, package.header, package.files)
+    verdict = judge(source, start, package, limits=limits, policy=policy, day=day)
     lawful: tuple[Finding, ...] = ()
     if package.header is not None:
         lawful = checks.check_package(
@@ -67,3 +77,44 @@ def open_package(
         )
     findings = (*package.findings, *lawful, *signature_findings(verdict))
     return CameIn(package, verdict, lawful, findings)
+
+
+def judge(
+    source: BinaryIO,
+    start: int,
+    package: read.ReadPackage,
+    *,
+    limits: Limits | None = None,
+    policy: Policy = DEFAULT_POLICY,
+    day: date,
+) -> SignatureVerdict:
+    """The verdict on the signature of `package`, which stands in `source` from `start` on."""
+
+    def look(forms: Collection[enveloped.Form]) -> enveloped.Whole | None:
+        source.seek(start)
+        return enveloped.look(source, forms, limits)
+
+    return verify.verify(
+        package.signature,
+        package.header,
+        package.files,
+        policy=policy,
+        at=signing_day(package.header, day),
+        look=look,
+    )
+
+
+def signing_day(header: DocumentHeader | None, day: date) -> date:
+    """When it was signed, as the package says: its first hop, else its promulgation; never later
+    than `day`, and `day` where it says nothing.
+
+    A claim and no proof: it chooses the rows of a dated policy, and a row that has ended can be
+    claimed back. What must not count any more on any day is `weak` in all periods.
+    """
+    if header is None:
+        return day
+    hops = [t.timestamp for t in header.traces]
+    for text in (*hops[:1], header.promulgation.date):
+        with suppress(ValueError):
+            return min(date.fromisoformat(iso_date(text)), day)
+    return day

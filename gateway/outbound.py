@@ -21,18 +21,16 @@ from typing import Any
 from gateway.dispatch import schedule
 from gateway.enciphering import Encryption
 from gateway.errors import Finding, Rejected, Text, Unavailable, errors_in
-from gateway.making import make_package
+from gateway.making import Manner, make_package
 from gateway.model.outcome import Delivered, Outcome, outcome_word
 from gateway.model.package import (
     DocumentHeader,
-    Organ,
     PackageKind,
     ReadyPackage,
     StatusReport,
     TraceHeader,
     identity,
     normal_text,
-    status_identity,
 )
 from gateway.model.record import Source
 from gateway.model.submission import Attachment, AxisRoute, CheckedSubmission, Submission
@@ -62,6 +60,7 @@ from gateway.promise import (
     recipient_rows,
     routes_left,
     sent_before,
+    status_promise,
     transfer_rows,
     unsigned,
     vietnam_time,
@@ -71,6 +70,7 @@ from gateway.routing.plan import RoutingTable
 from gateway.rules import checks
 from gateway.scribe import Scribe
 from gateway.settling import IN_MEMORY, Hold, reach_axis, stored_bytes
+from gateway.signing import DEFAULT_POLICY, Policy
 from gateway.store import Store, Tx, Violation, acts, documents, ledger, transfers
 from gateway.store import blobs as blob_rows
 from gateway.store.patience import write_patiently
@@ -101,6 +101,7 @@ class Outbound:
         lane_of: Callable[[int | None], int],
         seal_max_delay: timedelta,
         max_backlog: int,
+        algorithms: Policy = DEFAULT_POLICY,
     ) -> None:
         self.store = store
         self.blobs = blobs
@@ -114,6 +115,7 @@ class Outbound:
         self.lane_of = lane_of
         self.seal_max_delay = seal_max_delay
         self.max_backlog = max_backlog
+        self.algorithms = algorithms
         self.backlog = 0  # due transfers, as last counted: accepting waits for delivering
         self._turns = asyncio.Semaphore(AT_ONCE)
 
@@ -268,14 +270,16 @@ class Outbound:
         )
         own = f"{seed}/{route.axis}/encrypted" if route.encrypt else f"{seed}/{route.axis}"
         holder = self.keys.get(self.key_of(header.sender.organ_id))
+        manner = Manner(self.outlets[route.axis].profile, self.algorithms, self.today())
+        make = partial(make_package, seed=own, holder=holder, manner=manner)
         with self.encryption.files(submission, route, self.blobs.spool) as files:
             if sum(f.size for f in files) <= IN_MEMORY:
                 buffer = io.BytesIO()
-                package = make_package(buffer, mine, files, seed=own, holder=holder)
+                package = make(buffer, mine, files)
                 self.blobs.keep_bytes(buffer.getvalue(), package.sha256)
             else:
                 with self.blobs.spool() as spool:
-                    package = make_package(spool, mine, files, seed=own, holder=holder)
+                    package = make(spool, mine, files)
                     self.blobs.keep(spool, package.sha256)
         return Packed(route, package, transfer_id)
 
@@ -495,30 +499,7 @@ class Outbound:
         data = write.write_status(report)
         package = ReadyPackage(PackageKind.STATUS, hashlib.sha256(data).hexdigest(), len(data))
         self.blobs.keep_bytes(data, package.sha256)
-        return Promise(
-            document_ref=self.scribe.entropy.new_id(),
-            header=DocumentHeader(
-                sender=report.sender,
-                to=(Organ(organ_id=report.response_for.organ_id),),
-                document_id=report.response_for.document_id,
-            ),
-            identity=status_identity(report),
-            kind=PackageKind.STATUS,
-            files=(),
-            packed=(
-                Packed(
-                    AxisRoute(axis, (report.response_for.organ_id,)),
-                    package,
-                    self.scribe.entropy.new_id(),
-                ),
-            ),
-            at=at,
-            released_at=at,
-            released_source=Source.OBSERVED,
-            lane=0,
-            findings=(),
-            legal_value={},
-        )
+        return status_promise(report, axis, package, at, self.scribe.entropy.new_id)
 
     def add_status(
         self, tx: Tx, account_id: str, promise: Promise, code: str, item_id: str | None

@@ -23,14 +23,15 @@ from gateway.model.package import (
     PackageKind,
     ReadyPackage,
     ResponseFor,
-    SignatureVerdict,
     StatusReport,
+    status_identity,
 )
 from gateway.model.record import Source
 from gateway.model.submission import AxisRoute
 from gateway.model.transfer import RecipientState, TransferState
 from gateway.packing import metadata
 from gateway.ports import Axis
+from gateway.signing import Profile
 from gateway.store import documents, transfers
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -41,10 +42,11 @@ _ACTS = UUID("6f1d3a0e-6a55-5b0e-9d4b-6b8a3c0f5d21")  # ours: the ids made for a
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """One axis as this corridor uses it: the adapter and the retry policy of its profile."""
+    """One axis as this corridor uses it: the adapter, its retry policy, how we sign for it."""
 
     axis: Axis
     policy: schedule.Policy
+    profile: Profile = Profile.RELAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,24 +343,6 @@ def unsigned(code: str) -> Finding:
     )
 
 
-def signature_findings(verdict: SignatureVerdict) -> tuple[Finding, ...]:
-    """A false signature is said aloud; no package is thrown away for it (edxml-format 9.4)."""
-    if verdict.summary() != "false":
-        return ()
-    return (
-        Finding(
-            "signature",
-            "signature.false",
-            Severity.WARNING,
-            Text(
-                "Chữ ký của gói tin sai: nội dung ký không khớp với gói tin",
-                "the package's signature is false: what was signed is not what the package holds",
-            ),
-            "QCVN 102:2016/BTTTT",
-        ),
-    )
-
-
 def not_acceptable() -> Text:
     return Text(
         "Văn bản chưa đạt yêu cầu; xem từng lỗi bên dưới",
@@ -472,3 +456,28 @@ def answer_json(promise: Promise, receipt: bytes, language: str) -> str:
 def local_time(at: datetime) -> str:
     """RFC 3339 with +07:00, microseconds (contract 3)."""
     return at.astimezone(VIETNAM).isoformat(timespec="microseconds")
+
+
+def status_promise(
+    report: StatusReport, axis: str, package: ReadyPackage, at: datetime, new_id: Callable[[], str]
+) -> Promise:
+    """What is promised with a status: one package, one receiver, no lane, no legal class."""
+    addressee = report.response_for.organ_id
+    return Promise(
+        document_ref=new_id(),
+        header=DocumentHeader(
+            sender=report.sender,
+            to=(Organ(organ_id=addressee),),
+            document_id=report.response_for.document_id,
+        ),
+        identity=status_identity(report),
+        kind=PackageKind.STATUS,
+        files=(),
+        packed=(Packed(AxisRoute(axis, (addressee,)), package, new_id()),),
+        at=at,
+        released_at=at,
+        released_source=Source.OBSERVED,
+        lane=0,
+        findings=(),
+        legal_value={},
+    )

@@ -27,6 +27,7 @@ from gateway.cli.answers import Command, complain, example, finding_line, json_o
 from gateway.errors import Finding, Rejected, Severity, Text
 
 if TYPE_CHECKING:
+    from gateway.model.package import SignatureVerdict
     from gateway.model.submission import Attachment, Submission
     from gateway.packing.read import ReadPackage
     from gateway.ports import KeyHolder
@@ -43,6 +44,8 @@ _WORTH_A_BAR = 32 * CHUNK
         "edoc-gateway pack metadata.json cong-van.pdf -o van-ban.edxml "
         "--sign co-quan.key.pem --cert co-quan.cert.pem",
         "edoc-gateway pack metadata.json cong-van.pdf -o van-ban.edxml --encrypt-to noi-nhan.pem",
+        "edoc-gateway pack metadata.json cong-van.pdf -o luu-tru.edxml "
+        "--sign co-quan.p12 --password-file mat-khau --profile enveloped",
     ),
 )
 @click.argument("metadata", type=click.Path(exists=True, dir_okay=False))
@@ -66,6 +69,13 @@ _WORTH_A_BAR = 32 * CHUNK
     type=click.Path(exists=True, dir_okay=False),
     help="Encrypt the files to the key of this certificate (RSA); may be repeated.",
 )
+@click.option(
+    "--profile",
+    type=click.Choice(["relay", "enveloped"]),
+    default="relay",
+    help="What the signature is over: relay (survives an axis) or enveloped (the document as XML; "
+    "for direct links and archives only).",
+)
 @click.option("--at", "at_text", help="Instant of packing, RFC 3339; default: now.")
 @json_option
 def pack(
@@ -76,6 +86,7 @@ def pack(
     cert: str | None,
     password_file: str | None,
     encrypt_to: tuple[str, ...],
+    profile: str,
     at_text: str | None,
     as_json: bool,
     lang: str,
@@ -99,13 +110,15 @@ def pack(
         holder = key_holder(key, certificate=cert, password_file=password_file, now=at)
     elif cert is not None or password_file is not None:
         raise click.UsageError("--cert and --password-file belong to --sign")
+    elif profile != "relay":
+        raise click.UsageError("--profile belongs to --sign")
     if encrypt_to:
         from gateway.cli.encryption import encrypt_all
 
         submission, more = encrypt_all(submission, encrypt_to, at)
         findings = (*findings, *more)
     with _new_file(Path(output)) as out:
-        made = _write(out, submission, at, holder)
+        made = _write(out, submission, at, holder, profile)
     if as_json:
         shown = [f.as_json(lang) for f in findings]
         say_json({"package": output, **made, "signed": holder is not None, "findings": shown})
@@ -135,11 +148,14 @@ def _judge(submission: Submission, at: datetime) -> tuple[Finding, ...]:
 
 
 def _write(
-    out: BinaryIO, submission: Submission, at: datetime, holder: KeyHolder | None
+    out: BinaryIO, submission: Submission, at: datetime, holder: KeyHolder | None, profile: str
 ) -> dict[str, Any]:
-    from gateway.making import make_package
+    from gateway.cli.places import algorithms
+    from gateway.making import Manner, make_package
     from gateway.model.package import TraceHeader, identity
     from gateway.promise import document_id_for, vietnam_time
+    from gateway.rules import vietnam_day
+    from gateway.signing import Profile
 
     header = submission.header
     content = identity(header, [(f.name, f.sha256) for f in submission.files])
@@ -148,7 +164,9 @@ def _write(
         document_id=header.document_id or document_id_for(header, content),
         traces=(TraceHeader(header.sender.organ_id, vietnam_time(at)),),
     )
-    made = make_package(out, header, submission.files, seed=header.document_id, holder=holder)
+    manner = Manner(Profile(profile), algorithms(), vietnam_day(at))
+    seed = header.document_id
+    made = make_package(out, header, submission.files, seed=seed, holder=holder, manner=manner)
     return {"document_id": header.document_id, "sha256": made.sha256, "size": made.size}
 
 
@@ -206,7 +224,7 @@ def unpack(
         from gateway.signing import verify
 
         read = read_package(source, sink=stage)
-        verdict = verify.verify(read.signature, read.header, read.files)
+        verdict = _verdict(source, read)
         chosen = verify.inner_choice(verdict, read.files)
         for index, (fact, digest) in enumerate(zip(read.files, chosen, strict=True)):
             if not fact.failed and digest != fact.sha256:
@@ -287,17 +305,18 @@ def inspect(package: str, strict: bool, conf: str | None, as_json: bool, lang: s
     """
     from gateway.packing.describe import inspect_json
     from gateway.packing.read import read_package
-    from gateway.signing.verify import verify
+    from gateway.signing.findings import signature_findings
 
     with _watched(Path(package), lang) as source:
         read = read_package(source)
+        verdict = _verdict(source, read)
         found = None
         if strict:
             from gateway.cli.strictly import judge
 
             source.seek(0)
             found = judge(source, read, conf)
-    verdict = verify(read.signature, read.header, read.files)
+    read = replace(read, findings=(*read.findings, *signature_findings(verdict)))
     if as_json:
         said = inspect_json(read, verdict, lang)
         say_json(said if found is None else {**said, "strict": found.as_json(lang)})
@@ -310,6 +329,16 @@ def inspect(package: str, strict: bool, conf: str | None, as_json: bool, lang: s
             say(line)
     if found is not None and not found.conforms:
         raise click.exceptions.Exit(65)
+
+
+def _verdict(source: BinaryIO, read: ReadPackage) -> SignatureVerdict:
+    """The same judgement as the gateway's, with the algorithms that came with the program."""
+    from gateway.cli.places import algorithms
+    from gateway.opening import judge
+    from gateway.rules import vietnam_day
+
+    today = vietnam_day(datetime.fromtimestamp(time.time(), UTC))
+    return judge(source, 0, read, policy=algorithms(), day=today)
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -336,7 +365,7 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
         raise exists(path)
     part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
     try:
-        with part.open("xb") as out:
+        with part.open("x+b") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())

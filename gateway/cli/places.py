@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.config import Settings
     from gateway.packing.profile import Profile
     from gateway.rules import RuleSet
+    from gateway.signing import Policy
 
 
 def packaged_conf() -> Path:
@@ -40,6 +41,14 @@ def profile() -> Profile:
 
     files = sorted((packaged_conf() / "profile").glob("*.toml"))
     return load_profile({f.name: tomllib.loads(f.read_text("utf-8")) for f in files})
+
+
+def algorithms() -> Policy:
+    """The algorithms of signatures that came with the program, by their periods."""
+    from gateway.signing.algorithms import load_policy
+
+    file = packaged_conf() / "algorithms.toml"
+    return load_policy({file.name: tomllib.loads(file.read_text("utf-8"))})
 
 
 def named(conf: str | None) -> Path:

@@ -46,6 +46,7 @@ from gateway.model.agency import Agency
 from gateway.packing.profile import load_profile
 from gateway.routing import LOOPBACK, Directory, RoutingTable, load_agencies
 from gateway.rules import load_rules
+from gateway.signing.algorithms import load_policy
 
 __all__ = [
     "FILE_NAME",
@@ -117,6 +118,7 @@ def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | N
     if not secrets.master_key.startswith(CREDENTIAL):
         secrets = SecretsSection(master_key=str(_resolved(folder, secrets.master_key)))
     rules = _loaded(load_rules, "rules", written.tables.rules, source)
+    algorithms = _loaded(load_policy, "algorithms", written.tables.algorithms, source)
     agencies = _loaded(load_agencies, "agencies", written.tables.agencies, source)
     profile = _loaded(load_profile, "profile", written.tables.profile, source)
     directory = None if agencies is None else _directory(agencies, written.local.agencies, source)
@@ -126,7 +128,7 @@ def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | N
         _check_routes(written, directory, source)
     if files:
         _check_files(written, secrets, source)
-    if rules is None or directory is None or profile is None:
+    if rules is None or directory is None or profile is None or algorithms is None:
         return None
     values = {f.name: getattr(written, f.name) for f in dataclasses.fields(written)}
     blobs = written.blobs.folder
@@ -142,6 +144,7 @@ def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | N
             ),
             "secrets": secrets,
             "rules": rules,
+            "algorithms": algorithms,
             "directory": directory,
             "profile": profile,
             "warnings": tuple(f for f in findings if f.severity is not Severity.ERROR),

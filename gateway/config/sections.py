@@ -21,6 +21,7 @@ from gateway.packing.profile import Profile
 from gateway.routing import Directory, Route
 from gateway.rules import RuleSet
 from gateway.safexml import Limits
+from gateway.signing import Policy as SigningPolicy
 
 Seconds = NewType("Seconds", float)
 _MIB = 1024 * 1024
@@ -102,6 +103,7 @@ class AxisSection:
     repeat: Literal["again", "never"] = "again"
     ca_file: Path | None = None
     allow_http: str = ""
+    signature: Literal["relay", "enveloped"] = "relay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +181,7 @@ class TablesSection:
     rules: tuple[str, ...] = ("rules/*.toml",)
     agencies: tuple[str, ...] = ("agencies/*.toml",)
     profile: tuple[str, ...] = ("profile/*.toml",)
+    algorithms: tuple[str, ...] = ("algorithms.toml",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +224,7 @@ class Settings(Written):
 
     file: Path
     rules: RuleSet = field(repr=False)
+    algorithms: SigningPolicy = field(repr=False)
     directory: Directory = field(repr=False)
     profile: Profile = field(repr=False)
     warnings: tuple[Finding, ...] = ()

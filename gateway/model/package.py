@@ -200,6 +200,18 @@ class StatusReport:
     staff: Staff = Staff()
 
 
+_LEADING_CID = re.compile(r"\A(?:cid:)+", re.IGNORECASE)
+
+
+def bare_cid(content_id: str) -> str:
+    """A content id, or a URI that names one, without any leading `cid:`.
+
+    Each rebuild by the vendor adds one (edxml-format 5); a scheme is read in any letter case
+    (RFC 3986, 3.1).
+    """
+    return _LEADING_CID.sub("", content_id.strip())
+
+
 @dataclass(frozen=True, slots=True)
 class FileFact:
     """One attachment as it really is. Digests are lower-case hex SHA-256, sizes in bytes.
@@ -228,10 +240,18 @@ class FileFact:
 
 @dataclass(frozen=True, slots=True)
 class SignatureReference:
+    """One Reference of SignedInfo, values trimmed.
+
+    `parameters`: a transform has elements of its own, such as a list of prefixes. `absent`: there
+    is no attribute URI at all, which is not the same as `URI=""`.
+    """
+
     uri: str
     digest_method: str
     digest_value: str
     transforms: tuple[str, ...] = ()
+    parameters: bool = False
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,22 +282,31 @@ class Extra:
 
 
 class Trust(StrEnum):
-    """Verdict on one reference or on a whole side (header, files) of a signature."""
+    """Verdict on one reference or on a whole side (header, files) of a signature.
+
+    `not_verifiable`: the bytes that were signed are not there any more, as after an axis that
+    wrote the package anew (edxml-format 9.4); `not_checked`: a form that is not judged here.
+    """
 
     VALID = "valid"
     FALSE = "false"
     WEAK = "weak"
+    NOT_VERIFIABLE = "not_verifiable"
     NOT_CHECKED = "not_checked"
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceVerdict:
-    """`matched`: the bytes that have this digest (header | carried | inner), whatever `verdict`."""
+    """`matched`: the bytes that have this digest (header | carried | inner | whole).
+
+    It is said whatever the verdict is. `why`: the code of the finding that goes with it, or "".
+    """
 
     uri: str
     verdict: Trust
     matched: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +335,12 @@ class SignatureVerdict:
             return "valid"
         if self.files is Trust.VALID:
             return "files_only"
-        return "header_only" if self.header is Trust.VALID else "not_checked"
+        if self.header is Trust.VALID:
+            return "header_only"
+        for verdict in (Trust.WEAK, Trust.NOT_VERIFIABLE):
+            if verdict in (self.header, self.files):
+                return verdict.value
+        return "not_checked"
 
 
 @dataclass(frozen=True, slots=True)

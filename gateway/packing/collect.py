@@ -15,14 +15,14 @@ from typing import BinaryIO
 
 from gateway.c14n import Attributes, Canonicalizer, Declared, Name
 from gateway.errors import Text
-from gateway.model.package import NS_EDXML1, NS_QCVN102, NS_SOAP, FileFact
+from gateway.model.package import NS_EDXML1, NS_QCVN102, NS_SOAP, FileFact, bare_cid
 from gateway.packing import told
 from gateway.packing.attachments import Content, FileSink
 from gateway.packing.declared import tell_types
 from gateway.packing.elements import RULE, Node, Reading, key_of
 from gateway.packing.feed import Feed
 from gateway.packing.names import extension, safe_name
-from gateway.packing.pairing import bare_cid, one_cid
+from gateway.packing.pairing import one_cid
 from gateway.packing.result import (
     CONTAINERS,
     LISTS,
@@ -60,6 +60,7 @@ _LANDMARKS = frozenset(
         "contenttransferencoded",
     }
 )
+_MOST_STRAYS = 4
 _SIGNED_INFO = frozenset({"signedinfo", "ds:signedinfo"})
 _REFERENCE = {
     "contentid": "id",
@@ -307,8 +308,9 @@ class Collector:
         elif self._region is not None:
             if key in _SIGNED_INFO and parent is self._region and above in SIGNATURES:
                 self._open_signed_info(node)
+            self._stray(key, node)
         elif above not in CONTAINERS:
-            return
+            self._stray(key, node)
         elif key == "messageheader":
             self._found.messages.append(node)
         elif key == "traceheaderlist":
@@ -319,6 +321,10 @@ class Collector:
             self._region, self._region_at = node, offset
             if key in SIGNATURES:
                 self._signed_bytes = ([], [])
+
+    def _stray(self, key: str, node: Node) -> None:
+        if key in SIGNATURES and len(self._found.stray_signatures) < _MOST_STRAYS:
+            self._found.stray_signatures.append(node.where())
 
     def _leave(self, node: Node) -> None:
         self._region = None

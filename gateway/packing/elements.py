@@ -552,6 +552,8 @@ def signature_block(node: Node, exclusive: bytes, inclusive: bytes) -> Signature
                 attribute(step, "Algorithm")
                 for step in every(find(item, "transforms"), "transform")
             ),
+            parameters=any(step.children for step in every(find(item, "transforms"), "transform")),
+            absent=all(local != "URI" or p for (_, local, p), _ in item.attributes),
         )
         for item in every(info, "reference")
     )

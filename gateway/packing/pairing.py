@@ -8,13 +8,13 @@ Never:  lets a guess by position take the line that another attachment names by 
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict, deque
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.model.package import bare_cid
+
 Fields = Mapping[str, str]
-_LEADING_CID = re.compile(r"\A(?:cid:)+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,6 @@ class Pairs:
     lines: tuple[int | None, ...]
     guessed: frozenset[int]
     waiting: tuple[int, ...]
-
-
-def bare_cid(content_id: str) -> str:
-    """Without any leading `cid:` (edxml-format 5: each rebuild by the vendor adds one)."""
-    return _LEADING_CID.sub("", content_id.strip())
 
 
 def one_cid(content_id: str) -> str:

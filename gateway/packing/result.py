@@ -19,8 +19,9 @@ from gateway.model.package import (
     FileFact,
     SignatureBlock,
     StatusReport,
+    bare_cid,
 )
-from gateway.packing import told
+from gateway.packing import told, wrapping
 from gateway.packing.declared import is_false_of
 from gateway.packing.elements import RULE, Node, Reading, signature_block
 from gateway.packing.pairing import paired
@@ -72,6 +73,7 @@ class Found:
     messages: list[Node] = field(default_factory=list)
     traces: list[Node] = field(default_factory=list)
     signatures: list[tuple[Node, bytes, bytes]] = field(default_factory=list)
+    stray_signatures: list[str] = field(default_factory=list)  # where, at most a few
     references: list[dict[str, str]] = field(default_factory=list)
     attachments: list[FoundAttachment] = field(default_factory=list)
 
@@ -103,8 +105,10 @@ class Assembly:
         signature = None
         if self._found.signatures:
             node, exclusive, inclusive = self._found.signatures[-1]
-            self._last([item[0] for item in self._found.signatures])
             signature = signature_block(node, exclusive, inclusive)
+            wrapping.tell_block(node, reading)
+        signatures = [item[0] for item in self._found.signatures]
+        wrapping.tell_places(signatures, self._found.stray_signatures, reading)
         files = self._paired(tell=bool(sha256))
         reading.finish()
         return ReadPackage(
@@ -207,6 +211,12 @@ class Assembly:
         """Attachments with what the manifest says of them."""
         reading, found = self._reading, self._found
         references = found.references
+        wrapping.tell_doubled_ids(
+            (bare_cid(a.fields.get("id", "")) for a in found.attachments),
+            (bare_cid(r.get("id", "")) for r in references),
+            "/edXML/AttachmentEncoded",
+            reading,
+        )
         pairs = paired(references, [item.fields for item in found.attachments])
         files = []
         for index, (item, line) in enumerate(zip(found.attachments, pairs.lines, strict=True)):

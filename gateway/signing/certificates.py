@@ -139,6 +139,12 @@ def fit(key: PublicKey | None, method: SignatureMethod, maximum_bits: int) -> An
     return Answer.HOLDS if method.digest in _DIGESTS else Answer.CANNOT_TELL
 
 
+def signature_length(key: PublicKey) -> int:
+    """Bytes of a signature as XML-DSig carries it: RSA as long as the key, ECDSA r||s."""
+    length = (key.key_size + 7) // 8
+    return length if isinstance(key, rsa.RSAPublicKey) else 2 * length
+
+
 def holds(key: PublicKey, method: SignatureMethod, signature: bytes, message: bytes) -> bool:
     """Does `signature` hold over `message`? Ask `fit` first. ECDSA comes as r||s (RFC 9231)."""
     digest = _DIGESTS[method.digest]
@@ -150,9 +156,9 @@ def holds(key: PublicKey, method: SignatureMethod, signature: bytes, message: by
             else:
                 key.verify(signature, message, padding.PKCS1v15(), digest)
         else:
-            half = (key.key_size + 7) // 8
-            if len(signature) != 2 * half:
+            if len(signature) != signature_length(key):
                 return False
+            half = len(signature) // 2
             r, s = (int.from_bytes(part) for part in (signature[:half], signature[half:]))
             key.verify(encode_dss_signature(r, s), message, ec.ECDSA(digest))
     except InvalidSignature:

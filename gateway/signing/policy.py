@@ -6,7 +6,10 @@ Fails:  never.
 Never:  reads a clock: the day is given; without one the rows without an end are asked.
 Next:   certificates.py, which does what a row says.
 
-Floor: circular 15/2025/TT-BTTTT (standards 5.4): RSA from 2048 bits, PKCS#1 v1.5 and PSS, ECDSA
+The rows in force are data (conf/algorithms.toml, read by algorithms.py); DEFAULT_POLICY is what the
+code knows of each algorithm, and the same rows without dates for whoever has no configuration.
+
+Floor: circular 15/2025/TT-BKHCN (standards 5.4): RSA from 2048 bits, PKCS#1 v1.5 and PSS, ECDSA
 from 256 bits, SHA-2. SHA-1 is in no list of it: recognised, reported as weak, never trusted
 (edxml-format 9.4).
 """
@@ -14,7 +17,7 @@ from 256 bits, SHA-2. SHA-1 is in no list of it: recognised, reported as weak, n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Protocol, TypeVar
@@ -46,7 +49,8 @@ class Standing(StrEnum):
 class SignatureMethod:
     """One row. `since`, `until`: first and last day on which it holds; None = no bound.
 
-    `minimum_bits`: below it the key is weak. `produced`: we sign with it ourselves.
+    `minimum_bits`: below it the key is weak. `produced`: we sign with it ourselves. `article`:
+    where it is written, for people.
     """
 
     uri: str
@@ -57,6 +61,7 @@ class SignatureMethod:
     produced: bool = False
     since: date | None = None
     until: date | None = None
+    article: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +73,12 @@ class DigestMethod:
     computed: bool = False
     since: date | None = None
     until: date | None = None
+    article: str = field(default="", compare=False)
 
 
-class _Row(Protocol):
+class Dated(Protocol):
+    """A row of either kind, as far as its period goes."""
+
     @property
     def uri(self) -> str: ...
     @property
@@ -79,7 +87,7 @@ class _Row(Protocol):
     def until(self) -> date | None: ...
 
 
-RowT = TypeVar("RowT", bound=_Row)
+RowT = TypeVar("RowT", bound=Dated)
 
 
 def _in_force(rows: Sequence[RowT], uri: str, at: date | None) -> RowT | None:

@@ -10,6 +10,9 @@ Next:   verify.py reads what this writes.
 
 Profile `relay` (contract 4): no reference touches the XML around it, so the block survives an
 axis that rebuilds the package. One reference for each inner file, and one for the header's values.
+Profile `enveloped`: one reference `URI=""` over the whole document without the block, which any
+XML-DSig software verifies and no relay survives. The block stands in the document that it signs, so
+its place is kept by `blank`, which is exactly as long.
 Signing may stop between the phases and go on elsewhere: that is what a token or a remote signing
 service needs, and a `PreparedSignature` is nothing but bytes and the name of an algorithm.
 """
@@ -21,10 +24,12 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
 from functools import lru_cache
 
 from gateway.errors import Broken, Misconfigured, Text
-from gateway.model.package import NS_DSIG, NS_QCVN102, SignatureReference
+from gateway.model.package import NS_DSIG, NS_QCVN102, SignatureReference, bare_cid
 from gateway.signing.certificates import (
     Answer,
     Certificate,
@@ -32,20 +37,32 @@ from gateway.signing.certificates import (
     fit,
     holds,
     parse_certificate,
+    signature_length,
 )
+from gateway.signing.enveloped import ENVELOPED_SIGNATURE, Form
 from gateway.signing.policy import DEFAULT_POLICY, SHA256, Policy, SignatureMethod
 from gateway.signing.signed_info import (
     EXCLUSIVE_C14N,
     HEADER_ID,
     HEADER_URI,
     SignedInfo,
-    bare_id,
     escape_text,
     normal_form,
 )
 
 _OPENING = f'<SignedInfo xmlns="{NS_DSIG}">'.encode()
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+# exclusive: the form does not change when the document is put into another one, as archives do
+WHOLE = Form(exclusive=True, digest="sha256")
+
+
+class Profile(StrEnum):
+    """What the block of a package of ours covers, and how (contract 4)."""
+
+    RELAY = "relay"
+    ENVELOPED = "enveloped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +79,19 @@ def prepare(
     algorithm: str,
     *,
     policy: Policy = DEFAULT_POLICY,
+    at: date | None = None,
 ) -> PreparedSignature:
-    """The bytes to sign for one package.
+    """The bytes to sign for one package, profile `relay`.
 
     `files`: (content id, SHA-256 of the inner file as hex) in the order of the package; `cid:` in
     front is optional. `header_digest`: the 32 bytes of `model.package.header_digest` over the
-    same files. `algorithm`: RSA_SHA256 or ECDSA_SHA256, as the key holder says.
+    same files. `algorithm`: RSA_SHA256 or ECDSA_SHA256, as the key holder says. `at`: today.
     """
-    _produced(algorithm, policy)
+    _produced(algorithm, policy, at)
     seen = {HEADER_ID}
     references = []
     for content_id, sha256 in files:
-        name = bare_id(content_id)
+        name = bare_cid(content_id)
         if not name or name in seen or _NOT_XML.search(name):
             raise Broken(
                 Text(
@@ -91,6 +109,42 @@ def prepare(
     return PreparedSignature(algorithm, normal_form(info))
 
 
+def prepare_whole(
+    digest: bytes,
+    algorithm: str,
+    *,
+    policy: Policy = DEFAULT_POLICY,
+    at: date | None = None,
+) -> PreparedSignature:
+    """The bytes to sign for one package, profile `enveloped`.
+
+    `digest`: that of the form WHOLE of the document without its Signature (enveloped.look).
+    """
+    _produced(algorithm, policy, at)
+    if len(digest) != hashlib.sha256().digest_size:
+        raise _no_digest(digest.hex())
+    reference = SignatureReference(
+        "", SHA256, base64.b64encode(digest).decode(), (ENVELOPED_SIGNATURE, EXCLUSIVE_C14N)
+    )
+    return PreparedSignature(
+        algorithm, normal_form(SignedInfo(EXCLUSIVE_C14N, algorithm, (reference,)))
+    )
+
+
+def blank(
+    prepared: PreparedSignature,
+    certificate_der: bytes,
+    *,
+    policy: Policy = DEFAULT_POLICY,
+    at: date | None = None,
+) -> bytes:
+    """A `Signature` without a value, as long as the finished one: it keeps the place."""
+    method = _produced(prepared.algorithm, policy, at)
+    signer = _signer(certificate_der, method, policy)
+    nothing = bytes(signature_length(signer.key))
+    return _element(prepared.signed_info, nothing, signer.key_info, NS_DSIG)
+
+
 def finish(
     prepared: PreparedSignature,
     signature_value: bytes,
@@ -98,6 +152,7 @@ def finish(
     *,
     namespace: str = NS_DSIG,
     policy: Policy = DEFAULT_POLICY,
+    at: date | None = None,
 ) -> bytes:
     """The `Signature` element, UTF-8, without white space; verified before it is returned.
 
@@ -105,7 +160,7 @@ def finish(
     that only know the vendor's parser; the value is over the XML-DSig form either way, which is
     what a verifier finds after relay (edxml-format 9.4).
     """
-    method = _produced(prepared.algorithm, policy)
+    method = _produced(prepared.algorithm, policy, at)
     signer = _signer(certificate_der, method, policy)
     if not holds(signer.key, method, signature_value, prepared.signed_info):
         raise Misconfigured(
@@ -192,8 +247,8 @@ def _key_info(certificate: Certificate) -> bytes:
     )
 
 
-def _produced(algorithm: str, policy: Policy) -> SignatureMethod:
-    method = policy.signature(algorithm)
+def _produced(algorithm: str, policy: Policy, at: date | None) -> SignatureMethod:
+    method = policy.signature(algorithm, at)
     if method is None or not method.produced:
         raise Misconfigured(
             Text(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from gateway import safexml
@@ -31,7 +31,7 @@ HEADER_ID = "edxml-header"
 HEADER_URI = f"cid:{HEADER_ID}"
 
 # a scheme is read in any letter case (RFC 3986, 3.1), as the reader of packages does
-_LEADING_CID = re.compile(r"\A(?:cid:)+", re.IGNORECASE)
+_CID = re.compile(r"cid:", re.IGNORECASE)
 _ADDED_CID = re.compile(r"\A(?:cid:)+")
 _LIMITS = safexml.Limits(depth=16)
 # below these an algorithm may have elements of its own
@@ -50,14 +50,9 @@ class SignedInfo(NamedTuple):
     references: tuple[SignatureReference, ...]
 
 
-def bare_id(uri: str) -> str:
-    """A content id without its `cid:`, however many a rebuild has put there (edxml-format 5)."""
-    return _LEADING_CID.sub("", uri.strip())
-
-
 def is_cid(uri: str) -> bool:
     """Does this reference name something inside the package by its content id?"""
-    return _LEADING_CID.match(uri) is not None
+    return _CID.match(uri) is not None
 
 
 def squeeze(base64_text: str) -> str:
@@ -240,8 +235,5 @@ def with_single_cid(references: Sequence[SignatureReference]) -> tuple[Signature
     Only what a rebuild adds is taken away, to the letter: in another letter case it is a change.
     """
     return tuple(
-        SignatureReference(
-            _ADDED_CID.sub("cid:", r.uri), r.digest_method, r.digest_value, r.transforms
-        )
-        for r in references
+        replace(r, uri=_ADDED_CID.sub("cid:", r.uri)) if is_cid(r.uri) else r for r in references
     )

@@ -1,6 +1,7 @@
 """Judging a block: what is really signed, said apart for the value, the header and the files.
 
-In:     a `SignatureBlock` as the reader found it (or None), the header, the files as they are.
+In:     a `SignatureBlock` as the reader found it (or None), the header, the files as they are; a
+        look at the whole document for references `URI=""` (enveloped.py), asked when it matters.
 Out:    `SignatureVerdict`; and `inner_choice`, the digest of the bytes that count for each file.
 Fails:  never: whatever a peer wrote into a block becomes a verdict.
 Never:  throws a package away, judges a certificate's path, its revocation or its dates.
@@ -12,7 +13,8 @@ The story, in the order of edxml-format 9.4:
     (a) over the canonical bytes as carried, if these bytes say the same as the values we judge;
     (b) over the normal form rebuilt from the values, for an axis that wrote the block anew.
 (2) Each reference, by itself: does its digest belong to exactly one thing in this package?
-(3) The header and the files: only what a VALID reference names is VALID.
+(3) The header and the files: only what a VALID reference names is VALID. `URI=""` names both,
+    where it is over all of the document but this one Signature.
 
 VALID anywhere in the verdict means: the value holds *and* the digest is right. A reference whose
 digest is right under a value that does not hold takes over the value's verdict; `matched` still
@@ -20,12 +22,13 @@ says which bytes it belongs to.
 
 What the other words mean. FALSE: a claim is contradicted: wrong digest, a signed file that is not
 there, one file named twice, a content id that two files share. WEAK: an algorithm or key that
-proves nothing, whatever the arithmetic says (no opinion on it is given). NOT_CHECKED: an algorithm,
-transform or `URI` we do not judge, no usable certificate, or a foreign block that an axis moved
-into another namespace, whose value then says nothing ("not verifiable after relay"). NONE: not
-signed at all; an attachment that no reference names has an entry of its own with NONE, and then the
-files together are NOT_CHECKED: a file that was added unsigned is never counted as covered, and
-not called forged either.
+proves nothing, whatever the arithmetic says (no opinion on it is given). NOT_VERIFIABLE: the signed
+bytes are gone, as after an axis: a reference `URI=""` whose digest is that of another document, or
+a foreign block that was moved into another namespace, whose value then says nothing. NOT_CHECKED:
+an algorithm, transform or `URI` we do not judge, or no usable certificate. NONE: not signed at all;
+an attachment that no reference names has an entry of its own with NONE, and then the files together
+are NOT_CHECKED: a file that was added unsigned is never counted as covered, and not called forged
+either. `why` of a reference is the code of the finding that says it to people (findings.py).
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from enum import Enum, auto
 
 from gateway.model.package import (
     NS_DSIG,
@@ -47,6 +51,7 @@ from gateway.model.package import (
     SignatureReference,
     SignatureVerdict,
     Trust,
+    bare_cid,
     header_digest,
 )
 from gateway.signing.certificates import (
@@ -55,6 +60,7 @@ from gateway.signing.certificates import (
     fit,
     holds,
 )
+from gateway.signing.enveloped import Look, Whole, allowed, form_of
 from gateway.signing.policy import DEFAULT_POLICY, Policy, Standing
 from gateway.signing.signed_info import (
     EXCLUSIVE_C14N,
@@ -62,7 +68,6 @@ from gateway.signing.signed_info import (
     INCLUSIVE_C14N,
     INCLUSIVE_C14N_11,
     SignedInfo,
-    bare_id,
     is_cid,
     normal_form,
     read_signed_info,
@@ -74,6 +79,7 @@ from gateway.signing.signed_info import (
 CARRIED = "carried"
 INNER = "inner"
 HEADER = "header"
+WHOLE = "whole"
 
 # A chain has three or four; each further one would be another public-key operation for a stranger.
 _MOST_CERTIFICATES = 8
@@ -97,17 +103,20 @@ def verify(
     *,
     policy: Policy = DEFAULT_POLICY,
     at: date | None = None,
+    look: Look | None = None,
 ) -> SignatureVerdict:
     """Steps (1) to (3) above. `at`: the day of signing, for the dated rows of the policy.
 
-    `header` None: it could not be read; a header reference is then NOT_CHECKED.
+    `header` None: it could not be read; a header reference is then NOT_CHECKED. `look`: digests
+    the document without its Signature; it is called at most once, and only when the value holds.
+    Without it a reference `URI=""` is NOT_CHECKED.
     """
     if block is None:
         return SignatureVerdict("none", Trust.NONE, Trust.NONE, Trust.NONE)
     value, certificate = _value(block, policy, at)  # (1)
-    case = _Case(block, header, files, value, policy, at)
+    case = _Case(block, header, files, value, policy, at, _whole(block, value, look))
     judged = tuple(case.judge(r) for r in block.references)  # (2)
-    bare = case.unsigned_files()
+    bare = case.unsigned_files(judged)
     return SignatureVerdict(  # (3)
         profile=_profile(block.references),
         value=value,
@@ -126,11 +135,17 @@ def inner_choice(verdict: SignatureVerdict, files: Sequence[FileFact]) -> tuple[
     does not ask this: it always takes the digest after the reader's rule.
     """
     carried = {
-        bare_id(r.uri)
+        bare_cid(r.uri)
         for r in verdict.references
         if r.verdict is Trust.VALID and r.matched == CARRIED
     }
-    return tuple(f.carried_sha256 if bare_id(f.content_id) in carried else f.sha256 for f in files)
+    return tuple(f.carried_sha256 if bare_cid(f.content_id) in carried else f.sha256 for f in files)
+
+
+class _Unseen(Enum):
+    """Nobody looked at the whole document; None would say: looked, and it is no document."""
+
+    UNSEEN = auto()
 
 
 # (1) the value
@@ -165,7 +180,9 @@ def _value(block: SignatureBlock, policy: Policy, at: date | None) -> tuple[Trus
         return Trust.WEAK, first
     if Answer.HOLDS not in answers:
         return Trust.NOT_CHECKED, first
-    return (Trust.FALSE if _must_hold(block) else Trust.NOT_CHECKED), first
+    if _must_hold(block):
+        return Trust.FALSE, first
+    return (Trust.NOT_CHECKED if block.in_dsig_namespace else Trust.NOT_VERIFIABLE), first
 
 
 def _forms(block: SignatureBlock) -> Iterator[tuple[bytes, bool]]:
@@ -216,6 +233,8 @@ def _must_hold(block: SignatureBlock) -> bool:
     """
     if _profile(block.references) == "relay":
         return True
+    if any(r.absent or r.parameters for r in block.references):
+        return False  # our normal form cannot say these, nor what stands in their place
     return block.in_dsig_namespace and block.canonicalization in _EXCLUSIVE | _INCLUSIVE
 
 
@@ -232,6 +251,18 @@ def _strict_base64(text: str) -> bytes | None:
 # (2) the references
 
 
+def _whole(block: SignatureBlock, value: Trust, look: Look | None) -> Whole | _Unseen | None:
+    """The document without its Signature, where a reference asks for it and the value holds."""
+    forms = {form for r in block.references if _is_whole(r) and (form := form_of(r))}
+    if look is None or not forms or value is not Trust.VALID:
+        return _Unseen.UNSEEN
+    return look(forms)
+
+
+def _is_whole(reference: SignatureReference) -> bool:
+    return not reference.uri and not reference.absent
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     """One package before the judge: everything a single reference is weighed against."""
@@ -242,33 +273,63 @@ class _Case:
     value: Trust
     policy: Policy
     at: date | None
+    whole: Whole | _Unseen | None
     claims: Counter[str] = field(init=False)
     named: dict[str, list[FileFact]] = field(init=False)
 
     def __post_init__(self) -> None:
         named: dict[str, list[FileFact]] = {}
         for file in self.files:
-            named.setdefault(bare_id(file.content_id), []).append(file)
-        claims = Counter(bare_id(r.uri) for r in self.block.references if is_cid(r.uri))
+            named.setdefault(bare_cid(file.content_id), []).append(file)
+        claims = Counter(bare_cid(r.uri) for r in self.block.references if is_cid(r.uri))
         object.__setattr__(self, "named", named)
         object.__setattr__(self, "claims", claims)
 
     def judge(self, reference: SignatureReference) -> ReferenceVerdict:
         uri = reference.uri
+        if _is_whole(reference):
+            return self._judge_whole(reference)
         if not is_cid(uri):
-            return ReferenceVerdict(uri, Trust.NOT_CHECKED)
-        name = bare_id(uri)
+            return ReferenceVerdict(uri, Trust.NOT_CHECKED, why="signature.reference_outside")
+        name = bare_cid(uri)
         if self.claims[name] > 1:
-            return ReferenceVerdict(uri, Trust.FALSE)
+            return ReferenceVerdict(uri, Trust.FALSE, why="signature.reference_doubled")
         digest = self.policy.digest(reference.digest_method, self.at)
+        why = "signature.transform" if reference.transforms else ""
         if digest is not None and digest.standing is Standing.WEAK:
-            return ReferenceVerdict(uri, Trust.WEAK)
+            return ReferenceVerdict(uri, Trust.WEAK, why=why)
         if digest is None or not digest.computed or reference.transforms:
-            return ReferenceVerdict(uri, Trust.NOT_CHECKED)
+            return ReferenceVerdict(uri, Trust.NOT_CHECKED, why=why)
         if name == HEADER_ID and self.header is None:
             return ReferenceVerdict(uri, Trust.NOT_CHECKED)
         matched = self._match(name, _strict_base64(reference.digest_value))
-        return ReferenceVerdict(uri, self.value if matched else Trust.FALSE, matched)
+        if matched:
+            return ReferenceVerdict(uri, self.value, matched)
+        there = 1 if name == HEADER_ID else len(self.named.get(name, []))
+        why = "signature.content_id_doubled" if there > 1 else ""
+        return ReferenceVerdict(
+            uri, Trust.FALSE, why=why if there else "signature.reference_missing"
+        )
+
+    def _judge_whole(self, reference: SignatureReference) -> ReferenceVerdict:
+        """`URI=""`: under a value that does not hold nothing is compared, it has said all."""
+        digest = self.policy.digest(reference.digest_method, self.at)
+        why = "" if allowed(reference) else "signature.transform"
+        if digest is not None and digest.standing is Standing.WEAK:
+            return ReferenceVerdict("", Trust.WEAK, why=why)
+        form = form_of(reference)
+        if digest is None or form is None:
+            return ReferenceVerdict("", Trust.NOT_CHECKED, why=why)
+        if self.value is not Trust.VALID:
+            return ReferenceVerdict("", self.value)
+        whole = self.whole
+        if isinstance(whole, _Unseen):
+            return ReferenceVerdict("", Trust.NOT_CHECKED)
+        if whole is not None and whole.signatures != 1:
+            return ReferenceVerdict("", Trust.NOT_CHECKED, why="signature.several")
+        if whole is None or whole.digests[form] != _strict_base64(reference.digest_value):
+            return ReferenceVerdict("", Trust.NOT_VERIFIABLE, why="signature.not_verifiable")
+        return ReferenceVerdict("", Trust.VALID, WHOLE)
 
     def _match(self, name: str, digest: bytes | None) -> str:
         """Which bytes of the package have this digest: header, carried, inner, or none ("")."""
@@ -286,15 +347,16 @@ class _Case:
     def _header_digest(self, header: DocumentHeader) -> bytes:
         return header_digest(header, [(f.declared_name, f.sha256) for f in self.files])
 
-    def unsigned_files(self) -> tuple[ReferenceVerdict, ...]:
+    def unsigned_files(self, judged: Sequence[ReferenceVerdict]) -> tuple[ReferenceVerdict, ...]:
         """One NONE for each attachment that no `cid:` reference names.
 
-        Nothing when the block has no such reference at all: `URI=""` speaks of the whole.
+        Nothing when the block has no such reference at all (`URI=""` speaks of the whole), and
+        nothing when the whole is VALID.
         """
-        if not self.claims:
+        if not self.claims or _worst_whole(judged) is Trust.VALID:
             return ()
         return tuple(
-            ReferenceVerdict(f"cid:{name}", Trust.NONE)
+            ReferenceVerdict(f"cid:{name}", Trust.NONE, why="signature.file_unsigned")
             for name, files in self.named.items()
             for _ in files
             if name == HEADER_ID or not name or name not in self.claims
@@ -326,23 +388,39 @@ def _files(
 
 
 def _unnamed(judged: Sequence[ReferenceVerdict]) -> Trust:
-    """The verdict on a side that no `cid:` reference names: other URIs may well cover it."""
+    """The verdict on a side that no `cid:` reference names: what `URI=""` has; others may well
+    cover it, for all we know."""
+    whole = _worst_whole(judged)
+    if whole is not None:
+        return whole
     return Trust.NONE if all(is_cid(r.uri) for r in judged) else Trust.NOT_CHECKED
 
 
+def _worst_whole(judged: Sequence[ReferenceVerdict]) -> Trust | None:
+    """Of the references `URI=""`; None when there is none. Only one that matched is VALID."""
+    verdicts = {r.verdict for r in judged if not r.uri}
+    return _worst(verdicts) if verdicts else None
+
+
 def _worst(verdicts: set[Trust]) -> Trust:
-    for verdict in (Trust.FALSE, Trust.WEAK, Trust.NOT_CHECKED, Trust.NONE):
+    for verdict in (
+        Trust.FALSE,
+        Trust.WEAK,
+        Trust.NOT_VERIFIABLE,
+        Trust.NOT_CHECKED,
+        Trust.NONE,
+    ):
         if verdict in verdicts:
             return verdict
     return Trust.VALID
 
 
 def _profile(references: Sequence[SignatureReference]) -> str:
-    uris = {"cid:" if is_cid(r.uri) else r.uri for r in references}
+    uris = {"cid:" if is_cid(r.uri) else "none" if r.absent else r.uri for r in references}
     if uris == {"cid:"}:
         return "relay"
     return "enveloped" if uris == {""} else "other"
 
 
 def _is_header(reference: ReferenceVerdict) -> bool:
-    return is_cid(reference.uri) and bare_id(reference.uri) == HEADER_ID
+    return is_cid(reference.uri) and bare_cid(reference.uri) == HEADER_ID

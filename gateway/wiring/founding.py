@@ -5,7 +5,8 @@ Out:    DIR/conf (what may be edited), DIR/keys (0600), DIR/data (database, blob
 Fails:  Rejected (`init.not_empty`); Misconfigured with every finding about what was asked for.
 Never:  writes over anything; leaves half a gateway: it is built beside DIR and renamed at the end.
 
-    DIR/conf/gateway.toml    only what differs from the defaults; rules/ and agencies/ are copies
+    DIR/conf/gateway.toml    only what differs from the defaults; beside it copies of rules/,
+                             agencies/ and algorithms.toml
     DIR/keys/ledger.pem      signs receipts and checkpoints; its public half: ledger.vkey
     DIR/keys/master.key      seals the secrets that stand in gateway.toml
     DIR/data                 database and packages: what a backup must hold, with DIR/keys
@@ -156,6 +157,7 @@ def _build(wish: Wish, folder: Path, packaged: Path) -> str:
         for file in sorted((packaged / kind).glob("*.toml")):
             if sandbox or not file.match(SAMPLES):
                 shutil.copyfile(file, conf / kind / file.name)
+    shutil.copyfile(packaged / "algorithms.toml", conf / "algorithms.toml")
     shutil.copyfile(packaged / config.FILE_NAME, conf / "defaults.toml")
     ledger_key = make_ledger_key(keys / "ledger.pem")
     vault = SecretVault.create(keys / "master.key")

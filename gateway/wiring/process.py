@@ -42,6 +42,7 @@ from gateway.routing.plan import LOOPBACK, RoutingTable
 from gateway.scribe import Scribe
 from gateway.sealing import Pace, Sealing, Stamping
 from gateway.settling import Settling
+from gateway.signing import Profile
 from gateway.signing.selfcheck import check_libraries
 from gateway.store import Store, Tx, arrivals, leases, open_store, sqlite_path, transfers
 from gateway.store.lock import DatabaseLock
@@ -281,7 +282,9 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         one.name: VxpAxis(vxp_settings(settings, one), clock) for one in settings.axis
     }
     outlets = {
-        one.name: Outlet(axes[one.name], settings.dispatch.policy(one.repeat))
+        one.name: Outlet(
+            axes[one.name], settings.dispatch.policy(one.repeat), Profile(one.signature)
+        )
         for one in settings.axis
     }
     outbound = Outbound(
@@ -297,6 +300,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         lane_of=lane_of,
         seal_max_delay=timedelta(seconds=settings.seal.max_delay),
         max_backlog=settings.api.max_backlog,
+        algorithms=settings.algorithms,
     )
     settling = Settling(scribe=scribe, key_of=outbound.key_of, outlets=outlets)
     inbound = Inbound(outbound=outbound, settling=settling, limits=settings.reading_limits())

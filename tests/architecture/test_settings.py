@@ -63,7 +63,7 @@ def test_every_key_of_settings_is_explained_in_the_documentation() -> None:
 
 
 def test_the_defaults_that_gateway_toml_shows_are_those_of_the_code(tmp_path: Path) -> None:
-    for name in ("rules", "agencies", "profile"):
+    for name in ("rules", "agencies", "profile", "algorithms.toml"):
         (tmp_path / name).symlink_to(ROOT / "conf" / name)
     empty = config.load(write(tmp_path, ""), files=False)
     shown = config.load(write(tmp_path, "\n".join(plain_tables())), files=False)

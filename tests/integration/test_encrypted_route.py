@@ -138,7 +138,7 @@ def test_a_ready_made_package_is_refused_on_such_a_route(tmp_path: Path) -> None
 
 
 def test_conf_says_whose_certificate_it_is(tmp_path: Path) -> None:
-    for name in ("rules", "agencies", "profile"):
+    for name in ("rules", "agencies", "profile", "algorithms.toml"):
         (tmp_path / name).symlink_to(Path(__file__).parents[2] / "conf" / name)
     file = tmp_path / "gateway.toml"
     (tmp_path / "g22.pem").write_bytes(LEAF.pem)

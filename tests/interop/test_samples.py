@@ -2,14 +2,18 @@
 
 import importlib.util
 import json
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from gateway.opening import judge
 from gateway.packing.describe import inspect_json
 from gateway.packing.read import read_package
-from gateway.signing.verify import verify
+from gateway.signing.findings import signature_findings
 
+DAY = date(2026, 11, 21)
 SAMPLES = Path(__file__).parent / "samples"
 NAMES = sorted(path.name for path in SAMPLES.glob("*.edxml"))
 
@@ -30,7 +34,8 @@ def expected(name: str):
 def inspected(name: str):
     with (SAMPLES / name).open("rb") as source:
         read = read_package(source)
-    verdict = verify(read.signature, read.header, read.files)
+        verdict = judge(source, 0, read, day=DAY)
+    read = replace(read, findings=(*read.findings, *signature_findings(verdict)))
     return json.loads(json.dumps(inspect_json(read, verdict), ensure_ascii=False))
 
 

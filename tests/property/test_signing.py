@@ -15,12 +15,12 @@ from gateway.model.package import (
     SignatureBlock,
     SignatureReference,
     Trust,
+    bare_cid,
 )
 from gateway.signing import DEFAULT_POLICY, ECDSA_SHA256, EXCLUSIVE_C14N, SHA256
 from gateway.signing.signed_info import (
     INCLUSIVE_C14N,
     SignedInfo,
-    bare_id,
     normal_form,
     read_signed_info,
     same_values,
@@ -45,11 +45,11 @@ WORD = st.text(
 
 @st.composite
 def parts(draw):
-    ids = draw(st.lists(WORD, max_size=4, unique_by=bare_id))
+    ids = draw(st.lists(WORD, max_size=4, unique_by=bare_cid))
     return tuple(
         Part(f"cid:{i}", f"{n}.bin", draw(st.binary(max_size=60)), draw(st.booleans()))
         for n, i in enumerate(ids)
-        if bare_id(i) not in {"", "edxml-header"}
+        if bare_cid(i) not in {"", "edxml-header"}
     )
 
 

@@ -79,6 +79,7 @@ class House:
             made.mkdir(parents=True, mode=0o700)
         for tables_of in ("rules", "agencies", "profile"):
             shutil.copytree(CONF / tables_of, self.conf.parent / tables_of)
+        shutil.copyfile(CONF / "algorithms.toml", self.conf.parent / "algorithms.toml")
         make_ledger_key(keys / "ledger.pem")
         SecretVault.create(keys / "master.key")
         ca = make_sandbox_ca(keys, NOW)

@@ -18,8 +18,8 @@ from types import MappingProxyType
 from gateway.cli.page.amounts import vietnam_date
 from gateway.cli.page.lines import Sheet
 from gateway.errors import Text
-from gateway.model.package import FileFact, ReferenceVerdict, SignatureVerdict
-from gateway.signing.signed_info import HEADER_ID, bare_id, is_cid
+from gateway.model.package import FileFact, ReferenceVerdict, SignatureVerdict, bare_cid
+from gateway.signing.signed_info import HEADER_ID, is_cid
 
 # what each summary of a verdict means for somebody who must decide (contract 4)
 VERDICTS: Mapping[str, Text] = MappingProxyType(
@@ -233,7 +233,7 @@ def _references(
         return
     names: dict[str, str] = {}
     for number, fact in enumerate(files, start=1):
-        names.setdefault(bare_id(fact.content_id), f"{number}. {fact.name}")
+        names.setdefault(bare_cid(fact.content_id), f"{number}. {fact.name}")
     ordered = sorted(references, key=lambda r: r.verdict.value == "valid")
     values = [f"{_part(r.uri, names, sheet)}: {_side(r.verdict.value, sheet)}" for r in ordered]
     yield from sheet.rows(Text("Từng phần", "Part by part"), values, Text("phần", "parts"))
@@ -242,7 +242,7 @@ def _references(
 def _part(uri: str, names: Mapping[str, str], sheet: Sheet) -> str:
     if not uri:
         return sheet.word(Text("toàn gói tin", "the whole package"))
-    name = bare_id(uri) if is_cid(uri) else ""
+    name = bare_cid(uri) if is_cid(uri) else ""
     if name == HEADER_ID:
         return sheet.word(Text("phần đầu văn bản", "header"))
     file = sheet.word(Text("tệp", "file"))

@@ -192,6 +192,39 @@ def test_a_signed_package_holds_over_header_and_files(desk, capsys) -> None:
     assert "Chữ ký số SAI" in page
 
 
+def test_a_package_signed_as_a_whole_holds_and_a_rebuilt_one_is_not_called_false(
+    desk, capsys
+) -> None:
+    from datetime import UTC, datetime
+
+    from adapters.keys.make import make_agency_key
+    from tests.support.signed_packages import rebuild
+
+    made = make_agency_key(desk, "H14.19", datetime(2026, 1, 1, tzinfo=UTC), rsa_key=True)
+    ran = call(
+        capsys, "pack", "meta.json", "cong-van.pdf", "phụ lục.xlsx", "-o", "a.edxml", *AT,
+        "--sign", made.key, "--cert", made.certificate, "--profile", "enveloped", "--json",
+    )  # fmt: skip
+    assert ran.code == 0
+    told = call(capsys, "inspect", "a.edxml", "--json").json()
+    assert told["sha256"] == ran.json()["sha256"]
+    assert (told["signature"]["profile"], told["signature"]["verdict"]) == ("enveloped", "valid")
+    (desk / "b.edxml").write_bytes(rebuild((desk / "a.edxml").read_bytes()))
+    told = call(capsys, "inspect", "b.edxml", "--json", "--lang", "vi").json()
+    assert told["signature"]["verdict"] == "not_verifiable"
+    assert "signature.not_verifiable" in {f["code"] for f in told["findings"]}
+    page = call(capsys, "inspect", "b.edxml", "--lang", "vi").out
+    assert "KHÔNG KIỂM CHỨNG ĐƯỢC sau khi qua trục" in page
+
+
+def test_a_profile_without_a_key_is_a_mistake_of_the_caller(desk, capsys) -> None:
+    ran = call(
+        capsys, "pack", "meta.json", "cong-van.pdf", "-o", "a.edxml", "--profile", "enveloped"
+    )
+    assert ran.code == 64
+    assert "--sign" in ran.err
+
+
 def test_files_only_is_said_aloud(capsys, tmp_path) -> None:
     from gateway.cli.page import package_page
     from gateway.model.package import SignatureVerdict, Trust

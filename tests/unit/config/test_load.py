@@ -23,7 +23,7 @@ secret_file = "vxp.secret"
 def home(tmp_path: Path) -> Path:
     folder = tmp_path / "conf"
     folder.mkdir()
-    for name in ("rules", "agencies", "profile"):
+    for name in ("rules", "agencies", "profile", "algorithms.toml"):
         (folder / name).symlink_to(CONF / name)
     private(tmp_path / "keys" / "ledger.pem")
     private(folder / "vxp.secret")

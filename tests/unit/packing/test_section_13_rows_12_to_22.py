@@ -216,8 +216,13 @@ def listed(*lines: tuple[str, str, str]) -> str:
             "B -",
             ["un", "miss", "paired"],
         ),
-        # doubled ids and names: each line is given away once
-        ([("cid:1", "a"), ("cid:1", "a")], [("1", "a", "A"), ("1", "a", "B")], "A B", []),
+        # doubled ids and names: each line is given away once, and it is said
+        (
+            [("cid:1", "a"), ("cid:1", "a")],
+            [("1", "a", "A"), ("1", "a", "B")],
+            "A B",
+            ["doubled", "listed twice"],
+        ),
     ],
 )
 def test_14_content_ids_we_accept_and_pair_by_id_then_name_then_position(
@@ -235,6 +240,8 @@ def test_14_content_ids_we_accept_and_pair_by_id_then_name_then_position(
         "un": "manifest.unlisted",
         "miss": "manifest.file_missing",
         "paired": "manifest.paired",
+        "doubled": "attachment.content_id_doubled",
+        "listed twice": "manifest.content_id_doubled",
     }
     assert codes(got) == [meant[word] for word in findings]
 

@@ -104,7 +104,7 @@ def test_of_two_signatures_the_last_counts_with_a_warning() -> None:
     assert got.signature is not None
     assert got.signature.references[0].uri == "cid:2"
     assert b'"cid:2"' in got.signature.signed_info_exclusive
-    assert codes(got) == ["element.repeated"]
+    assert codes(got) == ["signature.several"]
 
 
 def test_of_two_signed_infos_the_first_counts_for_values_and_bytes_alike() -> None:

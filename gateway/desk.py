@@ -15,11 +15,10 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, BinaryIO
 
 from gateway.answering import Answering, not_there
@@ -34,9 +33,9 @@ from gateway.errors import (
     Unknown,
     errors_in,
 )
+from gateway.guide import Guide
 from gateway.inbound import Inbound
 from gateway.leasing import lease_item
-from gateway.model.agency import Agency
 from gateway.model.arrival import ArrivalState, ItemKind
 from gateway.model.package import PackageKind, ReadyPackage, Staff
 from gateway.model.submission import Submission
@@ -53,7 +52,6 @@ from gateway.promise import (
     other_agency,
     untold,
 )
-from gateway.routing import agency_json
 from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.shapes import (
@@ -64,11 +62,9 @@ from gateway.shapes import (
     document_json,
     item_json,
     lane_cursor,
-    place_cursor,
     queued_json,
     read_document_cursor,
     read_lane_cursor,
-    read_place_cursor,
     records_json,
     transfer_json,
 )
@@ -123,6 +119,7 @@ class Desk:
         self.outbound = outbound
         self.inbound = inbound
         self.answering = Answering(outbound)
+        self.guide = Guide(outbound.directory, outbound.routing, outbound.today)
         self.limits = limits
         self._accounts: dict[str, tuple[int, Account]] = {}
 
@@ -637,44 +634,7 @@ class Desk:
 
         return await self.store.read(look)
 
-    # -- agencies, and the ledger's word ---------------------------------------------------------
-
-    def agencies(self, *, q: str, cursor: str, limit: int) -> tuple[list[dict[str, object]], str]:
-        """Agencies whose code (either form) or name holds `q`, in the order of their codes."""
-        asked = plain_text(q)
-        start = read_place_cursor(cursor)
-        found: list[dict[str, object]] = []
-        for place, (text, agency) in enumerate(self._searchable[start:], start):
-            if asked in text:
-                if len(found) == limit:
-                    return found, place_cursor(place)
-                found.append(agency_json(agency))
-        return found, ""
-
-    @cached_property
-    def _searchable(self) -> list[tuple[str, Agency]]:
-        return [
-            (plain_text(f"{a.code}\n{a.code102}\n{a.name}"), a) for a in self.outbound.directory
-        ]
-
-    def agency(self, code: str) -> dict[str, object]:
-        found = self.outbound.directory.find(code, self.outbound.today())
-        if found is None:
-            raise _no_agency()
-        return agency_json(found)
-
-    def route(self, code: str, language: str) -> dict[str, Any]:
-        """Where a document for this agency would go today, and why."""
-        told = self.outbound.routing.explain(code, self.outbound.today())
-        if told.agency is None:
-            raise _no_agency()
-        vietnamese = language == "vi"
-        return {
-            "agency": agency_json(told.agency),
-            "axis": told.axis,
-            "why": [t.vi if vietnamese else t.en for t in told.why],
-            "findings": [f.as_json(language) for f in told.findings],
-        }
+    # -- the ledger's word ------------------------------------------------------------------------
 
     async def checkpoint(self) -> str:
         """The newest checkpoint as it was signed (C2SP tlog-checkpoint)."""
@@ -685,16 +645,3 @@ class Desk:
                 code="ledger.empty",
             )
         return newest.note
-
-
-def plain_text(text: str) -> str:
-    """For searching: no marks, no case, đ as d, so that `cao bang` finds Cao Bằng."""
-    bare = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
-    return "".join(c for c in bare if not unicodedata.combining(c)).strip()
-
-
-def _no_agency() -> Unknown:
-    return Unknown(
-        Text("Danh mục không có cơ quan này", "no such agency in the directory"),
-        code="agency.unknown",
-    )

@@ -10,7 +10,7 @@ from gateway.api.deps import Call
 
 async def listing(call: Call) -> web.Response:
     only(call.request, "q", "cursor", "limit")
-    rows, cursor = call.desk.agencies(
+    rows, cursor = call.desk.guide.agencies(
         q=call.request.query.get("q", ""), cursor=cursor_of(call), limit=limit_of(call)
     )
     return json_answer({"agencies": rows, "cursor": cursor})
@@ -18,9 +18,9 @@ async def listing(call: Call) -> web.Response:
 
 async def one(call: Call) -> web.Response:
     only(call.request)
-    return json_answer(call.desk.agency(call.request.match_info["code"]))
+    return json_answer(call.desk.guide.agency(call.request.match_info["code"]))
 
 
 async def route(call: Call) -> web.Response:
     only(call.request)
-    return json_answer(call.desk.route(call.request.match_info["code"], call.language))
+    return json_answer(call.desk.guide.route(call.request.match_info["code"], call.language))

@@ -22,6 +22,7 @@ On the other side the corridor in:
     inbound.receive      the bytes are recorded before anybody opens them.
     inbound.open         workers/open: packing.read, signing.verify, rules; one inbox item for each
                          agency of ours that the package names, or quarantine, never the bin.
+    trusting             workers/sweep: what authorities revoked; opening only reads what is held.
     (the unit's system)  looks into its inbox, leases, fetches; the first whole serving is a fact.
     inbound.confirm      the document entered the receiver's System: the legal moment. Status 01
                          goes back the same road, and 03, 06 after it (`answering`).

@@ -281,8 +281,11 @@ class Desk:
                 policy=self.outbound.algorithms,
                 day=self.outbound.today(),
                 arriving=False,
+                relied=self.inbound.trusting.relied,
+                at=at,
             )
 
+        at = self.outbound.scribe.now()
         came = await asyncio.to_thread(open_it)
         package, header = came.package, came.package.header
         if header is None:

@@ -14,34 +14,27 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, BinaryIO
 
 from gateway import quarantine
 from gateway.answering import OPEN_STATES, report_about, state_forbids
+from gateway.arriving import Opened, read_arrival
 from gateway.errors import (
     Broken,
     Conflict,
     Finding,
-    Rejected,
     Text,
     Unavailable,
     Unknown,
-    Untrusted,
 )
 from gateway.model.arrival import ArrivalState, Incoming, ItemKind, ItemState
 from gateway.model.package import (
     BusinessType,
     DocumentHeader,
-    FileFact,
-    SignatureVerdict,
     StatusReport,
-    identity,
-    status_identity,
 )
-from gateway.opening import open_package
 from gateway.outbound import Outbound
 from gateway.packing import describe, metadata, read
 from gateway.promise import (
@@ -57,34 +50,24 @@ from gateway.store import Store, Tx, acts, arrivals, inbox, ledger
 from gateway.store import blobs as blob_rows
 from gateway.store.patience import write_after_race, write_patiently
 from gateway.telemetry.events import Event
+from gateway.trusting import Trusting
 
 OPEN_LEASE = timedelta(minutes=10)
-POISON_AFTER = 2  # a package that killed its process twice is not opened a third time
 
 
 class _Overtaken(Exception):
     """The lease ran out and another process opens this arrival: nothing of ours is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What came out of one package, before anything of it is written."""
-
-    state: ArrivalState
-    findings: tuple[Finding, ...]
-    header: DocumentHeader | None = None
-    report: StatusReport | None = None
-    files: tuple[FileFact, ...] = ()
-    verdict: SignatureVerdict | None = None
-    identity: str = ""
-
-
 class Inbound:
     """Implements the port `Intake`. `account` texts below name who asked, for the record."""
 
-    def __init__(self, *, outbound: Outbound, settling: Settling, limits: Limits) -> None:
+    def __init__(
+        self, *, outbound: Outbound, settling: Settling, limits: Limits, trusting: Trusting
+    ) -> None:
         self.outbound = outbound
         self.settling = settling
+        self.trusting = trusting
         self.limits = limits
 
     @property
@@ -171,52 +154,29 @@ class Inbound:
         return len(claims)
 
     def _read(self, claim: arrivals.OpenClaim) -> Opened:
-        """opening.py, which walks packing, signing and rules, over the bytes that came."""
-        if claim.opens > POISON_AFTER:
-            return Opened(ArrivalState.QUARANTINED, (quarantine.poison(claim.opens - 1),))
-        try:
-            with self.outbound.blobs.open(claim.raw_sha256) as source:
-                came = open_package(
-                    source,
-                    limits=self.limits,
-                    rules=self.outbound.rules,
-                    policy=self.outbound.algorithms,
-                    day=self.outbound.today(),
-                    arriving=True,
-                )
-        except (Untrusted, Rejected) as problem:
-            return Opened(
-                ArrivalState.QUARANTINED, problem.findings or (quarantine.as_finding(problem),)
-            )
-        package = came.package
-        if package.status is not None:
-            return Opened(
-                ArrivalState.OPENED,
-                package.findings,
-                report=package.status,
-                identity=status_identity(package.status),
-            )
-        header = package.header
-        if header is None:
-            return Opened(ArrivalState.QUARANTINED, (*package.findings, quarantine.neither()))
-        return Opened(
-            ArrivalState.QUARANTINED if came.secret else ArrivalState.OPENED,
-            came.findings,
-            header=header,
-            files=package.files,
-            verdict=came.verdict,
-            identity=identity(header, [(f.declared_name, f.sha256) for f in package.files]),
+        """arriving.py, which walks packing, signing and rules, over the bytes that came."""
+        return read_arrival(
+            claim,
+            self.outbound.blobs,
+            limits=self.limits,
+            rules=self.outbound.rules,
+            policy=self.outbound.algorithms,
+            day=self.outbound.today(),
+            relied=self.trusting.relied,
         )
 
     def _enter(self, tx: Tx, claim: arrivals.OpenClaim, opened: Opened, at: datetime) -> None:
         """Arrival state, items, settling and the record with the verdicts: one commit."""
-        made: list[ledger.NewRecord] = []
         state, findings = opened.state, opened.findings
+        statement, made = self.trusting.countersigned(
+            opened.verdict, claim.raw_sha256, claim.id, at
+        )
+        verdict = {**kept_verdict(opened.verdict), **statement}
         if state is ArrivalState.OPENED and opened.report is not None:
             state, items = self._enter_status(tx, claim, opened, opened.report, at)
             made.extend(items)
         elif state is ArrivalState.OPENED and opened.header is not None:
-            state, more, items = self._enter_document(tx, claim, opened, opened.header, at)
+            state, more, items = self._enter_document(tx, claim, opened, opened.header, at, verdict)
             findings = (*findings, *more)
             made.extend(items)
         sender = document_id = code = ""
@@ -227,7 +187,6 @@ class Inbound:
             sender = opened.report.sender.organ_id
             document_id = opened.report.response_for.document_id
             code = opened.report.code
-        verdict = kept_verdict(opened.verdict)
         if not arrivals.opened(
             tx,
             claim,
@@ -240,6 +199,14 @@ class Inbound:
             findings=kept_findings(findings),
         ):
             raise _Overtaken
+        self.trusting.note(
+            tx,
+            claim.id,
+            judged=opened.judged,
+            certificates=opened.certificates,
+            received_at=claim.received_at,
+        )
+        trust = opened.verdict.trust if opened.verdict else None
         record = self.scribe.record(
             Event.ARRIVAL_OPENED,
             at,
@@ -255,6 +222,7 @@ class Inbound:
                 "identity": opened.identity,
                 "status_code": plain_code(code),
                 "signature": opened.verdict.summary() if opened.verdict else "none",
+                **({"certificate": trust.for_record()} if trust else {}),
                 "findings": sorted({f.code for f in findings}),
             },
             arrival_id=claim.id,
@@ -269,6 +237,7 @@ class Inbound:
         opened: Opened,
         header: DocumentHeader,
         at: datetime,
+        verdict: Mapping[str, Any],
     ) -> tuple[ArrivalState, tuple[Finding, ...], list[ledger.NewRecord]]:
         """One item for each local agency in `To`; without any, the axis' own list decides."""
         local = self.outbound.directory.local_among([o.organ_id for o in header.to])
@@ -282,7 +251,7 @@ class Inbound:
             "header": metadata.header_to_json(header),
             **({"business": describe.business_json(header)} if act else {}),
             "files": kept_files(opened.verdict, opened.files),
-            "signature": kept_verdict(opened.verdict),
+            "signature": verdict,
             "findings": kept_findings(opened.findings),
         }
         made = [

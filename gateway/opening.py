@@ -1,9 +1,11 @@
 """What came in: read -> verify -> judge, over the bytes as they came.
 
-In:     a package (seekable), the limits, the rules and the day, whether it comes from an axis.
+In:     a package (seekable), the limits, the rules and the day, whether it comes from an axis;
+        whom to trust, and the instant at which a certificate must have been good (its receiving).
 Out:    CameIn: what the bytes say, the verdict on the signature, every finding.
 Fails:  Unreadable, TooLarge: those of the reader. Rejected for edXML 1.0 that shall go out.
-Never:  changes a byte, asks a network, throws a package away for its signature.
+Never:  changes a byte, throws a package away for its signature, asks a network: revocation data
+        come out of a cache that `workers/sweep` keeps fresh (trusting.py).
 
 The bytes are read a second time only for a signature whose value holds and which says that it is
 over the whole document (`URI=""`).
@@ -17,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import BinaryIO
 
 from gateway.errors import Finding, Rejected, Text, errors_in
@@ -27,16 +29,21 @@ from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.signing import DEFAULT_POLICY, Policy, enveloped, verify
 from gateway.signing.findings import signature_findings
+from gateway.signing.trust import Judged, Relied, with_trust
 
 
 @dataclass(frozen=True, slots=True)
 class CameIn:
-    """`lawful`: what the rules say; `findings`: those of the reader, the rules, the signature."""
+    """`lawful`: what the rules say; `findings`: those of the reader, the rules, the signature.
+
+    `judged`: what stands behind the word on the signer's certificate.
+    """
 
     package: read.ReadPackage
     verdict: SignatureVerdict
     lawful: tuple[Finding, ...]
     findings: tuple[Finding, ...]
+    judged: Judged | None = None
 
     @property
     def secret(self) -> bool:
@@ -51,12 +58,15 @@ def open_package(
     rules: checks.RuleSet,
     day: date,
     arriving: bool,
+    relied: Relied,
+    at: datetime,
     sink: read.FileSink | None = None,
     policy: Policy = DEFAULT_POLICY,
 ) -> CameIn:
     """`arriving`: from an axis, where no rule but secrecy refuses (architecture 3).
 
     `day`: today in Vietnam. `policy`: which algorithms count, by the day of signing.
+    `relied`: whom to trust, with a look into the cache; `at`: when we received the package.
     """
     start = source.tell()
     package = read.read_package(source, sink=sink, limits=limits)
@@ -70,13 +80,15 @@ def open_package(
             findings=package.findings,
         )
     verdict = judge(source, start, package, limits=limits, policy=policy, day=day)
+    verdict, judged = with_trust(verdict, package.signature, relied, at)
+    trusted = verdict.trust.findings if verdict.trust else ()
     lawful: tuple[Finding, ...] = ()
     if package.header is not None:
         lawful = checks.check_package(
             package.header, package.files, package.extras, day, rules, arriving=arriving
         )
-    findings = (*package.findings, *lawful, *signature_findings(verdict))
-    return CameIn(package, verdict, lawful, findings)
+    findings = (*package.findings, *lawful, *signature_findings(verdict), *trusted)
+    return CameIn(package, verdict, lawful, findings, judged)
 
 
 def judge(

@@ -173,6 +173,18 @@ class TimestampAuthority(Protocol):
     async def close(self) -> None: ...
 
 
+class RevocationSource(Protocol):
+    """Where authorities keep what they revoked. Called by the sweep, never while opening."""
+
+    async def ask(self, url: str, question: bytes | None, deadline_seconds: float) -> bytes:
+        """The certificate list at `url`, or the answer to an OCSPRequest (DER); unjudged.
+
+        Returns or raises Unavailable (`revocation.*`) within `deadline_seconds`.
+        """
+
+    async def close(self) -> None: ...
+
+
 class BlobStore(Protocol):
     """Content-addressed bytes. All calls but `peek` block: callers use a thread."""
 

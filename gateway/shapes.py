@@ -228,6 +228,7 @@ def arrival_json(row: arrivals.ArrivalRow, language: str) -> Json:
         "received_at": local_time(row.received_at),
         "from": row.sender or row.listed_from,
         "document_id": row.document_id,
+        **({"signature": row.verdict} if row.verdict else {}),
         "findings": findings_json(row.findings, language),
     }
 
@@ -258,7 +259,7 @@ def kept_verdict(verdict: SignatureVerdict | None) -> Json:
         "header": verdict.header.value,
         "files": verdict.files.value,
         "references": [{"uri": r.uri, "verdict": r.verdict.value} for r in verdict.references],
-        "certificate": dict(verdict.certificate),
+        "certificate": verdict.certificate_json(),
     }
 
 

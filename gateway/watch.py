@@ -12,31 +12,37 @@ from dataclasses import dataclass
 
 from gateway.errors import Finding, Severity, Text
 from gateway.model.transfer import CLAIMABLE, TransferState
-from gateway.store import Store, Tx, arrivals, inbox, ledger, transfers
+from gateway.store import Store, Tx, arrivals, inbox, ledger, revocations, transfers
 from gateway.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds until standing still is an alarm. `stamp_max_delay` 0: no authority is configured."""
+    """Seconds until standing still is an alarm. `stamp_max_delay` 0: no authority is configured.
+
+    `revocation_max_age` 0: nobody is asked for revocation data.
+    """
 
     seal_max_delay: float
     stamp_max_delay: float
+    revocation_max_age: float = 0.0
 
 
 async def readiness(store: Store, patience: Patience) -> list[Finding]:
     """Why this gateway should not be given work now; warnings come long before errors."""
 
-    def look(tx: Tx) -> tuple[float, float]:
+    def look(tx: Tx) -> tuple[float, float, float]:
         now = tx.now()
         oldest = ledger.oldest_pending(tx)
         unstamped = ledger.oldest_unstamped(tx)
+        asked = revocations.asked_longest_ago(tx) if patience.revocation_max_age else None
         return (
             (now - oldest).total_seconds() if oldest else 0.0,
             (now - unstamped).total_seconds() if unstamped else 0.0,
+            (now - asked).total_seconds() if asked else 0.0,
         )
 
-    unsealed, unstamped = await store.read(look)
+    unsealed, unstamped, unasked = await store.read(look)
     found: list[Finding] = []
     limit = patience.seal_max_delay
     if unsealed > limit / 2:
@@ -65,6 +71,22 @@ async def readiness(store: Store, patience: Patience) -> list[Finding]:
                     "Việc gửi vẫn tiếp tục; hãy xem dịch vụ dấu thời gian.",
                     f"the oldest entry without a timestamp has waited {unstamped:.0f} s (limit "
                     f"{limit:.0f}). Sending goes on; look at the timestamp authorities.",
+                ),
+            )
+        )
+    limit = patience.revocation_max_age
+    if limit and unasked > limit / 2:
+        found.append(
+            Finding(
+                "trust",
+                "trust.stale",
+                Severity.WARNING,
+                Text(
+                    f"Một nơi cấp chứng thư không trả lời đã {unasked:.0f} giây; quá {limit:.0f} "
+                    "giây thì chữ ký thành unknown_revocation. Xem revocation.failed trong nhật "
+                    "ký.",
+                    f"an authority has not answered for {unasked:.0f} s; beyond {limit:.0f} s its "
+                    "signatures are unknown_revocation. Look for revocation.failed in the log.",
                 ),
             )
         )

@@ -24,6 +24,8 @@ _STEPS = (
     (Event.ITEM_SEEN, ItemState.SEEN),
     (Event.ITEM_ENTERED, ItemState.ENTERED),
 )
+_JUDGED = (Event.ARRIVAL_OPENED, Event.ARRIVAL_REJUDGED)
+UNJUDGED = "not_checked"  # what stands there where no certificate was judged
 _OPEN = (ItemState.WAITING.value, ItemState.LEASED.value)
 
 
@@ -71,6 +73,11 @@ def _arrival(row: audit.Arrival, told: Sequence[Said]) -> Iterator[Finding]:
     yield from shown.says("document_id", plain_id(row.document_id), last.get("document_id"))
     yield from shown.says("identity", row.identity, last.get("identity"))
     yield from shown.says("status_code", plain_code(row.status_code), last.get("status_code"))
+    # the word on the signer's certificate may change once more was known, never without a record
+    judged = [s.facts for s in told if s.event in _JUDGED and "certificate" in s.facts]
+    words = [facts["certificate"].get("trust") for facts in judged]
+    word = row.verdict.get("certificate", {}).get("trust", UNJUDGED)
+    yield from shown.says("certificate", word, words[-1] if words else UNJUDGED)
 
 
 def _items(items: Sequence[audit.Item], told: Sequence[Said]) -> Iterator[Finding]:

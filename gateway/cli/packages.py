@@ -224,7 +224,7 @@ def unpack(
         from gateway.signing import verify
 
         read = read_package(source, sink=stage)
-        verdict = _verdict(source, read)
+        verdict = _verdict(source, read, _instant(None))
         chosen = verify.inner_choice(verdict, read.files)
         for index, (fact, digest) in enumerate(zip(read.files, chosen, strict=True)):
             if not fact.failed and digest != fact.sha256:
@@ -293,30 +293,52 @@ def _about(read: ReadPackage) -> tuple[str, object]:
     type=click.Path(),
     help="With --strict: judge by this gateway's profile and rules, not by those that came along.",
 )
+@click.option(
+    "--roots",
+    type=click.Path(exists=True, file_okay=False),
+    help="Whom to trust: a folder like conf/trust (roots/, intermediates/, lists/).",
+)
+@click.option("--at", "at_text", help="When it was received, RFC 3339; without it, now.")
 @json_option
-def inspect(package: str, strict: bool, conf: str | None, as_json: bool, lang: str) -> None:
+def inspect(
+    package: str,
+    strict: bool,
+    conf: str | None,
+    roots: str | None,
+    at_text: str | None,
+    as_json: bool,
+    lang: str,
+) -> None:
     """Say what PACKAGE is: header, act, attachments as they really are, signature, findings.
 
     The first line says what it is and how much needs attention; the end of the page, what and why.
+    The certificate behind a signature is held against --roots, without any network.
 
     Exit 0 when it can be read, whatever is found; 65 when it cannot. With --strict the question is
     another one: 0 only if a strict writer could have written it (schema, lengths and the profile of
     the day of promulgation), else 65 with all that stands against it.
     """
+    from gateway.cli.places import algorithms, packaged_conf
     from gateway.packing.describe import inspect_json
     from gateway.packing.read import read_package
     from gateway.signing.findings import signature_findings
+    from gateway.signing.trust import Relied, with_trust
+    from gateway.wiring.trust import anchors_in
 
+    at = _instant(at_text)
+    trust = Path(roots) if roots else packaged_conf() / "trust"
+    relied = Relied(anchors_in(trust, policy=algorithms()))
     with _watched(Path(package), lang) as source:
         read = read_package(source)
-        verdict = _verdict(source, read)
+        verdict, _ = with_trust(_verdict(source, read, at), read.signature, relied, at)
         found = None
         if strict:
             from gateway.cli.strictly import judge
 
             source.seek(0)
             found = judge(source, read, conf)
-    read = replace(read, findings=(*read.findings, *signature_findings(verdict)))
+    trusted = verdict.trust.findings if verdict.trust else ()
+    read = replace(read, findings=(*read.findings, *signature_findings(verdict), *trusted))
     if as_json:
         said = inspect_json(read, verdict, lang)
         say_json(said if found is None else {**said, "strict": found.as_json(lang)})
@@ -331,14 +353,13 @@ def inspect(package: str, strict: bool, conf: str | None, as_json: bool, lang: s
         raise click.exceptions.Exit(65)
 
 
-def _verdict(source: BinaryIO, read: ReadPackage) -> SignatureVerdict:
+def _verdict(source: BinaryIO, read: ReadPackage, at: datetime) -> SignatureVerdict:
     """The same judgement as the gateway's, with the algorithms that came with the program."""
     from gateway.cli.places import algorithms
     from gateway.opening import judge
     from gateway.rules import vietnam_day
 
-    today = vietnam_day(datetime.fromtimestamp(time.time(), UTC))
-    return judge(source, 0, read, policy=algorithms(), day=today)
+    return judge(source, 0, read, policy=algorithms(), day=vietnam_day(at))
 
 
 # -- files -----------------------------------------------------------------------------------------

@@ -309,6 +309,10 @@ def _check_values(written: Written, url: str, source: _Source) -> None:
         # C2SP tlog-checkpoint: the origin is a line, and as key name has no blank and no plus
         vi, en = "Không được trống, có dấu cách hoặc dấu +", "no blanks, no plus, not empty"
         source.say(("ledger", "origin"), "conf.value", vi, en)
+    trust = written.trust
+    if trust.refresh >= trust.max_age:
+        vi, en = "refresh phải ngắn hơn max_age", "refresh must be shorter than max_age"
+        source.say(("trust", "refresh"), "conf.value", vi, en)
     for number, authority in enumerate(written.stamp.authorities):
         if urlsplit(authority.url).scheme not in ("http", "https"):
             here = ("stamp", "authorities", number, "url")
@@ -443,6 +447,10 @@ def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> 
         public.append((("receiver", number, "certificate"), receiver.certificate))
     for number, authority in enumerate(written.stamp.authorities):
         public.append((("stamp", "authorities", number, "ca_file"), authority.ca_file))
+    folder = written.trust.folder
+    if folder != source.file.parent / "trust" and not folder.is_dir():
+        vi, en = f"Không có thư mục {folder}", f"there is no folder {folder}"
+        source.say(("trust", "folder"), "conf.file", vi, en)
     needs_master = any(axis.secret for axis in written.axis)
     master = Path(secrets.master_key)  # made by `init`: private even while nothing needs it
     if not secrets.master_key.startswith(CREDENTIAL) and (needs_master or master.is_file()):

@@ -172,6 +172,22 @@ class LocalSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrustSection:
+    folder: Path = Path("trust")
+    fetch: Literal["off", "on"] = "off"
+    refresh: Seconds = Seconds(21_600.0)
+    max_age: Seconds = Seconds(259_200.0)
+    deadline: Seconds = Seconds(20.0)
+    answer_bytes: int = 32 * _MIB
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningSection:
+    countersign_weak: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecretsSection:
     master_key: str = "../keys/master.key"
 
@@ -209,6 +225,8 @@ class Written:
     key: tuple[AgencyKey, ...] = ()
     receiver: tuple[ReceiverCertificate, ...] = ()
     encryption: EncryptionSection = EncryptionSection()
+    signing: SigningSection = SigningSection()
+    trust: TrustSection = TrustSection()
     secrets: SecretsSection = SecretsSection()
     tables: TablesSection = TablesSection()
     log: LogSection = LogSection()

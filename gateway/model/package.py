@@ -15,6 +15,7 @@ from datetime import date
 from enum import IntEnum, StrEnum
 
 from gateway.c14n import JsonValue, canonical_json
+from gateway.model.trust import CertificateTrust
 
 NS_QCVN102 = "http://www.mic.gov.vn/TBT/QCVN_102_2016"
 NS_EDXML1 = "http://www.e-doc.vn/Schema/"
@@ -314,6 +315,7 @@ class SignatureVerdict:
     """`value`: the signature value over SignedInfo. `header`, `files`: what it really covers.
 
     `profile`: relay | enveloped | other | none. `summary()` is what `inspect` prints.
+    `trust`: of the certificate, judged apart; None: there is none, or nobody judged it.
     """
 
     profile: str
@@ -323,6 +325,11 @@ class SignatureVerdict:
     references: tuple[ReferenceVerdict, ...] = ()
     certificate: dict[str, str] = field(default_factory=dict)
     algorithm: str = ""
+    trust: CertificateTrust | None = None
+
+    def certificate_json(self) -> dict[str, JsonValue]:
+        """The facts of the certificate, with what is known of its trust in their midst."""
+        return {**self.certificate, **(self.trust.as_json() if self.trust else {})}
 
     def summary(self) -> str:
         if self.profile == "none":

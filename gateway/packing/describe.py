@@ -121,7 +121,7 @@ def signature_json(verdict: SignatureVerdict) -> dict[str, JsonValue]:
             {"uri": reference.uri, "verdict": reference.verdict.value}
             for reference in verdict.references
         ],
-        "certificate": dict(verdict.certificate),
+        "certificate": verdict.certificate_json(),
     }
 
 

@@ -6,7 +6,7 @@ every statement asks by a key or an index, so a batch costs the same in a large 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -108,6 +108,7 @@ class Arrival(NamedTuple):
     document_id: str
     identity: str
     status_code: str
+    verdict: Mapping[str, Any]
     record_id: str
 
 

@@ -413,3 +413,38 @@ lease = Table(
     Column("fence", Integer, nullable=False),
     Column("until", Instant, nullable=False),
 )
+
+# -- revocation data: a cache, and what waits for it ----------------------------------------------
+
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("id", Text, primary_key=True),  # SHA-256 hex of kind, url and whom it is about
+    Column("kind", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("certificate", LargeBinary, nullable=False),  # DER: what the question is about
+    Column("issuer", LargeBinary, nullable=False),  # DER: whose signature must be on the answer
+    Column("data", LargeBinary),  # the last good answer, as it came
+    Column("sha256", Text, nullable=False, server_default=""),
+    Column("this_update", Instant),
+    Column("next_update", Instant),
+    Column("fetched_at", Instant),
+    Column("since", Instant, nullable=False),
+    Column("wanted_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("last_code", Text, nullable=False, server_default=""),
+    CheckConstraint("kind IN ('crl', 'ocsp')", name="kind"),
+    Index(None, "due_at"),
+)
+
+unjudged = Table(
+    "unjudged",
+    metadata,
+    Column("arrival_id", Text, ForeignKey("arrival.id"), primary_key=True),
+    Column("certificate", LargeBinary, nullable=False),  # DER
+    Column("others", Json, nullable=False),  # DER in base64: what the block held beside it
+    Column("received_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Index(None, "due_at"),
+)

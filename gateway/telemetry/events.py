@@ -148,6 +148,22 @@ class Event(StrEnum):
             "the axis."
         ),
     )
+    ARRIVAL_REJUDGED = (
+        "arrival.rejudged",
+        True,
+        (
+            "Nothing for `trusted`. `revoked`: the certificate behind a signature that was already "
+            "handed over had been revoked; tell the unit that received the document."
+        ),
+    )
+    ARRIVAL_COUNTERSIGNED = (
+        "arrival.countersigned",
+        True,
+        (
+            "Nothing to do. A weak signature came; what it was and what we found stands in the "
+            "ledger under our own key. Ask the sender to sign with SHA-256 and RSA 2048 or better."
+        ),
+    )
     ARRIVAL_RETURNED = (
         "arrival.returned",
         True,
@@ -210,6 +226,15 @@ class Event(StrEnum):
         "request.served",
         False,
         "Nothing to do. Many 401 or 403 from one account: its key may be in wrong hands.",
+    )
+    REVOCATION_FAILED = (
+        "revocation.failed",
+        False,
+        (
+            "An authority did not give its list or answer (`code`, `host`). What is held stays "
+            "until `trust.max_age`; then signatures are `unknown_revocation`. Ask the authority, or"
+            " lay its list into conf/trust/lists."
+        ),
     )
     COLLECT_DONE = ("collect.done", False, "Nothing to do. Packages were fetched from an axis.")
     COLLECT_LIST_FAILED = (

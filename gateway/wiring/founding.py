@@ -35,6 +35,7 @@ from gateway.ledger import keys as ledger_keys
 from gateway.store.migrations import migrate
 from gateway.store.tables import Role
 from gateway.wiring.process import SystemClock, open_gateway
+from gateway.wiring.trust import TRUST_FOLDERS
 
 PROFILES = ("sandbox", "unit", "province")
 BY = "init"  # who added the first accounts, in their records
@@ -141,16 +142,10 @@ def found(wish: Wish, packaged: Path) -> Founded:
 
 def _build(wish: Wish, folder: Path, packaged: Path) -> str:
     conf, keys, data = folder / "conf", folder / "keys", folder / "data"
-    for one in (
-        folder,
-        conf,
-        keys,
-        data,
-        conf / "rules",
-        conf / "agencies",
-        conf / "profile",
-        conf / "trust",
-    ):
+    trust = conf / "trust"
+    dated = (conf / name for name in ("rules", "agencies", "profile"))
+    trusted = (trust, *(trust / name for name in TRUST_FOLDERS))
+    for one in (folder, conf, keys, data, *dated, *trusted):
         one.mkdir(mode=0o700)
     sandbox = wish.profile == "sandbox"
     for kind in ("rules", "agencies", "profile"):

@@ -24,6 +24,7 @@ from adapters.keys.ledger import load_ledger_key
 from adapters.keys.private import read_private
 from adapters.keys.vault import SecretVault
 from adapters.loopback.axis import LoopbackAxis
+from adapters.revocation.client import HttpRevocation
 from adapters.tsa.client import Endpoint, HttpTimestampAuthority
 from adapters.vxp.axis import VxpAxis
 from adapters.vxp.settings import VxpSettings
@@ -49,8 +50,10 @@ from gateway.store.lock import DatabaseLock
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
+from gateway.trusting import AskPace, Trusting
 from gateway.wiring.books import anchors, require_schema
 from gateway.wiring.keys import AgencyKeys, encryption
+from gateway.wiring.trust import anchors_in
 from gateway.workers import collect, deliver, loop, seal, stamp, sweep
 from gateway.workers import open as open_job
 
@@ -184,6 +187,7 @@ class Gateway:
         if "sweep" in jobs:
             sweeping = sweep.Sweep(store=self.store, settling=self.settling, files=self.blobs)
             made.append(sweep.worker(sweeping, interval=conf.dispatch.sweep))
+            made.append(sweep.asker(self.inbound.trusting, self.store))
         for name, axis in self.axes.items():
             if "deliver" in jobs:
                 limit = self.concurrency(name)
@@ -218,7 +222,10 @@ class Gateway:
         """Why this gateway should not be given work now; () when it should."""
         conf = self.settings
         stamped = conf.stamp.max_delay if conf.stamp.authorities else 0.0
-        return await watch.readiness(self.store, watch.Patience(conf.seal.max_delay, stamped))
+        asked = conf.trust.max_age if conf.trust.fetch == "on" else 0.0
+        return await watch.readiness(
+            self.store, watch.Patience(conf.seal.max_delay, stamped, asked)
+        )
 
     async def _gauge(self) -> bool:
         """What stands still, measured every few seconds for /metrics; it only reads."""
@@ -248,6 +255,8 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             stack.push_async_callback(axis.close)
         for authority in gateway.stamping.authorities:
             stack.push_async_callback(authority.close)
+        if (source := gateway.inbound.trusting.source) is not None:
+            stack.push_async_callback(source.close)
         if sqlite is not None:
             await take_over_the_dead(gateway)
         yield gateway
@@ -303,7 +312,13 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         algorithms=settings.algorithms,
     )
     settling = Settling(scribe=scribe, key_of=outbound.key_of, outlets=outlets)
-    inbound = Inbound(outbound=outbound, settling=settling, limits=settings.reading_limits())
+    trusting = trusting_of(settings, store, blobs, scribe)
+    inbound = Inbound(
+        outbound=outbound,
+        settling=settling,
+        limits=settings.reading_limits(),
+        trusting=trusting,
+    )
     axes[LOOPBACK] = LoopbackAxis(inbound)
     outlets[LOOPBACK] = Outlet(axes[LOOPBACK], settings.dispatch.policy())
     owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.salt()[:8]}"
@@ -332,6 +347,25 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         metrics=Metrics(),
         axes=axes,
         warnings=keys.warnings,
+    )
+
+
+def trusting_of(settings: Settings, store: Store, blobs: BlobStore, scribe: Scribe) -> Trusting:
+    """The corridor that keeps revocation data; it asks nobody unless conf says so."""
+    conf = settings.trust
+    source = None
+    if conf.fetch == "on":
+        source = HttpRevocation(most_bytes=conf.answer_bytes, hosts=conf.hosts)
+    return Trusting(
+        store=store,
+        blobs=blobs,
+        scribe=scribe,
+        anchors=anchors_in(
+            conf.folder, timedelta(seconds=conf.max_age), policy=settings.algorithms
+        ),
+        source=source,
+        pace=AskPace(timedelta(seconds=conf.refresh), conf.deadline),
+        countersign_weak=settings.signing.countersign_weak,
     )
 
 

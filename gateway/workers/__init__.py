@@ -7,5 +7,5 @@ stamp    newest checkpoint -> RFC 3161 token
 deliver  due transfers -> attempts, for each axis its own hands
 collect  what axes list -> durable raw bytes, acknowledged
 open     raw bytes -> inbox items, settled statuses
-sweep    all timers: attempts without an end, lifetimes, unused blobs
+sweep    all timers: attempts without an end, lifetimes, unused blobs, revocation data
 """

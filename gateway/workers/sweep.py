@@ -10,9 +10,11 @@ from gateway.ports import BlobStore
 from gateway.settling import Settling
 from gateway.store import Store, Tx, blobs, transfers
 from gateway.store.migrations import ensure_partitions
+from gateway.trusting import CHANNEL, Trusting
 from gateway.workers.loop import Worker
 
 UNUSED_FOR = timedelta(hours=24)
+ASK_EVERY = 30.0  # seconds between looks for places that are due; new ones are noticed at once
 MONTHS_EVERY = 3600.0  # seconds between looks for the partitions of coming months (PostgreSQL)
 
 
@@ -64,6 +66,12 @@ class Sweep:
                 if digest not in known:
                     orphans += await asyncio.to_thread(self.files.delete_older, digest, old)
         return len(dropped) + orphans
+
+
+def asker(trusting: Trusting, store: Store) -> Worker:
+    """Revocation data, in a turn of its own: an authority that hangs holds up no other timer."""
+    listener = store.listener(CHANNEL)
+    return Worker("sweep", trusting.refresh, idle=ASK_EVERY, listener=listener)
 
 
 def worker(sweep: Sweep, *, interval: float) -> Worker:

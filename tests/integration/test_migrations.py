@@ -10,7 +10,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 from sqlalchemy import create_engine, delete, insert, text, update
@@ -90,6 +92,23 @@ def test_migrating_twice_changes_nothing(empty_url):
     migrations.migrate(empty_url)
     migrations.migrate(empty_url)
     assert migrations.current(empty_url) == migrations.head()
+
+
+def test_a_database_of_the_first_version_is_brought_up_with_its_rows(empty_url):
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with migrations.connected(empty_url) as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0001")
+        conn.execute(insert(record), RECORD)
+        conn.commit()
+    assert migrations.current(empty_url) == "0001"
+    migrations.migrate(empty_url)
+    assert migrations.current(empty_url) == migrations.head()
+    store = open_store(empty_url)
+    kept = store.read_sync(lambda tx: tx.scalars(text("SELECT event FROM record")))
+    store.close_sync()
+    assert kept == ["submission.accepted"]
 
 
 def test_a_database_of_a_newer_version_is_left_alone(any_url):

@@ -45,6 +45,8 @@ def test_the_package_for_an_axis_is_signed_as_its_table_says(
                         policy=outbound.algorithms,
                         day=outbound.today(),
                         arriving=True,
+                        relied=here.gateway.inbound.trusting.relied,
+                        at=outbound.scribe.now(),
                     )
                 assert came.package.sha256 == work.claim.package_sha256
                 assert (came.verdict.profile, came.verdict.summary()) == (profile, "valid")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.cli.answers import plain
@@ -31,6 +32,13 @@ from gateway.model.package import (
     StatusReport,
     TraceHeader,
     Trust,
+)
+from gateway.model.trust import (
+    CertificateTrust,
+    PathStep,
+    RevocationFact,
+    RevocationWord,
+    TrustWord,
 )
 from gateway.packing.read import ReadPackage
 from tests.support.packages import a_header, a_status
@@ -183,6 +191,29 @@ def acts() -> Iterator[tuple[str, Case]]:
     yield "replacement", (a_package(replacement, files=files), a_verdict())
 
 
+def a_revocation() -> CertificateTrust:
+    """The sender's certificate is listed, that of its issuer is in order; judged in Hà Nội."""
+    at = datetime(2026, 11, 20, 3, tzinfo=UTC)
+    years = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2035, 1, 1, tzinfo=UTC))
+    path = (
+        PathStep(CERTIFICATE["subject"], CERTIFICATE["sha256"], *years),
+        PathStep("CN=CA thử nghiệm,O=TEST - không có giá trị,C=VN", "ab" * 32, *years),
+        PathStep("CN=Gốc thử nghiệm", "ef" * 32, *years),
+    )
+    facts = (
+        RevocationFact(
+            CERTIFICATE["sha256"],
+            RevocationWord.REVOKED,
+            kind="crl",
+            age=5400,
+            reason="keyCompromise",
+            revoked_at=at - timedelta(days=1),
+        ),
+        RevocationFact("ab" * 32, RevocationWord.GOOD, kind="ocsp", age=90),
+    )
+    return CertificateTrust(TrustWord.REVOKED, at, "keyCompromise", path, facts)
+
+
 def signatures() -> Iterator[tuple[str, Case]]:
     """The letter of an ordinary document under each verdict."""
     read = a_package(a_header(), files=(LETTER, TABLE))
@@ -194,8 +225,7 @@ def signatures() -> Iterator[tuple[str, Case]]:
     enveloped = a_verdict(profile="enveloped", references=whole, certificate={})
     old = replace(enveloped, value=Trust.WEAK, header=weak, files=weak, algorithm=RSA_SHA1)
     yield "signature-weak", (read, old)
-    revoked = a_verdict(certificate={**CERTIFICATE, "trust": "revoked"})
-    yield "signature-revoked", (read, revoked)
+    yield "signature-revoked", (read, a_verdict(trust=a_revocation()))
 
 
 def troubled() -> Iterator[tuple[str, Case]]:

@@ -1,4 +1,4 @@
-"""Numbers, sizes, days and instants as people here write them.
+"""Numbers, sizes, days, instants and ages as people here write them.
 
 In:     values of a package: numbers of bytes, dates and timestamps as text.
 Out:    `1,2 MB`, `1.234.567`, `20/11/2026`; for a date that is none, the text itself, and so said.
@@ -19,6 +19,12 @@ _ISO_DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _MOMENT = re.compile(r"([0-9/-]{8,10})[ T]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(.*)")
 _NO_DAY = Text("không phải ngày hợp lệ", "not a valid date")
 _NO_MOMENT = Text("không phải thời điểm hợp lệ", "not a valid date and time")
+_SECOND = Text("giây", "second")
+_LENGTHS = (
+    (86400, Text("ngày", "day")),
+    (3600, Text("giờ", "hour")),
+    (60, Text("phút", "minute")),
+)
 _UNITS = ("KB", "MB", "GB")  # of 1024, as file managers count
 
 
@@ -75,6 +81,28 @@ def vietnam_date(instant: str) -> str:
     except (ValueError, OverflowError):  # 9999-12-31: a certificate without an end
         return _day(instant) or instant
     return f"{local:%d/%m}/{local.year:04}"
+
+
+def vietnam_moment(at: datetime) -> str:
+    """dd/MM/yyyy HH:mm:ss in Vietnam of an instant."""
+    try:
+        local = at.astimezone(_VIETNAM)
+    except OverflowError:  # the last day of the calendar
+        return f"{at:%d/%m}/{at.year:04} {at:%H:%M:%S %Z}"
+    return f"{local:%d/%m}/{local.year:04} {local:%H:%M:%S}"
+
+
+def duration(seconds: int, lang: str) -> str:
+    """`3 giờ`, `3 hours`: whole units of the largest of which there is one."""
+    for length, unit in _LENGTHS:
+        if seconds >= length:
+            number = seconds // length
+            return f"{grouped(number, lang)} {unit.vi if lang == 'vi' else _plural(number, unit)}"
+    return f"{seconds} {_SECOND.vi if lang == 'vi' else _plural(seconds, _SECOND)}"
+
+
+def _plural(number: int, unit: Text) -> str:
+    return unit.en if number == 1 else f"{unit.en}s"
 
 
 def _day(text: str) -> str:

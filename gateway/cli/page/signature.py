@@ -16,7 +16,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from gateway.cli.page.amounts import vietnam_date
+from gateway.cli.page.evidence import evidence_lines
 from gateway.cli.page.lines import Sheet
+from gateway.cli.page.names import person
 from gateway.errors import Text
 from gateway.model.package import FileFact, ReferenceVerdict, SignatureVerdict, bare_cid
 from gateway.signing.signed_info import HEADER_ID, is_cid
@@ -117,7 +119,6 @@ _ALGORITHM = re.compile(
     r"(?:(rsa|ecdsa)-(sha\d+|md5)|(sha\d+)-(rsa)-MGF1)"
 )
 _OLD_DIGESTS = frozenset({"sha1", "md5"})
-_PLAIN_NAMES = frozenset({"CN", "O", "OU", "L", "ST", "C"})
 
 
 def troubles(verdict: SignatureVerdict, codes: Collection[str]) -> list[Text]:
@@ -156,13 +157,14 @@ def signature_lines(
     yield from _certificate(verdict.certificate, sheet)
     trust = trust_word(verdict)
     yield from sheet.row(Text("Tin cậy", "Trust"), sheet.word(TRUST.get(trust, Text(trust, trust))))
+    yield from evidence_lines(verdict.trust, sheet)
     yield from _references(verdict.references, files, sheet)
 
 
 def trust_word(verdict: SignatureVerdict) -> str:
     """What is known of the certificate: its own judgement where there is one, else its facts."""
-    judged = getattr(verdict, "trust", None)
-    return str(judged.word) if judged else verdict.certificate.get("trust", "")
+    judged = verdict.trust
+    return judged.word.value if judged else verdict.certificate.get("trust", "")
 
 
 def algorithm(uri: str) -> Text:
@@ -179,31 +181,6 @@ def algorithm(uri: str) -> Text:
         f"{scheme} với {name}{' (cũ, không còn được tin cậy)' if old else ''}",
         f"{scheme} with {name}{' (old, no longer trusted)' if old else ''}",
     )
-
-
-def person(rfc4514: str) -> str:
-    """`CN=Sở mẫu,O=Tỉnh mẫu,UID=MST:01` -> `Sở mẫu, Tỉnh mẫu, UID=MST:01`."""
-    shown = []
-    for part in _parts(rfc4514):
-        kind, equals, value = part.partition("=")
-        shown.append(value if equals and kind in _PLAIN_NAMES else part)
-    return ", ".join(shown)
-
-
-def _parts(rfc4514: str) -> list[str]:
-    """The parts between commas, backslashes undone (RFC 4514, 2.4)."""
-    parts = [""]
-    escaped = False
-    for letter in rfc4514:
-        if not escaped and letter == "\\":
-            escaped = True
-            continue
-        if not escaped and letter == ",":
-            parts.append("")
-        else:
-            parts[-1] += letter
-        escaped = False
-    return [part for part in parts if part]
 
 
 def _side(value: str, sheet: Sheet) -> str:

@@ -277,6 +277,28 @@ BEGIN SELECT RAISE(ABORT, 'append_only: record'); END;
 CREATE TRIGGER record_no_update BEFORE UPDATE ON record
 BEGIN SELECT RAISE(ABORT, 'append_only: record'); END;
 
+CREATE INDEX ix_revocation_due_at ON revocation (due_at);
+
+CREATE TABLE revocation (
+	id TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	url TEXT NOT NULL, 
+	certificate BLOB NOT NULL, 
+	issuer BLOB NOT NULL, 
+	data BLOB, 
+	sha256 TEXT DEFAULT '' NOT NULL, 
+	this_update BIGINT, 
+	next_update BIGINT, 
+	fetched_at BIGINT, 
+	since BIGINT NOT NULL, 
+	wanted_at BIGINT NOT NULL, 
+	due_at BIGINT NOT NULL, 
+	failures INTEGER NOT NULL, 
+	last_code TEXT DEFAULT '' NOT NULL, 
+	CONSTRAINT pk_revocation PRIMARY KEY (id), 
+	CONSTRAINT ck_revocation_kind CHECK (kind IN ('crl', 'ocsp'))
+);
+
 CREATE TABLE sent_receiver (
 	sender_key TEXT NOT NULL, 
 	identity TEXT NOT NULL, 
@@ -355,5 +377,17 @@ CREATE TABLE transfer (
 	CONSTRAINT ck_transfer_kind CHECK (kind IN ('document', 'status')), 
 	CONSTRAINT ck_transfer_state CHECK (state IN ('ACCEPTED', 'SEALED', 'SENDING', 'ON_AXIS', 'DEFERRED', 'REFUSED', 'UNCERTAIN', 'HELD', 'EXPIRED', 'WITHDRAWN', 'REROUTED')), 
 	CONSTRAINT fk_transfer_document_ref FOREIGN KEY(document_ref) REFERENCES document (id)
+);
+
+CREATE INDEX ix_unjudged_due_at ON unjudged (due_at);
+
+CREATE TABLE unjudged (
+	arrival_id TEXT NOT NULL, 
+	certificate BLOB NOT NULL, 
+	others TEXT NOT NULL, 
+	received_at BIGINT NOT NULL, 
+	due_at BIGINT NOT NULL, 
+	CONSTRAINT pk_unjudged PRIMARY KEY (arrival_id), 
+	CONSTRAINT fk_unjudged_arrival_id FOREIGN KEY(arrival_id) REFERENCES arrival (id)
 );
 

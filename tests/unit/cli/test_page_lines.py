@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,16 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from gateway.cli.answers import plain, say_json
-from gateway.cli.page.amounts import about, day, exact, measured, moment, vietnam_date
+from gateway.cli.page.amounts import (
+    about,
+    day,
+    duration,
+    exact,
+    measured,
+    moment,
+    vietnam_date,
+    vietnam_moment,
+)
 from gateway.cli.page.lines import Sheet, fold, one_line, terminal_width
 from gateway.errors import Text
 
@@ -148,3 +158,24 @@ def test_a_certificate_is_valid_from_and_to_days_in_vietnam() -> None:
     assert vietnam_date("2025-12-31T17:30:00Z") == "01/01/2026"
     assert vietnam_date("9999-12-31T23:59:59Z") == "31/12/9999"
     assert vietnam_date("soon") == "soon"
+
+
+def test_an_instant_of_ours_is_shown_in_vietnam() -> None:
+    assert vietnam_moment(datetime(2026, 11, 19, 18, 5, tzinfo=UTC)) == "20/11/2026 01:05:00"
+    last = datetime.max.replace(tzinfo=UTC)
+    assert vietnam_moment(last) == "31/12/9999 23:59:59 UTC"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "vi", "en"),
+    [
+        (0, "0 giây", "0 seconds"),
+        (1, "1 giây", "1 second"),
+        (119, "1 phút", "1 minute"),
+        (7200, "2 giờ", "2 hours"),
+        (86_400, "1 ngày", "1 day"),
+        (86_400 * 1500, "1.500 ngày", "1,500 days"),
+    ],
+)
+def test_an_age_is_told_in_its_largest_unit(seconds, vi, en) -> None:
+    assert (duration(seconds, "vi"), duration(seconds, "en")) == (vi, en)

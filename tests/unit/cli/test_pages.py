@@ -9,7 +9,8 @@ from gateway.cli.answers import plain
 from gateway.cli.page import package_page
 from gateway.cli.page.findings import attention
 from gateway.cli.page.media import KINDS
-from gateway.cli.page.signature import SIDES, TRUST, VERDICTS, algorithm, person, troubles
+from gateway.cli.page.names import person
+from gateway.cli.page.signature import SIDES, TRUST, VERDICTS, algorithm, troubles
 from gateway.cli.page.status import MEANINGS
 from gateway.errors import Finding, Severity, Text
 from gateway.model.package import (

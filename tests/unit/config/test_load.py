@@ -379,3 +379,15 @@ def test_findings_speak_both_languages(home: Path) -> None:
     for finding in findings:
         assert finding.text.vi
         assert finding.text.vi != finding.text.en
+
+
+def test_revocation_data_must_be_asked_for_before_they_are_too_old(home: Path) -> None:
+    text = '[trust]\nrefresh = "2d"\nmax_age = "1d"\n'
+    assert found(home, text)["2:trust.refresh"] == "conf.value"
+
+
+def test_a_folder_of_roots_that_is_not_there_is_refused_when_it_was_named(home: Path) -> None:
+    assert found(home, '[trust]\nfolder = "rooots"\n')["2:trust.folder"] == "conf.file"
+    (home / "rooots").mkdir()
+    assert "2:trust.folder" not in found(home, '[trust]\nfolder = "rooots"\n')
+    assert not [k for k in found(home, "") if "trust" in k]

@@ -1,0 +1,162 @@
+"""What one document's evidence consists of, before it is a file and after it was read.
+
+In:     the records about a document with their places in the tree; heads and stamps of the tree.
+Out:    Case: what stands in the container; Plan: which heads and proofs the records need.
+Fails:  never.
+Never:  decides whether anything is true.
+
+Between which instants a record came into being: behind a stamped head that does not contain it,
+and before a stamped head that does. So each record needs two heads (the newest before, the first
+after), its inclusion in the second, and a consistency proof that ties both together: the tree of
+the first is the beginning of the tree of the second, and the record is not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from gateway.ledger.records import parse_record
+from gateway.model.record import Record
+
+
+class Place(NamedTuple):
+    """An entry of the tree, or (as a head) the number of entries before it."""
+
+    epoch: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A record in its place. `proof`: to the head of `size` entries, from the leaf up."""
+
+    place: Place
+    body: bytes
+    size: int
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A checkpoint; `token`: the stamp over it (DER), b"" where none came yet."""
+
+    epoch: int
+    size: int
+    note: str
+    token: bytes = b""
+    stamped_at: datetime | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.epoch, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The head of `new` entries continues that of `old` entries (RFC 9162 2.1.4)."""
+
+    epoch: int
+    old: int
+    new: int
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A package: `digest` (hex) is what records call it; `role`: sent | received | status."""
+
+    digest: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """`subject`: {"document": id} or {"item": id}, as the gateway calls it. `receipts`: as given.
+
+    `at`: the instant that this evidence speaks of: its last stamp, else its last record.
+    """
+
+    origin: str
+    vkey: str
+    subject: Mapping[str, str]
+    records: tuple[Sealed, ...]
+    heads: tuple[Head, ...]
+    steps: tuple[Step, ...]
+    packages: tuple[Carried, ...]
+    receipts: tuple[bytes, ...] = ()
+    certificates: tuple[bytes, ...] = field(default=())
+
+    @cached_property
+    def told(self) -> tuple[Told, ...]:
+        """The records in their order, read. Untrusted (`record.unreadable`)."""
+        bounds = {record.place: self.bounds(record.place) for record in self.records}
+        return tuple(
+            Told(parse_record(r.body), r.place, *bounds[r.place])
+            for r in sorted(self.records, key=lambda r: r.place)
+        )
+
+    @cached_property
+    def at(self) -> datetime:
+        stamps = [h.stamped_at for h in self.heads if h.stamped_at is not None]
+        return max(stamps) if stamps else max(t.record.at for t in self.told)
+
+    def bounds(self, place: Place) -> tuple[datetime | None, datetime | None]:
+        """Not before, not after: the stamps of the heads around an entry. None: no stamp there."""
+        stamped = [h for h in self.heads if h.epoch == place.epoch and h.stamped_at is not None]
+        before = max((h for h in stamped if h.size <= place.seq), key=_size, default=None)
+        after = min((h for h in stamped if h.size > place.seq), key=_size, default=None)
+        return before and before.stamped_at, after and after.stamped_at
+
+
+class Told(NamedTuple):
+    record: Record
+    place: Place
+    not_before: datetime | None
+    not_after: datetime | None
+
+
+class Plan(NamedTuple):
+    """`covers`: for each place the size of the head that its proof leads to."""
+
+    covers: Mapping[Place, int]
+    heads: tuple[Place, ...]
+    steps: tuple[tuple[int, int, int], ...]
+
+
+def plan(places: Iterable[Place], stamped: Sequence[Place], newest: Place | None) -> Plan:
+    """The heads that these places need, out of those with a stamp and the newest of all.
+
+    An entry that no stamp covers yet is proved into `newest`, where that contains it.
+    """
+    by_epoch: dict[int, list[int]] = {}
+    for head in stamped:
+        by_epoch.setdefault(head.epoch, []).append(head.seq)
+    covers: dict[Place, int] = {}
+    heads: set[Place] = set()
+    for place in places:
+        sizes = by_epoch.get(place.epoch, [])
+        before = max((size for size in sizes if size <= place.seq), default=None)
+        after = min((size for size in sizes if size > place.seq), default=None)
+        if after is None and newest is not None and newest.epoch == place.epoch:
+            after = newest.seq if newest.seq > place.seq else None
+        if after is None:
+            continue
+        covers[place] = after
+        heads.add(Place(place.epoch, after))
+        if before:
+            heads.add(Place(place.epoch, before))
+    ordered = sorted(heads)
+    steps = tuple(
+        (one.epoch, one.seq, two.seq)
+        for one, two in zip(ordered, ordered[1:], strict=False)
+        if one.epoch == two.epoch
+    )
+    return Plan(covers, tuple(ordered), steps)
+
+
+def _size(head: Head) -> int:
+    return head.size

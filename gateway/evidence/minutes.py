@@ -1,0 +1,189 @@
+"""`bien-ban.txt`: the minutes (biên bản) of one document's sending and receiving, for a person.
+
+In:     a Case, the packages as they were read.
+Out:    text, Vietnamese; the same case gives the same text, so a changed one is found.
+Fails:  never.
+Never:  says more than the records, the stamps and the package prove; guesses an instant.
+
+Legal times: QĐ 28/2018/QĐ-TTg article 9; Luật Giao dịch điện tử 2023 articles 15 to 17. All times are
+Vietnamese (+07:00, QĐ 28/2018/QĐ-TTg article 14.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from gateway.evidence.case import Case, Told
+from gateway.evidence.words import sentence
+from gateway.model.package import DocumentHeader, FileFact, SignatureVerdict, Trust
+
+_VIETNAM = timezone(timedelta(hours=7))
+_WIDTH = 78
+_TRUST = {
+    Trust.VALID: "hợp lệ",
+    Trust.WEAK: "thuật toán yếu",
+    Trust.FALSE: "SAI",
+    Trust.NONE: "không có",
+}
+_SOURCES = {
+    "observed": "gateway ghi nhận",
+    "reported": "nơi nhận báo",
+    "stated": "đơn vị khai",
+    "assumed": "giả định bằng lúc gateway nhận",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A package of the case, as it reads. `header` None: a status, or nothing that can be read."""
+
+    digest: str
+    role: str
+    size: int
+    header: DocumentHeader | None
+    files: tuple[FileFact, ...]
+    verdict: SignatureVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One legal instant. `who`: the agency it is about, "" for the document itself."""
+
+    name: str
+    who: str
+    at: str
+    source: str
+
+
+def instants(case: Case) -> tuple[Instant, ...]:
+    """released, accepted, on_axis, available, fetched, entered (architecture 4), as recorded."""
+    found: list[Instant] = []
+    for told in case.told:
+        record, facts = told.record, told.record.facts
+        at = record.at.isoformat(timespec="microseconds")
+        if record.event == "submission.accepted":
+            source = str(facts.get("released_source", ""))
+            found.append(Instant("released", "", str(facts.get("released_at", "")), source))
+            found.append(Instant("accepted", "", at, "observed"))
+        elif record.event == "attempt.ended" and facts.get("outcome") == "delivered":
+            found.append(Instant("on_axis", str(facts.get("axis", "")), at, "observed"))
+        elif record.event == "recipient.moved" and facts.get("code") == "01":
+            reported = str(facts.get("reported_at", ""))
+            found.append(Instant("entered", str(facts.get("recipient", "")), reported, "reported"))
+        elif record.event in ("item.available", "item.fetched", "item.entered"):
+            if facts.get("kind", "document") == "document":
+                name = record.event.removeprefix("item.")
+                found.append(Instant(name, str(facts.get("agency", "")), at, "observed"))
+    return tuple(found)
+
+
+_INSTANT_NAMES = {
+    "released": "Phát hành",
+    "accepted": "Gateway nhận để gửi",
+    "on_axis": "Lên trục",
+    "available": "Có tại gateway nơi nhận",
+    "fetched": "Nơi nhận tải về",
+    "entered": "Vào Hệ thống nơi nhận",
+}
+
+
+def write(case: Case, packages: Sequence[Seen]) -> str:
+    lines = [
+        "BIÊN BẢN GỬI, NHẬN VĂN BẢN ĐIỆN TỬ".center(_WIDTH).rstrip(),
+        "",
+        f"Sổ cái: {case.origin}",
+        f"Bằng chứng tính đến: {_moment(case.at)}",
+        "Giờ trong biên bản là giờ Việt Nam (+07:00).",
+    ]
+    for number, seen in enumerate((p for p in packages if p.header is not None), start=1):
+        lines += ["", *_document(number, seen)]
+    lines += ["", "THỜI ĐIỂM"]
+    for instant in instants(case):
+        name = _INSTANT_NAMES[instant.name]
+        who = f" ({instant.who})" if instant.who else ""
+        source = _SOURCES.get(instant.source, instant.source)
+        lines.append(f"  {name}{who}: {_reported(instant.at)} — {source}")
+    lines += ["", "DIỄN BIẾN, mỗi dòng là một bản ghi trong sổ cái"]
+    for told in case.told:
+        lines += _event(told)
+    lines += ["", *_gaps(case)]
+    lines += [
+        "",
+        "Biên bản này lập từ các bản ghi, dấu thời gian và gói tin kèm theo. Cách tự kiểm tra:",
+        "tệp CHECK.txt (openssl và sha256sum), hoặc lệnh `edoc-gateway evidence verify`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _document(number: int, seen: Seen) -> Iterator[str]:
+    header = seen.header
+    if header is None:
+        return
+    role = {"sent": "đã gửi", "received": "đã nhận"}.get(seen.role, seen.role)
+    yield f"VĂN BẢN {number} (gói tin {role}, {seen.size} byte)"
+    yield f"  SHA-256: {seen.digest}"
+    yield f"  Cơ quan gửi: {_line(header.sender.name)} ({_line(header.sender.organ_id)})"
+    for organ in header.to:
+        yield f"  Nơi nhận: {_line(organ.name)} ({_line(organ.organ_id)})"
+    yield f"  Mã văn bản: {_line(header.document_id)}"
+    yield f"  Số, ký hiệu: {_line(header.code.number)}/{_line(header.code.notation)}"
+    yield f"  Ngày ban hành: {_line(header.promulgation.date)}"
+    yield f"  Trích yếu: {_line(header.subject)}"
+    signature = _TRUST.get(seen.verdict.value, "không kết luận được")
+    yield f"  Chữ ký trong gói tin: {signature}; văn bản: {_trust(seen.verdict.header)};" + (
+        f" các tệp: {_trust(seen.verdict.files)}"
+    )
+    for index, fact in enumerate(seen.files, start=1):
+        yield f"  Tệp {index}: {_line(fact.name)}, {fact.size} byte, SHA-256 {fact.sha256}"
+
+
+def _event(told: Told) -> Iterator[str]:
+    yield f"  {_moment(told.record.at)}  {_line(sentence(told.record).vi)}"
+    place = f"mục {told.place.seq}" + (f", cây {told.place.epoch}" if told.place.epoch > 1 else "")
+    bounds = []
+    if told.not_before is not None:
+        bounds.append(f"sau {_moment(told.not_before)}")
+    if told.not_after is not None:
+        bounds.append(f"trước {_moment(told.not_after)}")
+    proved = "; ".join(bounds) if bounds else "chưa có dấu thời gian"
+    yield f"      {place}; theo dấu thời gian: {proved}"
+
+
+def _gaps(case: Case) -> Iterator[str]:
+    """Where no authority has vouched for the time yet, and since when."""
+    bare = [t for t in case.told if t.not_after is None]
+    if not bare:
+        yield "DẤU THỜI GIAN: mọi bản ghi đều nằm trước một dấu thời gian."
+        return
+    yield f"DẤU THỜI GIAN: {len(bare)} bản ghi chưa có dấu thời gian nào phía sau;"
+    since = bare[0].not_before
+    yield (
+        f"  dấu gần nhất phía trước: {_moment(since)}."
+        if since
+        else "  phía trước cũng chưa có dấu nào."
+    )
+    yield "  Với các bản ghi đó, thời điểm mới dựa vào đồng hồ của gateway."
+
+
+def _trust(value: Trust) -> str:
+    return _TRUST.get(value, "không kết luận được")
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(_VIETNAM).strftime("%d/%m/%Y %H:%M:%S.%f")[:-3]
+
+
+def _reported(text: str) -> str:
+    """An instant of a record; what a receiver wrote in a form of its own stays as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return _line(text) or "—"
+    return _moment(at) if at.tzinfo is not None else _line(text)
+
+
+def _line(text: str) -> str:
+    """One line, without what steers a terminal or hides: text of strangers."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))

@@ -13,7 +13,6 @@ stands beside it for what such an act needs of the earlier one.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -26,15 +25,14 @@ from gateway.model.submission import Attachment
 from gateway.model.transfer import RecipientState, TransferState
 from gateway.outbound import Outbound
 from gateway.packing import read
-from gateway.ports import BlobStore
 from gateway.promise import Order, Promise, status_about
 from gateway.safexml import Limits
 from gateway.signing import verify
 from gateway.store import Tx, documents, transfers
 from gateway.store.acts import TAKE_BACK
 from gateway.store.patience import write_after_race
+from gateway.unpacked import FileCache
 
-CHUNK = 256 * 1024
 # it came back already, or never got there
 _HAS_IT_NOT = (RecipientState.REJECTED, RecipientState.NOT_DELIVERED, RecipientState.RECALLED)
 
@@ -98,7 +96,7 @@ class Acting:
         """None: a file stands encrypted in this package."""
         blobs = self.outbound.blobs
         with blobs.open(package_sha256) as source:
-            package = read.read_package(source, limits=self.limits, sink=_Cache(blobs))
+            package = read.read_package(source, limits=self.limits, sink=FileCache(blobs))
             verdict = verify.verify(package.signature, package.header, package.files)
             chosen = self._as_signed(source, package, verdict)
         if package.sha256 != package_sha256:
@@ -135,7 +133,7 @@ class Acting:
     ) -> tuple[str, ...]:
         """The digests of the files that count; carried bytes are taken out where those do."""
         chosen = verify.inner_choice(verdict, package.files)
-        cache = _Cache(self.outbound.blobs)
+        cache = FileCache(self.outbound.blobs)
         for index, (fact, digest) in enumerate(zip(package.files, chosen, strict=True)):
             if not fact.failed and digest != fact.sha256:
                 source.seek(0)
@@ -253,46 +251,3 @@ def _answer(
         },
         ensure_ascii=False,
     )
-
-
-class _Cache:
-    """Takes files out of a package into the blob store, each under its own digest.
-
-    They have no row: a cache, which the sweep empties after a day.
-    """
-
-    def __init__(self, blobs: BlobStore) -> None:
-        self._blobs = blobs
-
-    def open(self, index: int, name: str) -> _Kept:
-        del index, name
-        return _Kept(self, self._blobs.spool())
-
-    def keep(self, spool: BinaryIO) -> None:
-        spool.seek(0)
-        digest = hashlib.sha256()
-        while piece := spool.read(CHUNK):
-            digest.update(piece)
-        self._blobs.keep(spool, digest.hexdigest())
-
-
-class _Kept:
-    """One file on its way into the cache. It is measured once it is whole: it may begin anew."""
-
-    def __init__(self, cache: _Cache, spool: BinaryIO) -> None:
-        self._cache = cache
-        self._spool = spool
-
-    def write(self, data: bytes, /) -> int:
-        return self._spool.write(data)
-
-    def seek(self, offset: int, /) -> int:
-        return self._spool.seek(offset)
-
-    def truncate(self) -> int:
-        return self._spool.truncate()
-
-    def close(self) -> None:
-        if not self._spool.closed:
-            with self._spool:
-                self._cache.keep(self._spool)

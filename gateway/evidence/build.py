@@ -1,4 +1,4 @@
-"""Making the container: a case and the bytes it speaks of -> parts, the list of them, its signature.
+"""Making the container: a case and the bytes it speaks of -> parts, their list, its signature.
 
 In:     a Case, packages as they were read, openers for bytes, the ledger's key.
 Out:    the container, written once from front to back; the same input gives the same bytes.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,22 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway.c14n import canonical_json
 from gateway.evidence import cades, instructions, layout, manifest, minutes, zipped
 from gateway.evidence.case import Case, Sealed, Step
+from gateway.evidence.packages import SignaturePart
 from gateway.ledger.keys import parse_vkey, public_pem
 from gateway.ledger.tlog import proof_text
 
 Open = Callable[[str], BinaryIO]
 VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class SignaturePart:
-    """What a package's signature is over, and the value, for openssl (layout.py)."""
-
-    package: str
-    signed_info: bytes
-    value: bytes
-    certificate: bytes
-    inner: tuple[str, ...]
+# of minutes and instructions; another number for other words, and older ones stay as they are
+WORDS = 1
 
 
 def write(
@@ -68,7 +59,7 @@ def write(
 
 
 def signed_of(signatures: Sequence[SignaturePart]) -> list[instructions.Signed]:
-    return [instructions.Signed(s.package, s.inner) for s in signatures]
+    return [instructions.Signed(s.package, s.inner, s.options) for s in signatures]
 
 
 def case_json(case: Case, signatures: Sequence[SignaturePart]) -> bytes:
@@ -76,14 +67,21 @@ def case_json(case: Case, signatures: Sequence[SignaturePart]) -> bytes:
     return canonical_json(
         {
             "v": VERSION,
+            "words": WORDS,
             "origin": case.origin,
             "subject": dict(case.subject),
             "records": [[*r.place, r.size] for r in case.records],
             "heads": [[*h.place, bool(h.token)] for h in case.heads],
             "steps": [[s.epoch, s.old, s.new] for s in case.steps],
-            "packages": [{"digest": p.digest, "role": p.role} for p in case.packages],
+            "packages": [
+                {"digest": p.digest, "role": p.role, "signature": list(p.judged or ())}
+                for p in case.packages
+            ],
             "receipts": len(case.receipts),
-            "signatures": [{"package": s.package, "files": list(s.inner)} for s in signatures],
+            "signatures": [
+                {"package": s.package, "files": list(s.inner), "options": s.options}
+                for s in signatures
+            ],
         }
     )
 

@@ -14,9 +14,10 @@ the first is the beginning of the tree of the second, and the record is not in i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 from gateway.ledger.records import parse_record
@@ -65,12 +66,24 @@ class Step:
     proof: tuple[bytes, ...]
 
 
+class Judged(NamedTuple):
+    """What the gateway made of a signature when the evidence was exported (model Trust words)."""
+
+    value: str
+    header: str
+    files: str
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A package: `digest` (hex) is what records call it; `role`: sent | received | status."""
+    """A package: `digest` (hex) is what records call it; `role`: sent | received | status.
+
+    `judged` None: not judged yet. It is kept, because what counts as weak changes with the years.
+    """
 
     digest: str
     role: str
+    judged: Judged | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,6 @@ class Case:
     steps: tuple[Step, ...]
     packages: tuple[Carried, ...]
     receipts: tuple[bytes, ...] = ()
-    certificates: tuple[bytes, ...] = field(default=())
 
     @cached_property
     def told(self) -> tuple[Told, ...]:
@@ -109,7 +121,7 @@ class Case:
         stamped = [h for h in self.heads if h.epoch == place.epoch and h.stamped_at is not None]
         before = max((h for h in stamped if h.size <= place.seq), key=_size, default=None)
         after = min((h for h in stamped if h.size > place.seq), key=_size, default=None)
-        return before and before.stamped_at, after and after.stamped_at
+        return (before.stamped_at if before else None), (after.stamped_at if after else None)
 
 
 class Told(NamedTuple):
@@ -151,9 +163,7 @@ def plan(places: Iterable[Place], stamped: Sequence[Place], newest: Place | None
             heads.add(Place(place.epoch, before))
     ordered = sorted(heads)
     steps = tuple(
-        (one.epoch, one.seq, two.seq)
-        for one, two in zip(ordered, ordered[1:], strict=False)
-        if one.epoch == two.epoch
+        (one.epoch, one.seq, two.seq) for one, two in pairwise(ordered) if one.epoch == two.epoch
     )
     return Plan(covers, tuple(ordered), steps)
 

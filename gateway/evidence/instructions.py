@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.evidence import layout
-from gateway.evidence.case import Case, Head
+from gateway.evidence.case import Case, Head, Place
 from gateway.evidence.manifest import MANIFEST, SIGNATURE
 from gateway.ledger.checkpoint import parse_head
 from gateway.ledger.note import split_note
@@ -33,7 +33,7 @@ _HEAD = """\
 # Both files must be your own, from another source than this container.
 
 LEDGER=${LEDGER:?"PEM: the ledger's public key / khóa công khai của sổ cái"}
-ANCHORS=${ANCHORS:?"PEM: the timestamp authorities' roots / chứng thư gốc của bên cấp dấu thời gian"}
+ANCHORS=${ANCHORS:?"PEM: the timestamp authorities' roots / chứng thư gốc bên cấp dấu thời gian"}
 dir=$(mktemp -d) || exit 2
 trap 'rm -rf "$dir"' EXIT
 bad=0
@@ -56,10 +56,14 @@ signed() {
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A package whose signature can be checked by hand. `inner`: digests of files it is over."""
+    """A package whose signature can be checked by hand. `inner`: digests of files it is over.
+
+    `options`: how `openssl dgst` is told the algorithm, such as `-sha256`.
+    """
 
     package: str
     inner: tuple[str, ...]
+    options: str
 
 
 def write(case: Case, digests: Mapping[str, bytes], signed: Sequence[Signed]) -> str:
@@ -132,7 +136,7 @@ def _steps(case: Case) -> Iterator[str]:
     for step in case.steps:
         path = list(step.proof)
         if step.old & (step.old - 1) == 0:
-            path.insert(0, roots[(step.epoch, step.old)])
+            path.insert(0, roots[Place(step.epoch, step.old)])
         number, last = step.old - 1, step.new - 1
         while number & 1:
             number, last = number >> 1, last >> 1
@@ -157,7 +161,8 @@ def _signature(one: Signed) -> Iterator[str]:
     info = layout.signed_info(one.package)
     yield f"openssl x509 -inform DER -in {layout.certificate(one.package)} -noout -pubkey \\"
     yield (
-        '  > "$dir/key.pem" && openssl dgst -sha256 -verify "$dir/key.pem" '
+        '  > "$dir/key.pem" && openssl dgst '
+        f'{one.options} -verify "$dir/key.pem" '
         f"-signature {layout.signature_value(one.package)} {info} "
         f'> "$dir/out" 2>&1; said $? "8 signature {one.package[:16]}"'
     )

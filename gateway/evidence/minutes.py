@@ -5,34 +5,43 @@ Out:    text, Vietnamese; the same case gives the same text, so a changed one is
 Fails:  never.
 Never:  says more than the records, the stamps and the package prove; guesses an instant.
 
-Legal times: QĐ 28/2018/QĐ-TTg article 9; Luật Giao dịch điện tử 2023 articles 15 to 17. All times are
-Vietnamese (+07:00, QĐ 28/2018/QĐ-TTg article 14.4).
+Legal times: QĐ 28/2018/QĐ-TTg article 9; Luật Giao dịch điện tử 2023 articles 15 to 17. All times
+are Vietnamese (+07:00, QĐ 28/2018/QĐ-TTg article 14.4).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 
-from gateway.evidence.case import Case, Told
+from gateway.evidence.case import Case, Judged, Told
 from gateway.evidence.words import sentence
 from gateway.model.package import DocumentHeader, FileFact, SignatureVerdict, Trust
+from gateway.model.record import Record
 
 _VIETNAM = timezone(timedelta(hours=7))
 _WIDTH = 78
-_TRUST = {
-    Trust.VALID: "hợp lệ",
-    Trust.WEAK: "thuật toán yếu",
-    Trust.FALSE: "SAI",
-    Trust.NONE: "không có",
-}
-_SOURCES = {
-    "observed": "gateway ghi nhận",
-    "reported": "nơi nhận báo",
-    "stated": "đơn vị khai",
-    "assumed": "giả định bằng lúc gateway nhận",
-}
+_TRUST: Mapping[str, str] = MappingProxyType(
+    {
+        Trust.VALID.value: "hợp lệ",
+        Trust.WEAK.value: "thuật toán yếu",
+        Trust.FALSE.value: "SAI",
+        Trust.NONE.value: "không có",
+    }
+)
+_OTHER_TRUST = "không kết luận được"
+_SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "observed": "gateway ghi nhận",
+        "reported": "nơi nhận báo",
+        "stated": "đơn vị khai",
+        "assumed": "giả định bằng lúc gateway nhận",
+    }
+)
+
+_OF_ITEMS = ("item.available", "item.fetched", "item.entered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,11 @@ class Seen:
     header: DocumentHeader | None
     files: tuple[FileFact, ...]
     verdict: SignatureVerdict
+
+    @property
+    def judged(self) -> Judged:
+        verdict = self.verdict
+        return Judged(verdict.value.value, verdict.header.value, verdict.files.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,7 @@ class Instant:
 def instants(case: Case) -> tuple[Instant, ...]:
     """released, accepted, on_axis, available, fetched, entered (architecture 4), as recorded."""
     found: list[Instant] = []
+    documents: set[str] = set()  # transfers of documents; a status has no legal instants of its own
     for told in case.told:
         record, facts = told.record, told.record.facts
         at = record.at.isoformat(timespec="microseconds")
@@ -67,16 +82,26 @@ def instants(case: Case) -> tuple[Instant, ...]:
             source = str(facts.get("released_source", ""))
             found.append(Instant("released", "", str(facts.get("released_at", "")), source))
             found.append(Instant("accepted", "", at, "observed"))
-        elif record.event == "attempt.ended" and facts.get("outcome") == "delivered":
+            documents |= _transfers(record)
+        elif (
+            record.event == "attempt.ended"
+            and facts.get("outcome") == "delivered"
+            and record.about.get("transfer") in documents
+        ):
             found.append(Instant("on_axis", str(facts.get("axis", "")), at, "observed"))
         elif record.event == "recipient.moved" and facts.get("code") == "01":
             reported = str(facts.get("reported_at", ""))
             found.append(Instant("entered", str(facts.get("recipient", "")), reported, "reported"))
-        elif record.event in ("item.available", "item.fetched", "item.entered"):
-            if facts.get("kind", "document") == "document":
-                name = record.event.removeprefix("item.")
-                found.append(Instant(name, str(facts.get("agency", "")), at, "observed"))
+        elif record.event in _OF_ITEMS and facts.get("kind", "document") == "document":
+            name = record.event.removeprefix("item.")
+            found.append(Instant(name, str(facts.get("agency", "")), at, "observed"))
     return tuple(found)
+
+
+def _transfers(record: Record) -> set[str]:
+    named = record.facts.get("transfers")
+    listed = named if isinstance(named, list) else []
+    return {str(t["transfer"]) for t in listed if isinstance(t, Mapping) and "transfer" in t}
 
 
 _INSTANT_NAMES = {
@@ -97,15 +122,20 @@ def write(case: Case, packages: Sequence[Seen]) -> str:
         f"Bằng chứng tính đến: {_moment(case.at)}",
         "Giờ trong biên bản là giờ Việt Nam (+07:00).",
     ]
+    judged = {p.digest: p.judged for p in case.packages}
     for number, seen in enumerate((p for p in packages if p.header is not None), start=1):
-        lines += ["", *_document(number, seen)]
+        lines += ["", *_document(number, seen, judged.get(seen.digest) or seen.judged)]
     lines += ["", "THỜI ĐIỂM"]
     for instant in instants(case):
         name = _INSTANT_NAMES[instant.name]
         who = f" ({instant.who})" if instant.who else ""
         source = _SOURCES.get(instant.source, instant.source)
         lines.append(f"  {name}{who}: {_reported(instant.at)} — {source}")
-    lines += ["", "DIỄN BIẾN, mỗi dòng là một bản ghi trong sổ cái"]
+    lines += [
+        "",
+        "DIỄN BIẾN: mỗi mục là một bản ghi; giờ đầu dòng theo đồng hồ của gateway, giờ vào sổ",
+    ]
+    lines += ["theo dấu thời gian của bên thứ ba, nằm trước và sau bản ghi"]
     for told in case.told:
         lines += _event(told)
     lines += ["", *_gaps(case)]
@@ -117,7 +147,7 @@ def write(case: Case, packages: Sequence[Seen]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _document(number: int, seen: Seen) -> Iterator[str]:
+def _document(number: int, seen: Seen, judged: Judged) -> Iterator[str]:
     header = seen.header
     if header is None:
         return
@@ -131,10 +161,8 @@ def _document(number: int, seen: Seen) -> Iterator[str]:
     yield f"  Số, ký hiệu: {_line(header.code.number)}/{_line(header.code.notation)}"
     yield f"  Ngày ban hành: {_line(header.promulgation.date)}"
     yield f"  Trích yếu: {_line(header.subject)}"
-    signature = _TRUST.get(seen.verdict.value, "không kết luận được")
-    yield f"  Chữ ký trong gói tin: {signature}; văn bản: {_trust(seen.verdict.header)};" + (
-        f" các tệp: {_trust(seen.verdict.files)}"
-    )
+    value, of_header, of_files = (_TRUST.get(word, _OTHER_TRUST) for word in judged)
+    yield f"  Chữ ký trong gói tin: {value}; văn bản: {of_header}; các tệp: {of_files}"
     for index, fact in enumerate(seen.files, start=1):
         yield f"  Tệp {index}: {_line(fact.name)}, {fact.size} byte, SHA-256 {fact.sha256}"
 
@@ -147,8 +175,8 @@ def _event(told: Told) -> Iterator[str]:
         bounds.append(f"sau {_moment(told.not_before)}")
     if told.not_after is not None:
         bounds.append(f"trước {_moment(told.not_after)}")
-    proved = "; ".join(bounds) if bounds else "chưa có dấu thời gian"
-    yield f"      {place}; theo dấu thời gian: {proved}"
+    proved = ", ".join(bounds) if bounds else "chưa có dấu thời gian nào xác nhận"
+    yield f"      {place}, vào sổ {proved}"
 
 
 def _gaps(case: Case) -> Iterator[str]:
@@ -165,10 +193,6 @@ def _gaps(case: Case) -> Iterator[str]:
         else "  phía trước cũng chưa có dấu nào."
     )
     yield "  Với các bản ghi đó, thời điểm mới dựa vào đồng hồ của gateway."
-
-
-def _trust(value: Trust) -> str:
-    return _TRUST.get(value, "không kết luận được")
 
 
 def _moment(at: datetime) -> str:

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, BinaryIO
+from typing import BinaryIO, cast
 
 from gateway.errors import Text, Untrusted
 
@@ -75,11 +75,11 @@ class Container:
             raise _broken(f"{name}: {error}") from error
 
     @contextmanager
-    def open(self, name: str) -> Iterator[IO[bytes]]:
+    def open(self, name: str) -> Iterator[BinaryIO]:
         """The part as a file that can seek."""
         try:
             with self._file.open(self._infos[name]) as entry:
-                yield entry
+                yield cast(BinaryIO, entry)  # it reads and seeks as one
         except (zipfile.BadZipFile, EOFError) as error:
             raise _broken(f"{name}: {error}") from error
 

@@ -158,9 +158,13 @@ def holds(key: PublicKey, method: SignatureMethod, signature: bytes, message: by
         else:
             if len(signature) != signature_length(key):
                 return False
-            half = len(signature) // 2
-            r, s = (int.from_bytes(part) for part in (signature[:half], signature[half:]))
-            key.verify(encode_dss_signature(r, s), message, ec.ECDSA(digest))
+            key.verify(der_value(signature), message, ec.ECDSA(digest))
     except InvalidSignature:
         return False
     return True
+
+
+def der_value(signature: bytes) -> bytes:
+    """An ECDSA value r||s (RFC 9231 2.3.6) as other tools take it: DER (RFC 3279 2.2.3)."""
+    half = len(signature) // 2
+    return encode_dss_signature(int.from_bytes(signature[:half]), int.from_bytes(signature[half:]))

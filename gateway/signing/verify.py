@@ -40,6 +40,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum, auto
+from typing import NamedTuple
 
 from gateway.model.package import (
     NS_DSIG,
@@ -56,12 +57,14 @@ from gateway.model.package import (
 )
 from gateway.signing.certificates import (
     Answer,
+    PublicKey,
     certificate_from_text,
+    der_value,
     fit,
     holds,
 )
 from gateway.signing.enveloped import Look, Whole, allowed, form_of
-from gateway.signing.policy import DEFAULT_POLICY, Policy, Standing
+from gateway.signing.policy import DEFAULT_POLICY, Family, Policy, SignatureMethod, Standing
 from gateway.signing.signed_info import (
     EXCLUSIVE_C14N,
     HEADER_ID,
@@ -171,11 +174,8 @@ def _value(block: SignatureBlock, policy: Policy, at: date | None) -> tuple[Trus
         answers.add(answer)
         if answer is not Answer.HOLDS or certificate.key is None or signature is None:
             continue
-        for message, rebuilt in _forms(block):
-            if holds(certificate.key, method, signature, message) and (
-                rebuilt or _says_the_same(message, block)
-            ):
-                return Trust.VALID, facts
+        if _held_over(block, certificate.key, method, signature) is not None:
+            return Trust.VALID, facts
     if Answer.WEAK in answers:
         return Trust.WEAK, first
     if Answer.HOLDS not in answers:
@@ -183,6 +183,45 @@ def _value(block: SignatureBlock, policy: Policy, at: date | None) -> tuple[Trus
     if _must_hold(block):
         return Trust.FALSE, first
     return (Trust.NOT_CHECKED if block.in_dsig_namespace else Trust.NOT_VERIFIABLE), first
+
+
+class Held(NamedTuple):
+    """What a value holds over, for whoever checks it with other tools. `value`: PKCS#1 v1.5, PSS,
+    or ECDSA as DER (RFC 3279 2.2.3); `certificate`: DER."""
+
+    message: bytes
+    value: bytes
+    certificate: bytes
+    method: SignatureMethod
+
+
+def held(
+    block: SignatureBlock, *, policy: Policy = DEFAULT_POLICY, at: date | None = None
+) -> Held | None:
+    """The bytes, value and certificate by which the value is VALID; None where it is not."""
+    method = policy.signature(block.signature_method, at)
+    value = _strict_base64(block.signature_value)
+    if method is None or method.standing is Standing.WEAK or value is None:
+        return None
+    for text in block.certificates[:_MOST_CERTIFICATES]:
+        certificate = certificate_from_text(text)
+        if certificate is None or certificate.key is None:
+            continue
+        if fit(certificate.key, method, policy.maximum_bits) is Answer.HOLDS:
+            message = _held_over(block, certificate.key, method, value)
+            if message is not None:
+                spelled = der_value(value) if method.family is Family.ECDSA else value
+                return Held(message, spelled, certificate.der, method)
+    return None
+
+
+def _held_over(
+    block: SignatureBlock, key: PublicKey, method: SignatureMethod, value: bytes
+) -> bytes | None:
+    for message, rebuilt in _forms(block):
+        if holds(key, method, value, message) and (rebuilt or _says_the_same(message, block)):
+            return message
+    return None
 
 
 def _forms(block: SignatureBlock) -> Iterator[tuple[bytes, bool]]:

@@ -1,0 +1,166 @@
+"""The corridor of evidence for others: one document's records -> a container that proves itself.
+
+In:     a document or an inbox item of this gateway.
+Out:    an ASiC-E container in a spool; the same ledger gives the same bytes.
+Fails:  Unknown; Unavailable (`evidence.unsealed`) while a record waits for the sealer.
+Never:  writes a row; exports a record whose place in the tree it cannot prove.
+Next:   evidence/__init__.py says what such a container holds, `evidence.check` judges it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import BinaryIO
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway.c14n import canonical_json
+from gateway.errors import Text, Unavailable, Unknown
+from gateway.evidence import build, packages
+from gateway.evidence.case import Carried, Case, Head, Place, Sealed, Step, plan
+from gateway.ledger import keys, merkle
+from gateway.ledger.records import named_blobs, parse_record
+from gateway.model.record import Record
+from gateway.ports import BlobStore
+from gateway.rules import vietnam_day
+from gateway.safexml import Limits
+from gateway.signing import DEFAULT_POLICY, Policy
+from gateway.store import Store, Tx, evidence, ledger
+from gateway.unpacked import FileCache
+
+
+@dataclass(frozen=True, slots=True)
+class Exporting:
+    """`key`: the ledger's, which signs the list of parts. `limits`: those of reading packages."""
+
+    store: Store
+    blobs: BlobStore
+    origin: str
+    key: ec.EllipticCurvePrivateKey
+    limits: Limits
+    policy: Policy = DEFAULT_POLICY
+
+    async def export(self, ref: str) -> BinaryIO:
+        """The container for a document of ours, or for an inbox item; rewound. Close it."""
+        case = await self.store.read(partial(self.case, ref=ref))
+        return await asyncio.to_thread(self.write, case)
+
+    def case(self, tx: Tx, ref: str) -> Case:
+        """All that the ledger holds about `ref`, with its proofs; one reading transaction."""
+        kind, subject = "document", evidence.of_document(tx, ref)
+        if subject is None:
+            kind, subject = "item", evidence.of_item(tx, ref)
+        if subject is None:
+            raise Unknown(
+                Text("Không có văn bản hoặc mục này", "no such document or item"),
+                code="document.unknown",
+            )
+        rows = evidence.records(tx, subject)
+        sealed = {
+            Place(r.epoch, r.seq): r.body for r in rows if r.epoch is not None and r.seq is not None
+        }
+        if not rows or len(sealed) != len(rows):
+            raise Unavailable(
+                Text(
+                    "Bản ghi của văn bản còn chờ niêm phong; hãy thử lại sau giây lát",
+                    "records of this document wait to be sealed; try again in a moment",
+                ),
+                code="evidence.unsealed",
+            )
+        stamps = {Place(s.epoch, s.size): s for s in evidence.stamps_around(tx, sealed)}
+        newest = evidence.newest_of(tx, max(sealed).epoch)
+        head = Place(newest.epoch, newest.size) if newest else None
+        wanted = plan(sealed, list(stamps), head)
+        notes = evidence.checkpoints(tx, wanted.heads)
+        nodes = partial(ledger.read_nodes, tx)
+        return Case(
+            origin=self.origin,
+            vkey=keys.vkey(self.origin, self.key),
+            subject={kind: ref},
+            records=tuple(
+                Sealed(
+                    place,
+                    body,
+                    wanted.covers[place],
+                    merkle.inclusion_proof(
+                        place.seq, wanted.covers[place], partial(nodes, place.epoch)
+                    ),
+                )
+                for place, body in sorted(sealed.items())
+            ),
+            heads=tuple(
+                Head(
+                    place.epoch,
+                    place.seq,
+                    notes[place].note,
+                    stamps[place].token if place in stamps else b"",
+                    stamps[place].gen_time if place in stamps else None,
+                )
+                for place in wanted.heads
+            ),
+            steps=tuple(
+                Step(epoch, old, new, merkle.consistency_proof(old, new, partial(nodes, epoch)))
+                for epoch, old, new in wanted.steps
+            ),
+            packages=tuple(_packages(parse_record(r.body) for r in rows)),
+            receipts=tuple(_receipts(subject.answers)),
+        )
+
+    def write(self, case: Case) -> BinaryIO:
+        """Blocks. The packages are read once for what they say, and once more to be copied."""
+        spool = self.blobs.spool()
+        try:
+            day = vietnam_day(case.at)
+            seen, signatures = [], []
+            for package in case.packages:
+                with self.blobs.open(package.digest) as source:
+                    one, signature = packages.look(
+                        source,
+                        package,
+                        day,
+                        limits=self.limits,
+                        policy=self.policy,
+                        sink=FileCache(self.blobs),
+                    )
+                seen.append(one)
+                if signature is not None:
+                    signatures.append(signature)
+            judged = tuple(
+                replace(package, judged=one.judged)
+                for package, one in zip(case.packages, seen, strict=True)
+            )
+            case = replace(case, packages=judged)
+            build.write(case, seen, signatures, self.blobs.open, self.key, spool)
+            spool.seek(0)
+        except BaseException:
+            spool.close()
+            raise
+        return spool
+
+
+def _packages(records: Iterable[Record]) -> Iterable[Carried]:
+    """Each package that a record vouches for, once, under the first role that it has."""
+    found: dict[str, str] = {}
+    for record in records:
+        for digest in named_blobs(record):
+            found.setdefault(digest, _role(record))
+    return [Carried(digest, role) for digest, role in found.items()]
+
+
+def _role(record: Record) -> str:
+    if record.event == "submission.accepted":
+        return "sent"
+    if record.event == "status.accepted" or record.facts.get("kind") == "status":
+        return "status"
+    return "received"
+
+
+def _receipts(answers: Iterable[str]) -> Iterable[bytes]:
+    for answer in answers:
+        receipt = json.loads(answer).get("receipt") if answer else None
+        if receipt:
+            yield canonical_json(receipt)

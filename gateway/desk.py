@@ -33,6 +33,8 @@ from gateway.errors import (
     Unknown,
     errors_in,
 )
+from gateway.evidence.zipped import MEDIA_TYPE as EVIDENCE
+from gateway.exporting import Exporting
 from gateway.guide import Guide
 from gateway.inbound import Inbound
 from gateway.leasing import lease_item
@@ -92,6 +94,8 @@ __all__ = [
 KEY_PREFIX = "edoc"
 LEASE = timedelta(minutes=10)
 
+MEASURED_AT_ONCE = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -121,6 +125,14 @@ class Desk:
         self.answering = Answering(outbound)
         self.guide = Guide(outbound.directory, outbound.routing, outbound.today)
         self.limits = limits
+        self.exporting = Exporting(
+            outbound.store,
+            outbound.blobs,
+            outbound.scribe.origin,
+            outbound.scribe.key,
+            limits,
+            outbound.algorithms,
+        )
         self._accounts: dict[str, tuple[int, Account]] = {}
 
     @property
@@ -378,6 +390,16 @@ class Desk:
             f"{document_ref}.edxml",
             "application/edxml+xml",
         )
+
+    async def evidence(self, who: Account, ref: str, *, item: bool = False) -> Stored:
+        """A document that `who` sent, or an item in its inbox: a container that proves itself."""
+        if item:
+            await self.item(who, ref)
+        else:
+            await self.store.read(lambda tx: self.mine(tx, who, ref))
+        source = await self.exporting.export(ref)
+        digest, size = await asyncio.to_thread(_measured, source)
+        return Stored(digest, size, source, f"{ref}.asice", EVIDENCE)
 
     async def history(self, who: Account, document_ref: str) -> list[dict[str, Any]]:
         """Every record about a document: the bytes themselves, and where the tree has them."""
@@ -648,3 +670,13 @@ class Desk:
                 code="ledger.empty",
             )
         return newest.note
+
+
+def _measured(source: BinaryIO) -> tuple[str, int]:
+    """SHA-256 (hex) and size of a spool, which is rewound."""
+    digest = hashlib.sha256()
+    while piece := source.read(MEASURED_AT_ONCE):
+        digest.update(piece)
+    size = source.tell()
+    source.seek(0)
+    return digest.hexdigest(), size

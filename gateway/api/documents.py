@@ -98,6 +98,13 @@ async def package(call: Call) -> web.StreamResponse:
     return await serve(call.request, stored)
 
 
+async def evidence(call: Call) -> web.StreamResponse:
+    """GET /v1/documents/{id}/evidence: everything that proves what became of it (contract 4)."""
+    only(call.request)
+    stored = await call.desk.evidence(call.who, call.request.match_info["id"])
+    return await serve(call.request, stored)
+
+
 async def history(call: Call) -> web.Response:
     only(call.request)
     rows = await call.desk.history(call.who, call.request.match_info["id"])

@@ -148,6 +148,12 @@ async def package(call: Call) -> web.StreamResponse:
     return await serve(call.request, stored, lambda: call.desk.fetched(call.who, item))
 
 
+async def evidence(call: Call) -> web.StreamResponse:
+    """What proves that it came, what it was, and what was answered (contract 4)."""
+    only(call.request)
+    return await serve(call.request, await call.desk.evidence(call.who, _id(call), item=True))
+
+
 async def attachment(call: Call) -> web.StreamResponse:
     only(call.request)
     number = int(call.request.match_info["number"])

@@ -96,3 +96,24 @@ def exists(path: Path) -> Rejected:
         Text(f"{path} đã có, không ghi đè", f"{path} exists and is not written over"),
         code="file.exists",
     )
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears whole under its name, or not at all; one that exists is refused."""
+    if os.path.lexists(path):
+        raise exists(path)
+    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("x+b") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.link(part, path)
+    except FileExistsError:
+        raise exists(path) from None
+    except OSError as error:  # told under the name that the caller knows
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)

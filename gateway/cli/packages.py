@@ -8,11 +8,9 @@ Never:  writes over a file, writes outside the folder named, leaves a half-writt
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,6 +93,7 @@ def pack(
 
     Nothing is written unless all is well: 65, with everything that stands against it.
     """
+    from gateway.cli.files import new_file
     from gateway.packing.metadata import parse_metadata
 
     at = _instant(at_text)
@@ -117,7 +116,7 @@ def pack(
 
         submission, more = encrypt_all(submission, encrypt_to, at)
         findings = (*findings, *more)
-    with _new_file(Path(output)) as out:
+    with new_file(Path(output)) as out:
         made = _write(out, submission, at, holder, profile)
     if as_json:
         shown = [f.as_json(lang) for f in findings]
@@ -375,29 +374,6 @@ def _attachment(path: Path) -> Attachment:
             digest.update(piece)
             size += len(piece)
     return Attachment(path.name, size, digest.hexdigest(), lambda: path.open("rb"))
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears whole under its name, or not at all; one that exists is refused."""
-    from gateway.cli.files import exists
-
-    if os.path.lexists(path):
-        raise exists(path)
-    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("x+b") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        os.link(part, path)
-    except FileExistsError:
-        raise exists(path) from None
-    except OSError as error:  # told under the name that the caller knows
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -122,11 +122,8 @@ PACKAGE = "QCVN 102:2016/BTTTT"
 def verify(source: BinaryIO, anchors: Anchors, limits: Limits | None = None) -> Verdict:
     """`source` can seek. `limits`: those of reading packages."""
     judge = _Judge(anchors, limits)
-    try:
-        with zipped.read(source) as container:
-            judge.run(container)
-    except Untrusted as error:
-        judge.bad("container", CONTAINER, error.text)
+    with judge.checking("container", CONTAINER), zipped.read(source) as container:
+        judge.run(container)
     return Verdict(tuple(judge.checks), judge.case, tuple(judge.packages))
 
 

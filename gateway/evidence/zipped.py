@@ -71,7 +71,7 @@ class Container:
             with self._file.open(self._infos[name]) as entry:
                 while chunk := entry.read(CHUNK):
                     yield chunk
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
             raise _broken(f"{name}: {error}") from error
 
     @contextmanager
@@ -97,7 +97,7 @@ def read(source: BinaryIO) -> Iterator[Container]:
     """The container in `source`, whose frame was checked. Untrusted (`evidence.container`)."""
     try:
         file = zipfile.ZipFile(source)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError) as error:
         raise _broken(str(error)) from error
     with file:
         yield Container(file)

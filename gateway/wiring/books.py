@@ -3,7 +3,7 @@
 In:     Settings.
 Out:    the store, the blobs, the ledger's public key, the anchors of its timestamp authorities.
 Fails:  Misconfigured; Unavailable when the database cannot be reached.
-Never:  takes the database's lock, writes, or hands the private key on.
+Never:  takes the database's lock or writes; only what exports evidence gets the private key.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from adapters.keys.ledger import load_ledger_key
 from adapters.keys.private import read_public
 from gateway.config import Settings
 from gateway.errors import Misconfigured, Text
+from gateway.exporting import Exporting
 from gateway.ledger import keys as ledger_keys
 from gateway.ports import BlobStore
 from gateway.store import Store, open_store
@@ -56,6 +57,28 @@ def open_books(settings: Settings, vkey: Path | None = None) -> Iterator[Books]:
             public_key=key,
             anchors=trusted,
             vkey=ledger_keys.vkey(settings.ledger.origin, key),
+        )
+    finally:
+        store.close_sync()
+
+
+@contextmanager
+def open_exporting(settings: Settings) -> Iterator[Exporting]:
+    """For `evidence export`, while the gateway may go on. Blocks.
+
+    It takes the ledger's private key, because what is exported is signed with it.
+    """
+    key = load_ledger_key(settings.ledger.key)
+    require_schema(settings)
+    store = open_store(settings.database.url)
+    try:
+        yield Exporting(
+            store,
+            LocalBlobs(settings.blobs.folder),
+            settings.ledger.origin,
+            key,
+            settings.limits,
+            settings.algorithms,
         )
     finally:
         store.close_sync()

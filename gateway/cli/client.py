@@ -14,6 +14,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import secrets
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
@@ -126,21 +127,23 @@ class Client:
         }
         return self._json("POST", "/v1/documents", _pieces(package), headers)
 
-    def download(self, path: str, target: Path, sha256: str) -> int:
+    def download(self, path: str, target: Path, sha256: str = "") -> int:
         """Stream a body into a new file; bytes written. The file appears whole or not at all.
 
-        Raises Unavailable (`download.cut`) when the digest is not `sha256` (hex).
+        Raises Unavailable (`download.cut`) when the digest is not `sha256` (hex); without one, not
+        that which the answer states (Repr-Digest, RFC 9530).
         """
         part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
         digest = hashlib.sha256()
         size = 0
         try:
             with self._asked("GET", path, None, {}) as response, part.open("xb") as out:
+                expected = sha256 or _stated_digest(response.headers.get("Repr-Digest", ""))
                 while piece := self._read(response, CHUNK):
                     digest.update(piece)
                     size += len(piece)
                     out.write(piece)
-            if digest.hexdigest() != sha256:
+            if digest.hexdigest() != expected:
                 raise Unavailable(
                     Text(f"{target.name}: tải về không nguyên vẹn", f"{target.name}: cut short"),
                     code="download.cut",
@@ -292,6 +295,12 @@ def _unset(name: str, code: str, vi: str, en: str) -> Misconfigured:
     return Misconfigured(
         Text(f"Biến môi trường {name} chưa đặt: {vi}", f"set {name}: {en}"), code=code
     )
+
+
+def _stated_digest(header: str) -> str:
+    """SHA-256 (hex) of `sha-256=:...:`; "" for anything else, which no content has."""
+    found = re.search(r"sha-256=:([A-Za-z0-9+/]{43}=):", header)
+    return base64.b64decode(found[1]).hex() if found else ""
 
 
 def _taken(target: Path) -> Rejected:

@@ -228,6 +228,7 @@ class Story:
         )
         self.tell("Mọi bản ghi đã niêm phong và đóng dấu", "every record is sealed and stamped")
         told = _told(letter, answer, document, records["records"], item)
+        told["evidence"] = str(await self._prove(letter, sender, answer["id"]))
         return {**told, "received_records": [_entry(r) for r in own]}
 
     async def _send(self, letter: Letter, sender: Client) -> Json:
@@ -292,6 +293,26 @@ class Story:
         )
         found: Json = await _ask(receiver.get, path)
         return found
+
+    async def _prove(self, letter: Letter, sender: Client, ref: str) -> Path:
+        """The sender takes the evidence home, and judges it there with the anchors alone."""
+        file = self.sandbox.folder / "sent" / letter.sender.side.folder / "evidence.asice"
+        anchors = str(self.sandbox.anchors)
+
+        async def take_and_judge() -> int:
+            file.unlink(missing_ok=True)
+            await _ask(sender.download, f"/v1/documents/{quoted(ref)}/evidence", file)
+            code, _ = await _command_of("evidence", "verify", str(file), "--anchors", anchors)
+            return code
+
+        # undecided (2) until a stamp covers the newest record too
+        await self._wait(take_and_judge, lambda code: code != 2, "evidence with all its stamps")
+        self._must(await take_and_judge() == 0, f"the evidence of {letter.sender.side.folder}")
+        self.tell(
+            "Hồ sơ bằng chứng (ASiC-E) đã tải về và tự chứng minh, không cần gateway",
+            "its evidence (ASiC-E) was taken home and proves itself without the gateway",
+        )
+        return file
 
     async def _seen(self, sender: Client, ref: str, code: str) -> Json:
         """The document as its sender sees it, once every receiver has reported `code`."""
@@ -420,12 +441,15 @@ async def _ask(call: Callable[..., Any], *args: Any, **query: Any) -> Any:
 
 async def _verify(member: Member) -> tuple[int, str]:
     """`ledger verify --json` in a process of its own: exit code and answer."""
+    return await _command_of("ledger", "verify", "--json", "--conf", str(member.conf))
+
+
+async def _command_of(*words: str) -> tuple[int, str]:
+    """One command of ours in a process of its own: exit code and what it said."""
     from gateway.wiring.sandbox import environment
 
-    command = (sys.executable, "-m", "gateway", "ledger", "verify", "--json", "--conf")
     process = await asyncio.create_subprocess_exec(
-        *command,
-        str(member.conf),
+        *(sys.executable, "-m", "gateway", *words),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         env=environment(),

@@ -273,7 +273,7 @@ def test_openssl_and_sha256sum_alone_come_to_the_same(
         ("checkpoints/", "3 checkpoint"),
         ("stamps/", "4 stamp"),
         ("packages/", "7 package"),
-        ("signatures/", "8 signature"),
+        ("value.bin", "8 signature"),
         ("files/", "8 file"),
         (manifest.MANIFEST, "2 list"),
     ],

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from gateway import reporting
 from gateway.dispatch import schedule
 from gateway.model.package import BusinessType, StatusReport
 from gateway.model.record import Source
@@ -130,6 +131,7 @@ class Settling:
             document_ref=document_ref,
         )
         ledger.append(tx, [made])
+        reporting.tell(tx, self.scribe, transfer_id, step.state.value, made)
 
     # -- settle ---------------------------------------------------------------------------------
 

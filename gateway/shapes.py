@@ -196,13 +196,18 @@ def item_json(item: inbox.Item, language: str = "vi") -> Json:
         "state": item.state,
         "axis": item.axis,
         **({"status": content["status"]} if "status" in content else {}),
+        **({"report": report_json(content["report"], language)} if "report" in content else {}),
         **({"about": item.about_document} if item.about_document else {}),
         **({"business": content["business"]} if "business" in content else {}),
         **({"header": content["header"]} if "header" in content else {}),
         **({"attachments": content["files"]} if "files" in content else {}),
         **({"signature": content["signature"]} if "signature" in content else {}),
         "findings": findings_json(content.get("findings", ()), language),
-        "package": {"sha256": item.raw_sha256, "size": item.raw_size},
+        **(
+            {"package": {"sha256": item.raw_sha256, "size": item.raw_size}}
+            if item.raw_sha256
+            else {}
+        ),
         "instants": {
             "available_at": local_time(item.available_at),
             "fetched_at": shown(item.fetched_at),
@@ -214,6 +219,11 @@ def item_json(item: inbox.Item, language: str = "vi") -> Json:
             },
         },
     }
+
+
+def report_json(kept: Mapping[str, Any], language: str) -> Json:
+    """What the gateway itself tells the sender of a document; its sentences in one language."""
+    return {k: v[language] if isinstance(v, Mapping) else v for k, v in kept.items()}
 
 
 def arrival_json(row: arrivals.ArrivalRow, language: str) -> Json:

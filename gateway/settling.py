@@ -136,15 +136,22 @@ class Settling:
     # -- settle ---------------------------------------------------------------------------------
 
     def find(self, tx: Tx, *, reporter_key: str, report: StatusReport) -> About | None:
-        """Our transfer and the recipient that reports; None when none of ours has it."""
+        """Our transfer and the recipient that reports; None when none of ours has it.
+
+        Of a transfer and its replays: the last that was tried (their ids sort by time).
+        """
         addressee = self.key_of(report.response_for.organ_id)
         rows = documents.by_document_id(tx, addressee, report.response_for.document_id)
         sent = transfers.of_documents(tx, [row.id for row in rows]) if rows else []
         carried = {t.id: t for t in sent}
+        found: About | None = None
         for old in transfers.recipients_of(tx, list(carried)) if carried else []:
-            if old.agency_key == reporter_key:
-                return About(carried[old.transfer_id], old)
-        return None
+            one = carried[old.transfer_id]
+            if old.agency_key == reporter_key and (
+                found is None or (one.replay_of == found.carried.id and one.attempts)
+            ):
+                found = About(one, old)
+        return found
 
     def settle(
         self, tx: Tx, about: About, *, report: StatusReport, arrival_id: str, at: datetime

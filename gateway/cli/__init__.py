@@ -4,7 +4,8 @@ setup      init, conf check                   before a gateway runs
 running    run, simulate, demo                what stays until it is told to stop
 packages   pack, unpack, inspect              offline: no gateway, no network
 unit       send, inbox, confirm, status       against a running gateway, over REST
-operating  account, queue                     the database when it is free, else REST
+operating  account                            the database when it is free, else REST
+queue      queue                              the same, for people at the queue
 books      ledger                             the proof
 
 A command's module is imported when it is called, and what is heavy inside its function: `--help`
@@ -39,7 +40,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "confirm": "unit:confirm",
         "status": "unit:status",
         "account": "operating:account",
-        "queue": "operating:queue",
+        "queue": "queue:queue",
         "ledger": "books:ledger",
     }
 )

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from gateway.store import Tx, open_store
 from gateway.store.tables import Role, record, transfer
-from tests.support.api import FARAWAY, PDF, Door, door, letter
+from tests.support.api import FARAWAY, PDF, SENDER, Door, door, letter
 from tests.support.commands import Ran, call
 
 LOGGED = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} \[")
@@ -28,7 +28,13 @@ class Typist:
 
     def types(self, *words: str, lang: str = "en") -> Ran:
         """What the command says; a gateway in this process logs beside it."""
-        ran = call(self._capsys, "queue", *words, "--conf", self.conf, "--lang", lang)
+        return self._types("queue", *words, "--conf", str(self.conf), "--lang", lang)
+
+    def unit(self, *words: str) -> Ran:
+        return self._types(*words, "--lang", "en")
+
+    def _types(self, *words: str) -> Ran:
+        ran = call(self._capsys, *words)
         said = [line for line in ran.out.splitlines() if not LOGGED.match(line)]
         return Ran(ran.code, "\n".join(said), ran.err)
 
@@ -134,7 +140,22 @@ def test_a_night_while_the_gateway_runs(tmp_path: Path, capsys, monkeypatch) -> 
         def now() -> Any:
             return at.run(at.gateway.store.read(lambda tx: tx.now()))  # type: ignore[arg-type]
 
-        a_night(Typist(tmp_path, capsys), ids, put, now)
+        typist = Typist(tmp_path, capsys)
+        a_night(typist, ids, put, now)
+
+        monkeypatch.setenv("EDOC_GATEWAY_KEY", at.key(SENDER))
+        told = typist.unit("inbox", "--kind", "report")
+        assert told.code == 0
+        assert "those who run the gateway withdrew it" in told.out
+        items = at.get("/v1/inbox?kind=report", SENDER).json()["items"]
+        item = next(i["id"] for i in items if i["report"]["transfer_id"] == ids[1])
+        shown = typist.unit("inbox", item).out
+        assert "ask those who run the gateway why" in shown
+        none = typist.unit("inbox", item, "-d", str(tmp_path / "out"))
+        assert (none.code, "item.no_package" in none.err) == (65, True)
+        assert list((tmp_path / "out").iterdir()) == []
+        assert typist.unit("confirm", item).code == 0
+        assert "withdrew" not in typist.unit("inbox", "--kind", "report").out
 
 
 def test_a_night_while_it_stands_still(tmp_path: Path, capsys, monkeypatch) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from shlex import quote
 from typing import Any, NamedTuple
 
 from gateway.dispatch import causes
@@ -140,8 +141,10 @@ def _of_fetch(row: DeadFetch, language: str) -> dict[str, Any]:
         "hold_cause": "",
         "doubt": False,
         **_words(causes.FETCH_HELD, language),
-        "can": [],
-        "commands": [],
+        "can": ["release"],
+        "commands": [
+            f"edoc-gateway queue release {quote(row.axis_doc_id)} --axis {quote(row.axis)}"
+        ],
     }
 
 

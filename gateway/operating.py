@@ -19,6 +19,7 @@ from typing import Any
 from gateway import reporting
 from gateway.dispatch import HoldCause
 from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unknown
+from gateway.model.arrival import FetchState
 from gateway.model.transfer import TransferState, person_may, step
 from gateway.outbound import MINIMUM_RATE, Outbound
 from gateway.promise import Order, local_time
@@ -161,12 +162,38 @@ class Operating:
         facts = {"state": S.WITHDRAWN.value}
         return self.record(tx, Event.TRANSFER_WITHDRAWN, row, order, at, facts, reason)
 
+    async def release_fetch(
+        self, order: Order, axis: str, axis_doc_id: str, *, reason: str
+    ) -> documents.Answered:
+        """A package that could not be fetched is tried again at once; the axis still has it."""
+        at = self.scribe.now()
+        facts = {"axis": axis, "axis_doc_id": axis_doc_id, "state": FetchState.DUE.value}
+        about = {"account": order.account_id}
+        why = {"reason": reason.strip()}
+        made = self.scribe.record(Event.FETCH_RELEASED, at, about, facts, personal=why)
+
+        def commit(tx: Tx) -> documents.Answered:
+            told = self.outbound.answered(tx, order)
+            if told is not None:
+                return told
+            if not rows.release_fetch(tx, axis, axis_doc_id, tx.now()):
+                raise _not_held(rows.fetch_state(tx, axis, axis_doc_id))
+            ledger_rows.append(tx, [made])
+            return self.keep(tx, order, facts)
+
+        return await write_after_race(self.outbound.store, commit)
+
     # -- what every act shares ---------------------------------------------------------------------
 
     async def act(
-        self, order: Order, transfer_id: str, act: Callable[[Tx, Standing, datetime], None]
+        self,
+        order: Order,
+        transfer_id: str,
+        act: Callable[[Tx, Standing, datetime], dict[str, Any] | None],
     ) -> documents.Answered:
-        """Read under its lock, act, answer with where it stands now; the answer is kept."""
+        """Read under its lock, act, answer; the answer is kept. Where the act gives none: where
+        the transfer stands now.
+        """
         at = self.scribe.now()
 
         def commit(tx: Tx) -> documents.Answered:
@@ -176,9 +203,9 @@ class Operating:
             row = rows.standing(tx, transfer_id)
             if row is None:
                 raise no_transfer()
-            act(tx, row, at)
+            answer = act(tx, row, at)
             now = rows.standing(tx, transfer_id) or row
-            return self.keep(tx, order, standing_json(now))
+            return self.keep(tx, order, answer or standing_json(now))
 
         return await write_after_race(self.outbound.store, commit)
 
@@ -287,6 +314,21 @@ def must_say_why(reason: str) -> None:
 def no_transfer() -> Unknown:
     return Unknown(
         Text("Không có lượt chuyển này", "there is no such transfer"), code="transfer.unknown"
+    )
+
+
+def _not_held(state: str | None) -> Conflict | Unknown:
+    if state is None:
+        return Unknown(
+            Text("Trục chưa từng báo gói tin này", "no axis of ours ever listed this docId"),
+            code="fetch.unknown",
+        )
+    return Conflict(
+        Text(
+            f"Gói tin này không bị giữ (đang {state}), không cần release",
+            f"this fetch is {state}, not HELD: there is nothing to release",
+        ),
+        code="fetch.state_forbids",
     )
 
 

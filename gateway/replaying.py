@@ -24,7 +24,7 @@ from gateway.deadletters import cause_of
 from gateway.dispatch.causes import Whose
 from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unavailable
 from gateway.model.transfer import TransferState
-from gateway.operating import Operating, must_allow, must_say_why, no_transfer
+from gateway.operating import Operating, must_allow, must_say_why
 from gateway.promise import Order, local_time
 from gateway.store import Tx, documents, leases, ledger, transfers
 from gateway.store import blobs as blob_rows
@@ -74,15 +74,8 @@ class Replaying:
         tell doubles by identity, but the axis may not.
         """
         must_say_why(reason)
-        at = self.scribe.now()
 
-        def commit(tx: Tx) -> documents.Answered:
-            told = self.outbound.answered(tx, order)
-            if told is not None:
-                return told
-            row = rows.standing(tx, transfer_id)
-            if row is None:
-                raise no_transfer()
+        def act(tx: Tx, row: Standing, at: datetime) -> dict[str, Any]:
             must_allow(row, "replay")
             if row.state == TransferState.ON_AXIS and not again:
                 raise _on_axis()
@@ -90,11 +83,9 @@ class Replaying:
             if made is None:
                 raise _replayed(rows.replay_of(tx, row.id) or "")
             state = TransferState.ACCEPTED.value
-            return self.operating.keep(
-                tx, order, {"transfer_id": made, "replay_of": row.id, "state": state}
-            )
+            return {"transfer_id": made, "replay_of": row.id, "state": state}
 
-        return await write_after_race(self.outbound.store, commit)
+        return await self.operating.act(order, transfer_id, act)
 
     def _make(
         self,

@@ -96,6 +96,7 @@ ROUTES = (
     Route("POST", f"/v1/queue/{ID}/withdraw", queue.withdraw, (Role.OPS, Role.ADMIN)),
     Route("POST", f"/v1/queue/{ID}/replay", queue.replay, (Role.OPS, Role.ADMIN)),
     Route("GET", "/v1/quarantine", queue.quarantine, (Role.OPS, Role.ADMIN)),
+    Route("POST", "/v1/quarantine/fetches/release", queue.release_fetch, (Role.OPS, Role.ADMIN)),
     Route("GET", "/v1/ledger/checkpoint", ledger.checkpoint, EVERYBODY),
 )
 PUBLIC: tuple[tuple[str, PublicHandler], ...] = (

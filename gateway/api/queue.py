@@ -51,6 +51,12 @@ class RetryBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     reason: Description = ""
 
 
+class FetchBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    axis: Word
+    axis_doc_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=PRINTABLE)]
+    reason: Description = ""
+
+
 class WithdrawBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     reason: Description
 
@@ -133,6 +139,15 @@ async def release(call: Call) -> web.Response:
     order, ref = _order(call, "release", body), _id(call)
     return stored_answer(
         await call.operating.release(order, ref, again=body.again, reason=body.reason)
+    )
+
+
+async def release_fetch(call: Call) -> web.Response:
+    """POST /v1/quarantine/fetches/release: what could not be fetched is fetched again."""
+    body = await _body(call, FetchBody)
+    order = _order(call, "release fetch", body)
+    return stored_answer(
+        await call.operating.release_fetch(order, body.axis, body.axis_doc_id, reason=body.reason)
     )
 
 

@@ -59,6 +59,7 @@ FIELDS: Mapping[str, Text] = MappingProxyType(
         "last_detail": Text("chi tiết cuối", "last detail"),
         "replay_of": Text("gửi lại của", "replay of"),
         "can": Text("làm được", "what can be done"),
+        "axis_doc_id": Text("mã trên trục", "docId"),
         "remote_ref": Text("mã của trục", "the axis' number"),
         "package": Text("gói tin", "package"),
     }
@@ -104,24 +105,27 @@ def _replaying(desk: Desk) -> Replaying:
     return Replaying(Operating(desk.outbound, desk.inbound.settling))
 
 
+def _path(transfer_id: str, act: str) -> str:
+    from gateway.cli.client import quoted
+
+    return f"/v1/queue/{quoted(transfer_id)}/{act}"
+
+
 def _act(
     conf: str | None,
     lang: str,
     as_json: bool,
-    transfer_id: str,
-    act: str,
+    path: str,
     body: Mapping[str, Any],
     directly: Callable[[Replaying], Awaitable[Answered]],
 ) -> None:
-    """One act on one transfer, at the desk or through REST, and what it says afterwards."""
+    """One act, at the desk or through REST (`path`), and what it says afterwards."""
 
     async def at_the_desk(desk: Desk) -> dict[str, Any]:
         return parsed((await directly(_replaying(desk))).answer)
 
     def by_rest(gateway: Client) -> dict[str, Any]:
-        from gateway.cli.client import quoted
-
-        answer: dict[str, Any] = gateway.post(f"/v1/queue/{quoted(transfer_id)}/{act}", dict(body))
+        answer: dict[str, Any] = gateway.post(path, dict(body))
         return answer
 
     found = ask(conf, lang, at_the_desk, by_rest)
@@ -147,7 +151,7 @@ def hold(transfer_id: str, reason: str, conf: str | None, as_json: bool, lang: s
         order = _order(lang, "hold", transfer_id)
         return await at.operating.hold(order, transfer_id, reason=reason)
 
-    _act(conf, lang, as_json, transfer_id, "hold", {"reason": reason}, directly)
+    _act(conf, lang, as_json, _path(transfer_id, "hold"), {"reason": reason}, directly)
 
 
 @click.command(
@@ -156,9 +160,11 @@ def hold(transfer_id: str, reason: str, conf: str | None, as_json: bool, lang: s
     epilog=example(
         "edoc-gateway queue release 0198c0de-... --conf DIR/conf",
         'edoc-gateway queue release 0198c0de-... --yes-again --reason "..."',
+        "edoc-gateway queue release DOCID --axis vxp",
     ),
 )
 @click.argument("transfer_id")
+@click.option("--axis", default="", help="TRANSFER_ID is the docId of a held fetch of this axis.")
 @click.option(
     "--yes-again", "again", is_flag=True, help="Also when the axis may have these bytes already."
 )
@@ -166,20 +172,40 @@ def hold(transfer_id: str, reason: str, conf: str | None, as_json: bool, lang: s
 @conf_option
 @json_option
 def release(
-    transfer_id: str, again: bool, reason: str, conf: str | None, as_json: bool, lang: str
+    transfer_id: str,
+    axis: str,
+    again: bool,
+    reason: str,
+    conf: str | None,
+    as_json: bool,
+    lang: str,
 ) -> None:
     """Let TRANSFER_ID go on; its lifetime counts anew.
 
     When an earlier attempt may have delivered it, the same bytes go again: ask the axis or the
     receiver first, then say --yes-again.
     """
+    if axis and again:
+        raise click.UsageError("--yes-again belongs to a transfer, --axis to a fetch")
+    if axis:
+        _act(
+            conf,
+            lang,
+            as_json,
+            "/v1/quarantine/fetches/release",
+            {"axis": axis, "axis_doc_id": transfer_id, "reason": reason},
+            lambda at: at.operating.release_fetch(
+                _order(lang, "release", axis, transfer_id), axis, transfer_id, reason=reason
+            ),
+        )
+        return
 
     async def directly(at: Replaying) -> Answered:
         order = _order(lang, "release", transfer_id)
         return await at.operating.release(order, transfer_id, again=again, reason=reason)
 
     body = {"again": again, "reason": reason}
-    _act(conf, lang, as_json, transfer_id, "release", body, directly)
+    _act(conf, lang, as_json, _path(transfer_id, "release"), body, directly)
 
 
 @click.command(
@@ -209,7 +235,7 @@ def retry(
         return await at.operating.retry(order, transfer_id, force=force, reason=reason)
 
     body = {"force": force, "reason": reason}
-    _act(conf, lang, as_json, transfer_id, "retry", body, directly)
+    _act(conf, lang, as_json, _path(transfer_id, "retry"), body, directly)
 
 
 @click.command(
@@ -228,7 +254,7 @@ def withdraw(transfer_id: str, reason: str, conf: str | None, as_json: bool, lan
         order = _order(lang, "withdraw", transfer_id)
         return await at.operating.withdraw(order, transfer_id, reason=reason)
 
-    _act(conf, lang, as_json, transfer_id, "withdraw", {"reason": reason}, directly)
+    _act(conf, lang, as_json, _path(transfer_id, "withdraw"), {"reason": reason}, directly)
 
 
 # -- replay ----------------------------------------------------------------------------------------
@@ -288,7 +314,7 @@ def replay(
             return await at.one(order, one, again=again, reason=reason)
 
         body = {"again": again, "reason": reason}
-        _act(conf, lang, as_json, one, "replay", body, directly)
+        _act(conf, lang, as_json, _path(one, "replay"), body, directly)
         return
     if again:
         raise click.UsageError("--yes-again belongs to one TRANSFER_ID")

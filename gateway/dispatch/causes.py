@@ -236,8 +236,8 @@ FETCH_HELD = Cause(
         "this package could not be fetched from the axis several times; the axis still has it",
     ),
     Text(
-        "Hỏi đơn vị vận hành trục về mã gói tin này",
-        "ask the axis' operator about this docId",
+        "Hỏi đơn vị vận hành trục về mã gói tin này, rồi release để tải lại",
+        "ask the axis' operator about this docId, then release it: it is fetched again",
     ),
 )
 _NOT_OURS = Cause(

@@ -153,6 +153,24 @@ _FETCHES = (
     .order_by(fetch.c.axis, fetch.c.axis_doc_id)
     .limit(bindparam("most"))
 )
+_RELEASE_FETCH = (
+    update(fetch)
+    .where(
+        fetch.c.axis == bindparam("on_axis"),
+        fetch.c.axis_doc_id == bindparam("doc_id"),
+        fetch.c.state == FetchState.HELD.value,
+    )
+    .values(
+        state=FetchState.DUE.value,
+        due_at=bindparam("now"),
+        equal_failures=0,
+        lease_until=None,
+        fence=fetch.c.fence + 1,
+    )
+)
+_FETCH_STATE = select(fetch.c.state).where(
+    fetch.c.axis == bindparam("on_axis"), fetch.c.axis_doc_id == bindparam("doc_id")
+)
 _ARRIVALS = (
     select(*[arrival.c[name] for name in DeadArrival._fields])
     .where(
@@ -259,6 +277,16 @@ def held_fetches(tx: Tx, *, after: tuple[str, str], most: int) -> list[DeadFetch
     """Fetches given up for now, in the order of axis and docId."""
     params = {"after_axis": after[0], "after": after[1], "most": most}
     return [DeadFetch._make(row) for row in tx.execute(_FETCHES, params).all()]
+
+
+def release_fetch(tx: Tx, axis: str, doc_id: str, now: datetime) -> bool:
+    """HELD -> DUE, and due at once; False when it is not held."""
+    return tx.execute(_RELEASE_FETCH, {"on_axis": axis, "doc_id": doc_id, "now": now}).count == 1
+
+
+def fetch_state(tx: Tx, axis: str, doc_id: str) -> str | None:
+    value = tx.execute(_FETCH_STATE, {"on_axis": axis, "doc_id": doc_id}).scalar()
+    return None if value is None else str(value)
 
 
 def quarantined(tx: Tx, *, before: tuple[datetime, str], most: int) -> list[DeadArrival]:

@@ -244,6 +244,18 @@ def test_pages_of_the_dead_join_without_a_gap(at: Door) -> None:
     peer = [d["id"] for d in dead(at, "&cause=peer")["dead"]]
     assert peer[-3:] == ["held-0", "held-1", "held-2"]
 
+    def release(doc_id: str) -> Answer:
+        body = {"axis": "vxp", "axis_doc_id": doc_id}
+        return at.post_json("/v1/quarantine/fetches/release", Role.OPS, body)
+
+    freed = release("held-1")
+    assert freed.json() == {"axis": "vxp", "axis_doc_id": "held-1", "state": "DUE"}
+    assert release("held-1").code == "fetch.state_forbids"
+    assert release("none").code == "fetch.unknown"
+    assert "held-1" not in {d["id"] for d in dead(at)["dead"]}
+    left = next(d for d in dead(at)["dead"] if d["id"] == "held-2")
+    assert left["commands"] == ["edoc-gateway queue release held-2 --axis vxp"]
+
 
 def test_one_is_replayed_and_is_no_longer_dead(at: Door) -> None:
     one = sent(at, state="EXPIRED")

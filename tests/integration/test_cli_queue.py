@@ -61,6 +61,9 @@ def a_night(typist: Typist, ids: list[str], put: Any, now: Any) -> None:
     assert "HELD" in twice.err
     assert "release, withdraw" in twice.err
     assert typist.types("release", "none").code == 65
+    no_fetch = typist.types("release", "none", "--axis", "vxp")
+    assert (no_fetch.code, "fetch.unknown" in no_fetch.err) == (65, True)
+    assert typist.types("release", "none", "--axis", "vxp", "--yes-again").code == 64
 
     put(one, doubt=True)
     again = typist.types("release", one)

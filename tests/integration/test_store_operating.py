@@ -200,6 +200,13 @@ def test_fetches_and_arrivals_that_wait_are_walked_too(any_store: Store) -> None
 
     assert any_store.read_sync(walk) == (["a", "b"], ["a2", "a0"])
 
+    def free(tx: Tx) -> tuple[bool, str | None]:
+        return operating.release_fetch(tx, "a", "1", tx.now()), operating.fetch_state(tx, "a", "1")
+
+    assert any_store.write_sync(free) == (True, "DUE")
+    assert any_store.write_sync(free) == (False, "DUE"), "it is no longer held"
+    assert any_store.read_sync(lambda tx: operating.fetch_state(tx, "a", "9")) is None
+
 
 @pytest.mark.parametrize("asked", ["_DEAD", "_ENDED"])
 def test_the_dead_are_found_by_their_own_index(sqlite_url: str, asked: str) -> None:

@@ -17,6 +17,7 @@ from gateway.api.app import PUBLIC, ROUTES
 from gateway.api.deps import ApiLimits
 from gateway.api.inbox import StaffBody, StatusBody
 from gateway.api.queue import (
+    FetchBody,
     HoldBody,
     PeriodBody,
     ReleaseBody,
@@ -115,6 +116,7 @@ def test_bodies_have_the_members_that_are_read() -> None:
         (StatusBody, SCHEMAS["StatusBody"]),
         (TakeBackBody, SCHEMAS["TakeBackBody"]),
         (WithdrawDocumentBody, SCHEMAS["WithdrawBody"]),
+        (FetchBody, SCHEMAS["FetchBody"]),
         (HoldBody, SCHEMAS["HoldBody"]),
         (ReleaseBody, SCHEMAS["ReleaseBody"]),
         (RetryBody, SCHEMAS["RetryBody"]),
@@ -181,7 +183,12 @@ def test_what_an_idempotency_key_does_is_said_for_each_route() -> None:
     assert "status" in said["/v1/documents/{id}/take-back"]
     acts = ("hold", "release", "retry", "withdraw", "replay")
     queue = [f"/v1/queue/{{id}}/{act}" for act in acts]
-    for path in (*queue, "/v1/queue/replay", "/v1/documents/{id}/withdraw"):
+    for path in (
+        *queue,
+        "/v1/quarantine/fetches/release",
+        "/v1/queue/replay",
+        "/v1/documents/{id}/withdraw",
+    ):
         assert "idempotency.mismatch" in said[path]
     for path in ("/v1/inbox/{id}/lease", "/v1/inbox/{id}/confirm", "/v1/accounts"):
         assert "changes nothing" in said[path]

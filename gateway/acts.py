@@ -24,6 +24,7 @@ from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unknown
 from gateway.model.arrival import ItemKind
 from gateway.model.package import BusinessType, DocumentHeader, PackageKind, Staff, normal_text
 from gateway.model.submission import Submission
+from gateway.operating import Operating
 from gateway.packing import metadata
 from gateway.promise import Order, not_acceptable
 from gateway.shapes import item_json
@@ -54,6 +55,7 @@ class Acts:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.acting = Acting(desk.outbound, desk.limits)
+        self.operating = Operating(desk.outbound, desk.inbound.settling)
 
     # -- recall, update, replacement -------------------------------------------------------------
 
@@ -165,6 +167,17 @@ class Acts:
         return await self.acting.take_back(
             order, row, reason=reason, staff=staff, only=frozenset(keys)
         )
+
+    # -- withdrawing -----------------------------------------------------------------------------
+
+    async def withdraw(
+        self, who: Account, document_ref: str, *, reason: str, idempotency_key: str | None
+    ) -> Answered:
+        """The document is not sent after all; Conflict when an attempt can have delivered it."""
+        row = await self.desk.store.read(lambda tx: self._document(tx, who, document_ref))
+        content = canonical_json(["withdraw", row.id, reason])
+        order = Order(who.id, hashlib.sha256(content).hexdigest(), idempotency_key)
+        return await self.operating.withdraw_document(order, row.id, reason=reason)
 
     def _document(self, tx: Tx, who: Account, document_ref: str) -> DocumentRow:
         """A document, not a status, of an agency that this account speaks for."""

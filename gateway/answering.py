@@ -227,6 +227,19 @@ def not_there() -> Unknown:
     )
 
 
+def with_package(item: inbox.Item) -> inbox.Item:
+    """The item, if a package brought it; a report is all in what the item shows."""
+    if not item.raw_sha256:
+        raise Unknown(
+            Text(
+                "Báo cáo của gateway không có gói tin; nội dung nằm trong chính mục này",
+                "a report of the gateway has no package; the item itself says everything",
+            ),
+            code="item.no_package",
+        )
+    return item
+
+
 def state_forbids(state: str) -> Conflict:
     return Conflict(
         Text(

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, BinaryIO
 
-from gateway.answering import Answering, not_there
+from gateway.answering import Answering, not_there, with_package
 from gateway.c14n import canonical_json
 from gateway.errors import (
     Finding,
@@ -487,7 +487,7 @@ class Desk:
 
     async def item_package(self, who: Account, item_id: str) -> tuple[Item, Stored]:
         """The raw bytes that came. The door calls `fetched` before the last one leaves."""
-        item = await self.item(who, item_id)
+        item = with_package(await self.item(who, item_id))
         source = await asyncio.to_thread(self.outbound.blobs.open, item.raw_sha256)
         return item, Stored(
             item.raw_sha256, item.raw_size, source, f"{item_id}.edxml", "application/edxml+xml"

@@ -457,16 +457,16 @@ class Inbound:
         made = self.scribe.record(
             event,
             at,
-            {"arrival": item.arrival_id, "item": item.id, "account": account_id},
+            {"item": item.id, "account": account_id},
             {
                 "agency": item.agency.upper(),
                 "from": plain_id(item.sender.upper()),
                 "document_id": plain_id(item.document_id),
                 "identity": item.identity,
-                "raw_blob": item.raw_sha256,
+                **({"raw_blob": item.raw_sha256} if item.raw_sha256 else {}),
             },
             document_ref=item.about_document,
-            arrival_id=item.arrival_id,
+            arrival_id=item.arrival_id or None,
         )
         answer = json.dumps(
             {

@@ -18,6 +18,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from gateway import reporting
 from gateway.dispatch import schedule
 from gateway.enciphering import Encryption
 from gateway.errors import Finding, Rejected, Text, Unavailable, errors_in
@@ -669,11 +670,8 @@ class Outbound:
             facts["overtaken"] = True  # by another attempt, or by a status that settled it
         if step.hold_cause and moved:
             facts["hold_cause"] = step.hold_cause
-        made = self.scribe.record(
-            Event.ATTEMPT_ENDED,
-            at,
-            {"transfer": claim.id, "document": claim.document_ref},
-            facts,
-            document_ref=claim.document_ref,
-        )
+        about = {"transfer": claim.id}
+        ref = claim.document_ref
+        made = self.scribe.record(Event.ATTEMPT_ENDED, at, about, facts, document_ref=ref)
         ledger.append(tx, [made])
+        reporting.tell(tx, self.scribe, claim.id, state, made)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from gateway import reporting
 from gateway.dispatch import schedule
 from gateway.model.package import BusinessType, StatusReport
 from gateway.model.record import Source
@@ -130,19 +131,27 @@ class Settling:
             document_ref=document_ref,
         )
         ledger.append(tx, [made])
+        reporting.tell(tx, self.scribe, transfer_id, step.state.value, made)
 
     # -- settle ---------------------------------------------------------------------------------
 
     def find(self, tx: Tx, *, reporter_key: str, report: StatusReport) -> About | None:
-        """Our transfer and the recipient that reports; None when none of ours has it."""
+        """Our transfer and the recipient that reports; None when none of ours has it.
+
+        Of a transfer and its replays: the last that was tried (their ids sort by time).
+        """
         addressee = self.key_of(report.response_for.organ_id)
         rows = documents.by_document_id(tx, addressee, report.response_for.document_id)
         sent = transfers.of_documents(tx, [row.id for row in rows]) if rows else []
         carried = {t.id: t for t in sent}
+        found: About | None = None
         for old in transfers.recipients_of(tx, list(carried)) if carried else []:
-            if old.agency_key == reporter_key:
-                return About(carried[old.transfer_id], old)
-        return None
+            one = carried[old.transfer_id]
+            if old.agency_key == reporter_key and (
+                found is None or (one.replay_of == found.carried.id and one.attempts)
+            ):
+                found = About(one, old)
+        return found
 
     def settle(
         self, tx: Tx, about: About, *, report: StatusReport, arrival_id: str, at: datetime

@@ -16,6 +16,7 @@ from typing import Any
 
 from gateway.errors import Finding, Rejected, Text
 from gateway.model.package import FileFact, PackageKind, SignatureVerdict, StatusReport
+from gateway.model.transfer import TransferState, person_may
 from gateway.promise import VIETNAM, local_time
 from gateway.signing import verify
 from gateway.store import Tx, acts, arrivals, documents, inbox, ledger, transfers
@@ -74,6 +75,7 @@ def document_json(tx: Tx, row: documents.DocumentRow) -> Json:
                 "doubt": t.doubt,
                 "hold_cause": t.hold_cause,
                 "last_outcome": t.last_code,
+                **({"replay_of": t.replay_of} if t.replay_of else {}),
                 "package": {"sha256": t.package_sha256, "size": t.package_size},
                 "recipients": [
                     _recipient_json(r, history) for r in recipients if r.transfer_id == t.id
@@ -165,6 +167,8 @@ def transfer_json(
         "kind": row.kind,
         "doubt": row.doubt,
         "hold_cause": row.hold_cause,
+        **({"replay_of": row.replay_of} if row.replay_of else {}),
+        "can": list(person_may(TransferState(row.state), doubt=row.doubt)),
         "last_detail": row.last_detail,
         "remote_ref": row.remote_ref,
         "package": {"sha256": row.package_sha256, "size": row.package_size},
@@ -196,13 +200,18 @@ def item_json(item: inbox.Item, language: str = "vi") -> Json:
         "state": item.state,
         "axis": item.axis,
         **({"status": content["status"]} if "status" in content else {}),
+        **({"report": report_json(content["report"], language)} if "report" in content else {}),
         **({"about": item.about_document} if item.about_document else {}),
         **({"business": content["business"]} if "business" in content else {}),
         **({"header": content["header"]} if "header" in content else {}),
         **({"attachments": content["files"]} if "files" in content else {}),
         **({"signature": content["signature"]} if "signature" in content else {}),
         "findings": findings_json(content.get("findings", ()), language),
-        "package": {"sha256": item.raw_sha256, "size": item.raw_size},
+        **(
+            {"package": {"sha256": item.raw_sha256, "size": item.raw_size}}
+            if item.raw_sha256
+            else {}
+        ),
         "instants": {
             "available_at": local_time(item.available_at),
             "fetched_at": shown(item.fetched_at),
@@ -214,6 +223,11 @@ def item_json(item: inbox.Item, language: str = "vi") -> Json:
             },
         },
     }
+
+
+def report_json(kept: Mapping[str, Any], language: str) -> Json:
+    """What the gateway itself tells the sender of a document; its sentences in one language."""
+    return {k: v[language] if isinstance(v, Mapping) else v for k, v in kept.items()}
 
 
 def arrival_json(row: arrivals.ArrivalRow, language: str) -> Json:
@@ -341,6 +355,25 @@ def read_lane_cursor(cursor: str) -> tuple[int, str]:
     if not isinstance(lane, int) or not 0 <= lane < 1000:
         raise _bad_cursor()
     return lane, ref
+
+
+def dead_cursor(kind: str, at: datetime | None, ref: str) -> str:
+    """For the dead letters: which kind of them, since when it is dead, and its id."""
+    return _cursor([f"{kind} {at.isoformat() if at else ''}", ref])
+
+
+def read_dead_cursor(cursor: str, kinds: Sequence[str]) -> tuple[str, datetime, str]:
+    if not cursor:
+        return kinds[0], FOREVER, ""
+    first, ref = _opened(cursor)
+    kind, _, at_text = str(first).partition(" ")
+    try:
+        at = datetime.fromisoformat(at_text) if at_text else FOREVER
+    except ValueError:
+        raise _bad_cursor() from None
+    if kind not in kinds or at.tzinfo is None:
+        raise _bad_cursor()
+    return kind, at, ref
 
 
 def place_cursor(place: int) -> str:

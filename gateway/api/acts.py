@@ -1,4 +1,4 @@
-"""Acts on a document that was handed in: recall, update, replace, and asking it back (13)."""
+"""Acts on a document that was handed in: recall, update, replace, asking it back, withdrawing."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ class TakeBackBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     reason: Description
     to: Annotated[tuple[Code, ...], msgspec.Meta(max_length=1000)] = ()
     staff: StaffBody = StaffBody()
+
+
+class WithdrawDocumentBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    reason: Description
 
 
 def _acting(kind: BusinessType) -> Callable[[Call], Awaitable[web.StreamResponse]]:
@@ -96,3 +100,17 @@ async def take_back(call: Call) -> web.Response:
     if not isinstance(answered, Repeated):
         call.deps.metrics.accepted("status", time.perf_counter() - started)
     return stored_answer(answered)
+
+
+async def withdraw(call: Call) -> web.Response:
+    """POST /v1/documents/{id}/withdraw: only what no attempt can have delivered."""
+    only(call.request)
+    body = await read_json(call, WithdrawDocumentBody)
+    return stored_answer(
+        await call.acts.withdraw(
+            call.who,
+            call.request.match_info["id"],
+            reason=body.reason,
+            idempotency_key=idempotency_key(call.request),
+        )
+    )

@@ -10,7 +10,9 @@ from aiohttp import web
 from gateway.acts import Acts
 from gateway.desk import Account, Desk
 from gateway.errors import Finding
+from gateway.operating import Operating
 from gateway.ports import BlobStore
+from gateway.replaying import Replaying
 from gateway.telemetry.metrics import Metrics
 
 MIB = 1024 * 1024
@@ -60,6 +62,14 @@ class Call:
     @property
     def acts(self) -> Acts:
         return Acts(self.deps.desk)
+
+    @property
+    def operating(self) -> Operating:
+        return Operating(self.deps.desk.outbound, self.deps.desk.inbound.settling)
+
+    @property
+    def replaying(self) -> Replaying:
+        return Replaying(self.operating)
 
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]

@@ -50,7 +50,7 @@ def stored_answer(answered: Answered) -> web.Response:
         status=answered.status,
         body=answered.answer.encode(),
         content_type="application/json",
-        headers={"Location": answered.location},
+        headers={"Location": answered.location} if answered.location else {},
     )
 
 

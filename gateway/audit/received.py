@@ -26,6 +26,7 @@ _STEPS = (
 )
 _JUDGED = (Event.ARRIVAL_OPENED, Event.ARRIVAL_REJUDGED)
 UNJUDGED = "not_checked"  # what stands there where no certificate was judged
+AVAILABLE = (Event.ITEM_AVAILABLE, Event.REPORT_AVAILABLE)
 _OPEN = (ItemState.WAITING.value, ItemState.LEASED.value)
 
 
@@ -34,11 +35,20 @@ def arrivals(tx: Tx) -> Iterator[Finding]:
     for rows in batches(partial(audit.arrivals, tx)):
         ids = [row.id for row in rows]
         records = about(audit.bodies_about_arrivals(tx, ids), "arrival")
-        items = by(audit.items_of(tx, ids), lambda i: i.arrival_id)
+        items = by(audit.items_of(tx, ids), lambda i: i.arrival_id or "")
         for row in rows:
             told = records.get(row.id, [])
             yield from _arrival(row, told)
             yield from _items(items.get(row.id, []), told)
+
+
+def reports(tx: Tx) -> Iterator[Finding]:
+    """Every report that this gateway itself put into an inbox."""
+    for rows in batches(partial(audit.reports, tx)):
+        refs = sorted({row.about_document or "" for row in rows})
+        records = about(audit.bodies_about_documents(tx, refs), "item")
+        for row in rows:
+            yield from _item(row, records.get(row.id, []))
 
 
 def _arrival(row: audit.Arrival, told: Sequence[Said]) -> Iterator[Finding]:
@@ -87,12 +97,12 @@ def _items(items: Sequence[audit.Item], told: Sequence[Said]) -> Iterator[Findin
         yield from _item(row, records.pop(row.id, []))
     for item_id, rest in records.items():
         if any(s.event == Event.ITEM_AVAILABLE for s in rest):
-            yield _shown_item(item_id).finding("state", None, [Event.ITEM_AVAILABLE.value])
+            yield gone(item_id, Event.ITEM_AVAILABLE)
 
 
 def _item(row: audit.Item, told: Sequence[Said]) -> Iterator[Finding]:
     shown = _shown_item(row.id)
-    available = next((s for s in told if s.event == Event.ITEM_AVAILABLE), None)
+    available = next((s for s in told if s.event in AVAILABLE), None)
     if available is None:
         yield shown.finding("available_at", row.available_at, ())
         return
@@ -114,6 +124,11 @@ def _item(row: audit.Item, told: Sequence[Said]) -> Iterator[Finding]:
     events = {s.event for s in told}
     state = next((state.value for event, state in _STEPS if event in events), None)
     yield from shown.says("state", row.state, *([state] if state else _OPEN))
+
+
+def gone(item_id: str, event: Event) -> Finding:
+    """An item that was made available and is no longer there."""
+    return _shown_item(item_id).finding("state", None, [event.value])
 
 
 def _shown_item(item_id: str) -> Against:

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from gateway.audit import received
 from gateway.audit.against import Against, Said, about, batches, by
 from gateway.errors import Finding
 from gateway.model.package import PackageKind
@@ -25,6 +26,7 @@ _PROMISE = {
     PackageKind.DOCUMENT.value: Event.SUBMISSION_ACCEPTED,
     PackageKind.STATUS.value: Event.STATUS_ACCEPTED,
 }
+_PROMISED_AGAIN = (Event.TRANSFER_REPLAYED,)
 # promised, and sealed: the record and its entry say so themselves
 _WITHOUT_RECORD = (TransferState.ACCEPTED.value, TransferState.SEALED.value)
 _UNTOLD = (RecipientState.PENDING.value, RecipientState.ON_AXIS.value)
@@ -50,6 +52,7 @@ def documents(tx: Tx) -> Iterator[Finding]:
                 of_it = [s for s in told if s.about.get("transfer") == one.id]
                 yield from _transfer(one, of_it, recipients.get(one.id, []))
                 yield from _attempts(one, of_it, attempts.get(one.id, []))
+            yield from _reports(tx, told)
             agencies = [r for one in mine for r in recipients.get(one.id, [])]
             yield from _statuses(row.id, told, statuses.get(row.id, []), agencies)
 
@@ -89,14 +92,18 @@ def _document(
         yield from shown.says("files", len(row.files), facts.get("files"))
     yield from shown.says("released_at", row.released_at, released)
     yield from shown.says("released_source", row.released_source, source)
-    promised = _promised(facts, status=status)
+    promised = {
+        **{key: (promise, value) for key, value in _promised(facts, status=status).items()},
+        **{s.about.get("transfer", ""): (s, s.facts) for s in told if s.event in _PROMISED_AGAIN},
+    }
     yield from shown.says("transfers", sorted(t.id for t in sent), sorted(promised))
     for one in sent:
         if one.id in promised:
-            yield from _package(one, promised[one.id], promise, recipients.get(one.id, []))
+            by_record, what = promised[one.id]
+            yield from _package(one, what, by_record, recipients.get(one.id, []))
 
 
-def _promised(facts: Mapping[str, Any], *, status: bool) -> dict[str, dict[str, Any]]:
+def _promised(facts: Mapping[str, Any], *, status: bool) -> dict[str, Mapping[str, Any]]:
     """Transfer id -> axis, package, receivers, as promised."""
     if status:
         return {str(facts.get("transfer")): {**facts, "to": [facts.get("to")]}}
@@ -212,6 +219,13 @@ def _attempts(
         if last is not None:
             yield from shown.says("outcome", one.outcome, last.facts.get("outcome"))
             yield from shown.says("code", one.code, last.facts.get("code"))
+
+
+def _reports(tx: Tx, told: Sequence[Said]) -> Iterator[Finding]:
+    """Each report that was recorded is still in the inbox; what it says is judged there."""
+    made = [s.about.get("item", "") for s in told if s.event == Event.REPORT_AVAILABLE]
+    for item_id in sorted(set(made) - audit.items_there(tx, made)) if made else ():
+        yield received.gone(item_id, Event.REPORT_AVAILABLE)
 
 
 def _statuses(

@@ -26,6 +26,7 @@ def shown_otherwise(tx: Tx) -> Iterator[Finding]:
     yield from _columns(tx, people)
     yield from sent.documents(tx)
     yield from received.arrivals(tx)
+    yield from received.reports(tx)
     told = by(people, lambda s: s.about.get("account", ""))
     for row in accounts.everyone(tx):
         yield from _account(row, told.get(row.id, []))

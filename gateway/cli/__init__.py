@@ -4,7 +4,8 @@ setup      init, conf check                   before a gateway runs
 running    run, simulate, demo                what stays until it is told to stop
 packages   pack, unpack, inspect              offline: no gateway, no network
 unit       send, inbox, confirm, status       against a running gateway, over REST
-operating  account, queue                     the database when it is free, else REST
+operating  account                            the database when it is free, else REST
+queue      queue                              the same, for people at the queue
 books      ledger                             the proof
 evidence   evidence                           the proof of one document, for others
 
@@ -40,7 +41,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "confirm": "unit:confirm",
         "status": "unit:status",
         "account": "operating:account",
-        "queue": "operating:queue",
+        "queue": "queue:queue",
         "ledger": "books:ledger",
         "evidence": "evidence:evidence",
     }

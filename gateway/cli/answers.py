@@ -164,6 +164,12 @@ def say_json(value: Any) -> None:
     click.echo(plain(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
+def parsed(answer: str) -> dict[str, Any]:
+    """A kept answer, as a program reads it."""
+    value: dict[str, Any] = json.loads(answer)
+    return value
+
+
 def complain(line: str) -> None:
     click.echo(plain(line), err=True)
 

@@ -1,7 +1,7 @@
-"""account, queue: for the people who run a gateway.
+"""account: for the people who run a gateway; `ask`, by which they reach it.
 
 In:     a configuration; while that gateway runs, its address and an ops key as well.
-Out:    accounts and transfers; a new key, shown once.
+Out:    accounts; a new key, shown once.
 Fails:  78 when neither the database is free nor an ops key is given.
 Never:  writes into a SQLite database that a running gateway holds: then it asks through REST
         (architecture 6); on PostgreSQL it writes beside the running processes.
@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -25,7 +24,6 @@ from gateway.cli.answers import (
     say,
     say_json,
     table,
-    told,
 )
 from gateway.errors import Misconfigured, Rejected, Text
 
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BY = "cli"  # who did it, in the record; a person's name is not asked for and not kept
 OPERATING = ("ops", "admin")
-ENDS = ("ON_AXIS", "WITHDRAWN", "REROUTED")
 
 
 def ask(
@@ -226,156 +223,3 @@ def revoke(
         say_json({"id": account_id, "revoked": True})
     else:
         say(f"{'Đã thu hồi' if lang == 'vi' else 'Revoked'}: {account_id}")
-
-
-# -- the queue -------------------------------------------------------------------------------------
-
-
-@click.group("queue", epilog=example("edoc-gateway queue list --conf /srv/edoc/conf"))
-def queue() -> None:
-    """Transfers on their way."""
-
-
-@queue.command(
-    "list",
-    cls=Command,
-    epilog=example(
-        "edoc-gateway queue list --conf /srv/edoc/conf",
-        "edoc-gateway queue list --state HELD --state UNCERTAIN --json",
-    ),
-)
-@click.option("--state", "states", multiple=True, help="Default: all that are not at their end.")
-@click.option("--limit", default=50, type=click.IntRange(1, 200), show_default=True)
-@click.option("--cursor", default="", help="From the answer before, for the next page.")
-@conf_option
-@json_option
-def list_queue(
-    states: tuple[str, ...],
-    limit: int,
-    cursor: str,
-    conf: str | None,
-    as_json: bool,
-    lang: str,
-) -> None:
-    """What is on its way, most urgent first."""
-    from gateway.model.transfer import TransferState
-
-    known = [s.value for s in TransferState]
-    asked = [s.upper() for s in states] or [s for s in known if s not in ENDS]
-    if wrong := [s for s in asked if s not in known]:
-        raise click.UsageError(f"no such state: {', '.join(wrong)}; there are {', '.join(known)}")
-
-    async def directly(desk: Desk) -> dict[str, Any]:
-        rows, after = await desk.queue(states=asked, cursor=cursor, limit=limit)
-        return {"transfers": rows, "cursor": after}
-
-    def by_rest(gateway: Client) -> dict[str, Any]:
-        answer: dict[str, Any] = gateway.get(
-            "/v1/queue", state=",".join(asked), cursor=cursor, limit=limit
-        )
-        return answer
-
-    found = ask(conf, lang, directly, by_rest)
-    if as_json:
-        say_json(found)
-        return
-    headings = (
-        ("Lượt chuyển", "Văn bản", "Trạng thái", "Trục", "Nơi nhận", "Lần", "Lần tới", "Kết quả")
-        if lang == "vi"
-        else ("Transfer", "Document", "State", "Axis", "Receivers", "Tries", "Due", "Last outcome")
-    )
-    rows = [_row(t) for t in found["transfers"]]
-    table(headings, rows, "Hàng đợi trống" if lang == "vi" else "The queue is empty")
-    if found["cursor"]:
-        say(f"--cursor {found['cursor']}")
-
-
-def _row(transfer: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        transfer["transfer_id"],
-        transfer["document_id"],
-        transfer["state"],
-        transfer["axis"],
-        ", ".join(transfer["recipients"]),
-        str(transfer["attempts"]),
-        transfer["due_at"] or "",
-        transfer["last_outcome"],
-    )
-
-
-_FIELDS: Mapping[str, Text] = MappingProxyType(
-    {
-        "transfer_id": Text("lượt chuyển", "transfer"),
-        "document_id": Text("văn bản", "document"),
-        "state": Text("trạng thái", "state"),
-        "axis": Text("trục", "axis"),
-        "recipients": Text("nơi nhận", "receivers"),
-        "lane": Text("độ khẩn", "lane"),
-        "attempts": Text("số lần gửi", "attempts"),
-        "due_at": Text("lần tới", "due"),
-        "last_outcome": Text("kết quả cuối", "last outcome"),
-        "doubt": Text("có thể đã tới trục", "may be on the axis"),
-        "hold_cause": Text("lý do giữ lại", "why it is held"),
-        "kind": Text("loại", "kind"),
-        "last_detail": Text("chi tiết cuối", "last detail"),
-        "remote_ref": Text("mã của trục", "the axis' number"),
-        "package": Text("gói tin", "package"),
-    }
-)
-_BOOLS = {True: Text("có", "yes"), False: Text("không", "no")}
-
-
-def _say_transfer(found: Mapping[str, Any], lang: str) -> None:
-    for name, value in found.items():
-        if name == "attempt_list":
-            continue
-        words = told(_FIELDS[name], lang) if name in _FIELDS else name
-        if name == "recipients":
-            shown = ", ".join(value)
-        elif name == "package":
-            shown = f"{value['size']:,} B sha256 {value['sha256']}"
-        elif isinstance(value, bool):
-            shown = told(_BOOLS[value], lang)
-        else:
-            shown = "" if value is None else str(value)
-        say(f"  {words:20} {shown}".rstrip())
-
-
-@queue.command(
-    "show", cls=Command, epilog=example("edoc-gateway queue show 0198c0de-... --conf DIR/conf")
-)
-@click.argument("transfer_id")
-@conf_option
-@json_option
-def show(transfer_id: str, conf: str | None, as_json: bool, lang: str) -> None:
-    """One transfer with all its attempts, for somebody who must decide."""
-
-    async def directly(desk: Desk) -> dict[str, Any]:
-        return await desk.queued(transfer_id)
-
-    def by_rest(gateway: Client) -> dict[str, Any]:
-        from gateway.cli.client import quoted
-
-        answer: dict[str, Any] = gateway.get(f"/v1/queue/{quoted(transfer_id)}")
-        return answer
-
-    found = ask(conf, lang, directly, by_rest)
-    if as_json:
-        say_json(found)
-        return
-    _say_transfer(found, lang)
-    headings = ("Lần", "Bắt đầu", "Kết thúc", "Kết quả", "Mã", "Chi tiết") if lang == "vi" else (
-        "No.", "Started", "Ended", "Outcome", "Code", "Detail"
-    )  # fmt: skip
-    rows = [
-        (
-            str(a["number"]),
-            a["started_at"],
-            a["ended_at"] or "",
-            a["outcome"],
-            a["code"],
-            a["detail"],
-        )
-        for a in found["attempt_list"]
-    ]
-    table(headings, rows, "Chưa gửi lần nào" if lang == "vi" else "No attempt yet")

@@ -185,6 +185,9 @@ def _say_item(item: Mapping[str, Any], lang: str) -> None:
     say(f"{kind}  {document_id}  {' '.join(subject.split())}".rstrip())
     say(f"  {sender} → {agency}  {item['state']}")
     _say_act(item, vi)
+    report = item.get("report", {})
+    for name in ("reason", "next_step") if report else ():
+        say(f"  {report[name]}")
     for name, at in item["instants"].items():
         if name != "sources" and at:
             say(f"  {name:14} {at} ({item['instants']['sources'][name]})")
@@ -226,7 +229,8 @@ def _say_act(shown: Mapping[str, Any], vi: bool) -> None:
 def _item_row(item: Mapping[str, Any]) -> tuple[str, ...]:
     status = item.get("status", {})
     what = f"{item['kind']} {status['code']}" if status else item["kind"]
-    subject = item.get("header", {}).get("subject", status.get("description", ""))
+    said = status.get("description", item.get("report", {}).get("what", ""))
+    subject = item.get("header", {}).get("subject", said)
     return (item["id"], what, item["from"], item["agency"], item["document_id"], subject)
 
 
@@ -240,7 +244,8 @@ def _fetch(gateway: Any, item: Mapping[str, Any], directory: Path) -> list[str]:
     attachments = item.get("attachments", [])
     names = free_names([a["name"] for a in attachments], taken=("package.edxml",))
     written = [directory / "package.edxml"]
-    gateway.download(f"{base}/package", written[0], item["package"]["sha256"])
+    package = item.get("package", {"sha256": ""})  # a report has none: the gateway says so
+    gateway.download(f"{base}/package", written[0], package["sha256"])
     for number, (fact, name) in enumerate(zip(attachments, names, strict=True)):
         if not fact["failed"]:
             target = directory / name

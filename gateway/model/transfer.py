@@ -45,6 +45,27 @@ TRANSFER_TRANSITIONS: Mapping[TransferState, frozenset[TransferState]] = Mapping
 )
 UNFINISHED = (T.ACCEPTED, T.SEALED, T.SENDING, T.DEFERRED, T.UNCERTAIN, T.HELD)
 CLAIMABLE = (T.SEALED, T.DEFERRED, T.UNCERTAIN)
+# What a person may do to a transfer where it stands. While bytes may be leaving: nothing.
+PERSON_MAY: Mapping[TransferState, tuple[str, ...]] = MappingProxyType(
+    {
+        T.ACCEPTED: ("hold", "withdraw"),
+        T.SEALED: ("hold", "withdraw"),
+        T.SENDING: (),
+        T.DEFERRED: ("retry", "hold", "withdraw"),
+        T.UNCERTAIN: ("retry", "hold"),
+        T.HELD: ("release", "withdraw"),
+        T.EXPIRED: ("replay",),
+        T.REFUSED: ("replay",),
+        T.ON_AXIS: ("replay",),  # only when told that receivers may get it again
+        T.WITHDRAWN: ("replay",),
+        T.REROUTED: (),
+    }
+)
+
+
+def person_may(state: TransferState, *, doubt: bool) -> tuple[str, ...]:
+    """The acts open to a person. With doubt nothing is withdrawn: it may have been delivered."""
+    return tuple(act for act in PERSON_MAY[state] if not (doubt and act == "withdraw"))
 
 
 def step(old: TransferState, new: TransferState) -> TransferState:

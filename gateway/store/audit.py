@@ -113,8 +113,10 @@ class Arrival(NamedTuple):
 
 
 class Item(NamedTuple):
+    """`arrival_id` None: a report of this gateway."""
+
     id: str
-    arrival_id: str
+    arrival_id: str | None
     agency: str
     kind: str
     identity: str
@@ -152,6 +154,8 @@ _STATUSES = _of(status_event, Status._fields, "document_ref")
 _RECIPIENTS = _of(recipient, Recipient._fields, "transfer_id")
 _ATTEMPTS = _of(attempt, Attempt._fields, "transfer_id")
 _ITEMS = _of(inbox_item, Item._fields, "arrival_id")
+_REPORTS = _in_order(inbox_item, Item._fields).where(inbox_item.c.arrival_id.is_(None))
+_ITEM_IDS = _of(inbox_item, ["id"], "id")
 _OF_DOCUMENTS = _of(record, ["body"], "document_ref")
 _OF_ARRIVALS = _of(record, ["body"], "arrival_id")
 
@@ -198,6 +202,16 @@ def attempts_of(tx: Tx, transfer_ids: Sequence[str]) -> list[Attempt]:
 
 def items_of(tx: Tx, arrival_ids: Sequence[str]) -> list[Item]:
     return [Item._make(row) for row in tx.execute(_ITEMS, _asked(arrival_ids)).all()]
+
+
+def reports(tx: Tx, after: str, most: int) -> list[Item]:
+    rows = tx.execute(_REPORTS, {"after": after, "most": most}).all()
+    return [Item._make(row) for row in rows]
+
+
+def items_there(tx: Tx, item_ids: Sequence[str]) -> set[str]:
+    """Which of these ids have a row."""
+    return {str(v) for v in tx.scalars(_ITEM_IDS, _asked(item_ids))}
 
 
 def bodies_about_documents(tx: Tx, document_refs: Sequence[str]) -> list[bytes]:

@@ -18,8 +18,10 @@ i = inbox_item.c
 
 
 class NewItem(NamedTuple):
+    """`arrival_id` None: a report, which came from nowhere but this gateway."""
+
     id: str
-    arrival_id: str
+    arrival_id: str | None
     agency: str
     agency_key: str
     kind: str
@@ -35,6 +37,8 @@ class NewItem(NamedTuple):
 
 
 class Item(NamedTuple):
+    """`arrival_id`, `raw_sha256` "": a report, of which there is no package."""
+
     id: str
     arrival_id: str
     agency: str
@@ -60,18 +64,22 @@ class Item(NamedTuple):
 
 
 _COLUMNS = [
-    *[i[name] for name in Item._fields[:-2]],
-    arrival.c.raw_sha256,
-    arrival.c.raw_size,
+    i.id,
+    func.coalesce(i.arrival_id, ""),
+    *[i[name] for name in Item._fields[2:-2]],
+    func.coalesce(arrival.c.raw_sha256, ""),
+    func.coalesce(arrival.c.raw_size, 0),
 ]
 _OPEN_STATES = (ItemState.WAITING.value, ItemState.LEASED.value)
 _INSERT = insert_or_ignore(inbox_item)
 _BY_ID = (
-    select(*_COLUMNS).join(arrival, arrival.c.id == i.arrival_id).where(i.id == bindparam("id"))
+    select(*_COLUMNS)
+    .outerjoin(arrival, arrival.c.id == i.arrival_id)
+    .where(i.id == bindparam("id"))
 )
 _WAITING = (
     select(*_COLUMNS)
-    .join(arrival, arrival.c.id == i.arrival_id)
+    .outerjoin(arrival, arrival.c.id == i.arrival_id)
     .where(
         i.agency_key.in_(bindparam("agencies", expanding=True)),
         i.kind.in_(bindparam("kinds", expanding=True)),

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from gateway.model.arrival import ArrivalState, FetchState, ItemKind, ItemState
@@ -128,6 +129,9 @@ document = Table(
     Index(None, "sender_key", "accepted_at"),
 )
 
+# written out in the index and in the questions that it answers: a planner compares the words
+DEAD_TRANSFERS = "state IN ('REFUSED', 'HELD', 'EXPIRED')"
+
 transfer = Table(
     "transfer",
     metadata,
@@ -161,6 +165,16 @@ transfer = Table(
     Index(None, "axis", "state", "lane", "due_at"),
     Index(None, "document_ref"),
     Index(None, "record_id"),
+    # whoever replays a transfer a second time, or at the same moment as another, meets this key
+    Index("ix_transfer_replay_of", "replay_of", unique=True),
+    # what waits for a person is few among millions that do not
+    Index(
+        "ix_transfer_dead",
+        "moved_at",
+        "id",
+        sqlite_where=text(DEAD_TRANSFERS),
+        postgresql_where=text(DEAD_TRANSFERS),
+    ),
 )
 
 recipient = Table(
@@ -268,7 +282,7 @@ inbox_item = Table(
     "inbox_item",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("arrival_id", Text, ForeignKey("arrival.id"), nullable=False),
+    Column("arrival_id", Text, ForeignKey("arrival.id")),  # none: a report of our own
     Column("agency", Text, nullable=False),
     Column("agency_key", Text, nullable=False),
     Column("kind", Text, nullable=False),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Text, and_, bindparam, case, func, insert, or_, select, update
 
 from gateway.model.package import PackageKind
 from gateway.model.transfer import (
@@ -61,6 +61,7 @@ class TransferRow(NamedTuple):
     remote_ref: str
     hold_cause: str
     moved_at: datetime
+    replay_of: str | None
 
 
 class RecipientRow(NamedTuple):
@@ -228,7 +229,12 @@ _SEAL = (
         t.c.record_id.in_(bindparam("records", expanding=True)),
         t.c.state == TransferState.ACCEPTED.value,
     )
-    .values(state=TransferState.SEALED.value, due_at=bindparam("now"), moved_at=bindparam("now"))
+    .values(
+        state=TransferState.SEALED.value,
+        # a replay may be due later, so that many of them leave one after another
+        due_at=case((t.c.due_at > bindparam("now"), t.c.due_at), else_=bindparam("now")),
+        moved_at=bindparam("now"),
+    )
     .returning(t.c.lane, t.c.kind)
 )
 _ROW = [t.c[name] for name in TransferRow._fields]

@@ -99,6 +99,21 @@ class Event(StrEnum):
         True,
         "Nothing to do. A person let it go on; its lifetime counts from here.",
     )
+    TRANSFER_RETRIED = (
+        "transfer.retried",
+        True,
+        "Nothing to do. A person made its next attempt due at once.",
+    )
+    TRANSFER_REPLAYED = (
+        "transfer.replayed",
+        True,
+        "Nothing to do. A new transfer carries the same bytes; `replay_of` names the old one.",
+    )
+    REPLAY_ORDERED = (
+        "replay.ordered",
+        True,
+        "Nothing to do. A person had what died in a period sent again; its replays follow.",
+    )
     TRANSFER_EXPIRED = (
         "transfer.expired",
         True,
@@ -121,6 +136,11 @@ class Event(StrEnum):
         "recipient.moved",
         True,
         "Nothing to do, except for `NOT_DELIVERED` and `REJECTED`: tell the unit.",
+    )
+    REPORT_AVAILABLE = (
+        "report.available",
+        True,
+        "Nothing to do. The sender can read that its document did not arrive, or waits, and why.",
     )
     # --- inbound
     FETCH_FAILED = (

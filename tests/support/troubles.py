@@ -93,6 +93,13 @@ class Scene:
                         return row
                 await listener.wait(0.02)
 
+    async def until_attempts(self, answer: Mapping[str, Any], count: int) -> None:
+        """Until so many attempts have ended."""
+        listener = self.here.gateway.store.listener("test")
+        async with asyncio.timeout(30):
+            while len(await self.attempts(answer)) < count:
+                await listener.wait(0.02)
+
     async def lease_over(self, answer: Mapping[str, Any]) -> None:
         """As if the lease of the attempt under way had run out: its holder is gone, or hangs."""
 

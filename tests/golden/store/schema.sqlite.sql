@@ -178,9 +178,9 @@ CREATE INDEX ix_inbox_item_agency_key_state_lane_id ON inbox_item (agency_key, s
 
 CREATE INDEX ix_inbox_item_arrival_id ON inbox_item (arrival_id);
 
-CREATE TABLE inbox_item (
+CREATE TABLE "inbox_item" (
 	id TEXT NOT NULL, 
-	arrival_id TEXT NOT NULL, 
+	arrival_id TEXT, 
 	agency TEXT NOT NULL, 
 	agency_key TEXT NOT NULL, 
 	kind TEXT NOT NULL, 
@@ -343,9 +343,13 @@ CREATE TABLE status_event (
 
 CREATE INDEX ix_transfer_axis_state_lane_due_at ON transfer (axis, state, lane, due_at);
 
+CREATE INDEX ix_transfer_dead ON transfer (moved_at, id) WHERE state IN ('REFUSED', 'HELD', 'EXPIRED');
+
 CREATE INDEX ix_transfer_document_ref ON transfer (document_ref);
 
 CREATE INDEX ix_transfer_record_id ON transfer (record_id);
+
+CREATE UNIQUE INDEX ix_transfer_replay_of ON transfer (replay_of);
 
 CREATE TABLE transfer (
 	id TEXT NOT NULL, 

@@ -12,10 +12,19 @@ from msgspec.structs import fields
 
 from gateway.api import manual
 from gateway.api.accounts import AccountBody
-from gateway.api.acts import TakeBackBody
+from gateway.api.acts import TakeBackBody, WithdrawDocumentBody
 from gateway.api.app import PUBLIC, ROUTES
 from gateway.api.deps import ApiLimits
 from gateway.api.inbox import StaffBody, StatusBody
+from gateway.api.queue import (
+    FetchBody,
+    HoldBody,
+    PeriodBody,
+    ReleaseBody,
+    ReplayBody,
+    RetryBody,
+    WithdrawBody,
+)
 from gateway.model.arrival import ArrivalState, ItemKind, ItemState
 from gateway.model.transfer import RecipientState, TransferState
 from gateway.store.tables import Role
@@ -106,11 +115,21 @@ def test_bodies_have_the_members_that_are_read() -> None:
         (AccountBody, SCHEMAS["AccountBody"]),
         (StatusBody, SCHEMAS["StatusBody"]),
         (TakeBackBody, SCHEMAS["TakeBackBody"]),
+        (WithdrawDocumentBody, SCHEMAS["WithdrawBody"]),
+        (FetchBody, SCHEMAS["FetchBody"]),
+        (HoldBody, SCHEMAS["HoldBody"]),
+        (ReleaseBody, SCHEMAS["ReleaseBody"]),
+        (RetryBody, SCHEMAS["RetryBody"]),
+        (WithdrawBody, SCHEMAS["WithdrawBody"]),
+        (ReplayBody, SCHEMAS["ReplayBody"]),
+        (PeriodBody, SCHEMAS["PeriodBody"]),
         (StaffBody, SCHEMAS["StatusBody"]["properties"]["staff"]),
     ):
-        read = {f.name for f in fields(shape)}
+        read = {f.encode_name for f in fields(shape)}
         assert read == set(schema["properties"])
-        assert {f.name for f in fields(shape) if f.required} == set(schema.get("required", ()))
+        assert {f.encode_name for f in fields(shape) if f.required} == set(
+            schema.get("required", ())
+        )
 
 
 def test_limits_are_those_of_the_code() -> None:
@@ -162,5 +181,14 @@ def test_what_an_idempotency_key_does_is_said_for_each_route() -> None:
     for act in ("recall", "update", "replace"):
         assert "document_id" in said[f"/v1/documents/{{id}}/{act}"]
     assert "status" in said["/v1/documents/{id}/take-back"]
+    acts = ("hold", "release", "retry", "withdraw", "replay")
+    queue = [f"/v1/queue/{{id}}/{act}" for act in acts]
+    for path in (
+        *queue,
+        "/v1/quarantine/fetches/release",
+        "/v1/queue/replay",
+        "/v1/documents/{id}/withdraw",
+    ):
+        assert "idempotency.mismatch" in said[path]
     for path in ("/v1/inbox/{id}/lease", "/v1/inbox/{id}/confirm", "/v1/accounts"):
         assert "changes nothing" in said[path]

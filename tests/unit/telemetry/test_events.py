@@ -13,8 +13,9 @@ RECORDED = {
     "attempt.ended", "attempt.started", "attempt.taken_over", "clock.stepped", "fetch.failed",
     "fetch.held", "fetch.released", "item.available", "item.entered", "item.fetched",
     "item.recalled", "item.refused", "item.seen", "ledger.epoch_begun", "recipient.moved",
-    "status.accepted", "submission.accepted", "submission.refused", "transfer.expired",
-    "transfer.held", "transfer.released", "transfer.rerouted", "transfer.withdrawn",
+    "replay.ordered", "report.available", "status.accepted", "submission.accepted",
+    "submission.refused", "transfer.expired", "transfer.held", "transfer.released",
+    "transfer.replayed", "transfer.rerouted", "transfer.retried", "transfer.withdrawn",
 }  # fmt: skip
 
 

@@ -1,0 +1,293 @@
+"""Whose fault it is that a transfer stands: the unit's, the peer's or ours, and what comes next.
+
+In:     the state and hold cause of a transfer, and the last code that the other side, or we, gave.
+Out:    a Cause: whose, the reason in a sentence, the next step in another; both languages.
+Fails:  never: a code that nobody has classified has a row of its own.
+Never:  decides anything; the states are moved elsewhere, by people.
+
+One table, read from top to bottom: the first row that fits counts. Codes are those of outcomes
+(`connect.refused`, `http.503`, `vxp.21`); hold causes are those of `schedule.HoldCause`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from gateway.dispatch.schedule import HoldCause
+from gateway.errors import Text
+from gateway.model.transfer import TransferState
+
+
+class Whose(StrEnum):
+    """Who must act before it can go on."""
+
+    UNIT = "unit"  # the unit whose document it is, or that sent it to us
+    PEER = "peer"  # the axis, or the other gateway
+    OURS = "ours"  # whoever runs this gateway
+
+
+class Cause(NamedTuple):
+    whose: Whose
+    reason: Text
+    next_step: Text
+
+
+class _Row(NamedTuple):
+    """`codes`: the last codes that it fits, separated by blanks; one that ends in a full stop fits
+    all that begin so, and none at all fits every code.
+    """
+
+    codes: str
+    cause: Cause
+
+    def fits(self, code: str) -> bool:
+        words = self.codes.split()
+        return not words or any(
+            code.startswith(word) if word.endswith(".") else code == word for word in words
+        )
+
+
+_ASK_AXIS = Text(
+    "Hỏi đơn vị vận hành trục; khi trục đã thông, gửi lại (replay)",
+    "ask the axis' operator; replay once the axis works again",
+)
+_HELD: dict[str, Cause] = {
+    HoldCause.REFUSED_IN_DOUBT: Cause(
+        Whose.PEER,
+        Text(
+            "Trục nay từ chối, nhưng lần gửi trước có thể đã tới trục",
+            "the axis refuses it now, but may have it from an earlier attempt",
+        ),
+        Text(
+            "Hỏi trục hoặc nơi nhận xem đã có văn bản chưa. Có: chờ trạng thái của nơi nhận. "
+            "Chưa: release để gửi lại đúng gói tin cũ",
+            "ask the axis or the receiver whether it is there. If so, wait for the receiver's "
+            "status; if not, release it: the same bytes go again",
+        ),
+    ),
+    HoldCause.LIFETIME_IN_DOUBT: Cause(
+        Whose.PEER,
+        Text(
+            "Hết hạn gửi mà vẫn chưa biết trục đã nhận hay chưa",
+            "its lifetime is over, and nobody knows whether the axis has it",
+        ),
+        Text(
+            "Hỏi trục hoặc nơi nhận. Chưa có: release để gửi lại đúng gói tin cũ",
+            "ask the axis or the receiver; if it is not there, release it: the same bytes go again",
+        ),
+    ),
+    HoldCause.REPEAT_NEVER: Cause(
+        Whose.PEER,
+        Text(
+            "Không rõ trục đã nhận hay chưa, và cấu hình của trục cấm tự gửi lại",
+            "nobody knows whether the axis has it, and the axis' profile forbids a repeat",
+        ),
+        Text(
+            "Hỏi trục hoặc nơi nhận. Chưa có: release để gửi lại đúng gói tin cũ",
+            "ask the axis or the receiver; if it is not there, release it: the same bytes go again",
+        ),
+    ),
+    HoldCause.EQUAL_ANSWERS: Cause(
+        Whose.PEER,
+        Text(
+            "Trục trả lời nhiều lần cùng một mã mà chưa ai phân loại",
+            "the axis gave the same answer several times, and nobody has classified it",
+        ),
+        Text(
+            "Hỏi đơn vị vận hành trục mã này nghĩa là gì, ghi vào retry hoặc never của trục, "
+            "rồi release hoặc withdraw",
+            "ask the axis' operator what the code means, put it on the axis' list `retry` or "
+            "`never`, then release or withdraw",
+        ),
+    ),
+    HoldCause.RESTORED: Cause(
+        Whose.OURS,
+        Text(
+            "Đang gửi dở khi hệ thống được khôi phục từ bản sao lưu",
+            "it was unfinished in the backup from which this gateway was restored",
+        ),
+        Text(
+            "Hỏi đơn vị gửi và nơi nhận xem đã tới chưa, rồi release hoặc withdraw",
+            "ask the unit and the receiver whether it arrived, then release or withdraw",
+        ),
+    ),
+    HoldCause.PERSON: Cause(
+        Whose.OURS,
+        Text("Người vận hành giữ lại", "held by a person who runs this gateway"),
+        Text("Release khi đã rõ, hoặc withdraw", "release it when it may go, or withdraw it"),
+    ),
+}
+_HELD_OTHERWISE = Cause(
+    Whose.OURS,
+    Text("Được giữ lại để người quyết định", "held for a person to decide"),
+    Text("Xem queue show rồi release hoặc withdraw", "read `queue show`, then release or withdraw"),
+)
+_WITHDRAWN = Cause(
+    Whose.OURS,
+    Text(
+        "Được rút lại trước khi có thể tới trục",
+        "it was withdrawn before any attempt can have delivered it",
+    ),
+    Text(
+        "Hỏi người vận hành lý do; khi cần, họ gửi lại được (replay)",
+        "ask those who run the gateway why; they can replay it",
+    ),
+)
+_REFUSED = (
+    _Row(
+        "vxp.21 vxp.22 package. attachment. content. limit. secrecy. signature.",
+        Cause(
+            Whose.UNIT,
+            Text(
+                "Trục không nhận gói tin này: nội dung hoặc tệp không đúng quy định",
+                "the axis does not take this package: content or a file is not as it must be",
+            ),
+            Text(
+                "Sửa văn bản rồi gửi thành văn bản mới; gửi lại gói tin cũ sẽ lại bị từ chối",
+                "mend the document and send it as a new one; the same bytes would be refused again",
+            ),
+        ),
+    ),
+    _Row(
+        "",
+        Cause(
+            Whose.PEER,
+            Text("Trục từ chối hẳn lượt chuyển này", "the axis refused this transfer for good"),
+            Text(
+                "Đọc mã và lời của trục (queue show), hỏi đơn vị vận hành trục; khi đã sửa ở "
+                "phía trục thì gửi lại (replay), nếu lỗi ở văn bản thì báo đơn vị",
+                "read the axis' code and words (`queue show`) and ask its operator; once mended "
+                "there, replay it; when the document is at fault, tell the unit",
+            ),
+        ),
+    ),
+)
+_EXPIRED = (
+    _Row(
+        "http.401 http.403",
+        Cause(
+            Whose.OURS,
+            Text(
+                "Trục không chấp nhận tài khoản của gateway này",
+                "the axis does not accept this gateway's account",
+            ),
+            Text(
+                "Kiểm tra system_id và khóa bí mật của trục trong conf, rồi gửi lại (replay)",
+                "check the axis' system_id and secret in conf, then replay",
+            ),
+        ),
+    ),
+    _Row(
+        "connect.certificate",
+        Cause(
+            Whose.PEER,
+            Text(
+                "Chứng thư TLS của trục không tin được hoặc đã hết hạn",
+                "the axis' TLS certificate cannot be trusted, or has expired",
+            ),
+            Text(
+                "Báo đơn vị vận hành trục; nếu họ đổi CA thì sửa ca_file; rồi gửi lại (replay)",
+                "tell the axis' operator; when they changed their CA, mend ca_file; then replay",
+            ),
+        ),
+    ),
+    _Row(
+        "connect.dns",
+        Cause(
+            Whose.OURS,
+            Text("Không phân giải được tên của trục", "the name of the axis cannot be resolved"),
+            Text(
+                "Kiểm tra DNS và mạng của máy này, rồi gửi lại (replay)",
+                "check DNS and network of this machine, then replay",
+            ),
+        ),
+    ),
+    _Row(
+        "connect. send. answer. http. vxp.",
+        Cause(
+            Whose.PEER,
+            Text(
+                "Trục không nhận được trong suốt thời hạn gửi",
+                "the axis could not take it within its lifetime",
+            ),
+            _ASK_AXIS,
+        ),
+    ),
+    _Row(
+        "",
+        Cause(
+            Whose.OURS,
+            Text(
+                "Gateway chưa gửi được trong thời hạn vì lỗi ở phía gateway",
+                "the gateway itself did not come to deliver it within its lifetime",
+            ),
+            Text(
+                "Xem tiến trình deliver, seal và ổ đĩa, sửa, rồi gửi lại (replay)",
+                "look at the workers `deliver` and `seal` and at the disk, mend, then replay",
+            ),
+        ),
+    ),
+)
+FETCH_HELD = Cause(
+    Whose.PEER,
+    Text(
+        "Nhiều lần không tải được gói tin này từ trục; trục vẫn giữ nó",
+        "this package could not be fetched from the axis several times; the axis still has it",
+    ),
+    Text(
+        "Hỏi đơn vị vận hành trục về mã gói tin này, rồi release để tải lại",
+        "ask the axis' operator about this docId, then release it: it is fetched again",
+    ),
+)
+_NOT_OURS = Cause(
+    Whose.PEER,
+    Text(
+        "Gói tin đến không gửi cho cơ quan nào của gateway này",
+        "the package that came is for no agency of this gateway",
+    ),
+    Text(
+        "Hỏi đơn vị vận hành trục vì sao giao tới đây",
+        "ask the axis' operator why it was delivered here",
+    ),
+)
+_POISON = Cause(
+    Whose.OURS,
+    Text(
+        "Gói tin đến đã làm hỏng tiến trình mở gói nhiều lần",
+        "the package that came killed the process that opened it, more than once",
+    ),
+    Text(
+        "Giữ nguyên gói tin và gửi log cho người phát triển; báo cơ quan gửi",
+        "keep the package, send the log to the developers, tell the sending agency",
+    ),
+)
+QUARANTINED = Cause(
+    Whose.UNIT,
+    Text(
+        "Gói tin đến không mở được hoặc trái quy định; byte gốc và phát hiện được giữ lại",
+        "the package that came cannot be opened or breaks a rule; bytes and findings are kept",
+    ),
+    Text(
+        "Đọc các phát hiện (GET /v1/quarantine) và báo cơ quan gửi gửi lại cho đúng",
+        "read the findings (GET /v1/quarantine) and ask the sending agency to send it rightly",
+    ),
+)
+
+
+def of_transfer(state: str, *, hold_cause: str, code: str) -> Cause:
+    """Why a transfer stands where it stands. `code`: of its last outcome, "" when none was made."""
+    if state == TransferState.HELD:
+        return _HELD.get(hold_cause, _HELD_OTHERWISE)
+    if state == TransferState.WITHDRAWN:
+        return _WITHDRAWN
+    return _first(_REFUSED if state == TransferState.REFUSED else _EXPIRED, code)
+
+
+def of_arrival(code: str) -> Cause:
+    """Why an arrival lies in quarantine. `code`: of its first error finding."""
+    return {"arrival.not_ours": _NOT_OURS, "arrival.poison": _POISON}.get(code, QUARANTINED)
+
+
+def _first(rows: tuple[_Row, ...], code: str) -> Cause:
+    return next(row.cause for row in rows if row.fits(code))

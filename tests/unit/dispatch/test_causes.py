@@ -1,0 +1,46 @@
+"""Whose fault it is: one table, and every row of it is right for somebody."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.dispatch.causes import Whose, of_arrival, of_transfer
+from gateway.dispatch.schedule import HoldCause
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "whose"),
+    [
+        ("REFUSED", "vxp.21", Whose.UNIT),
+        ("REFUSED", "vxp.22", Whose.UNIT),
+        ("REFUSED", "vxp.220", Whose.PEER),
+        ("REFUSED", "package.too_large", Whose.UNIT),
+        ("REFUSED", "", Whose.PEER),
+        ("EXPIRED", "http.401", Whose.OURS),
+        ("EXPIRED", "http.4011", Whose.PEER),
+        ("EXPIRED", "http.503", Whose.PEER),
+        ("EXPIRED", "connect.refused", Whose.PEER),
+        ("EXPIRED", "connect.dns", Whose.OURS),
+        ("EXPIRED", "connect.certificate", Whose.PEER),
+        ("EXPIRED", "blob.missing", Whose.OURS),
+        ("EXPIRED", "", Whose.OURS),
+        ("WITHDRAWN", "connect.refused", Whose.OURS),
+    ],
+)
+def test_the_last_code_says_who_must_act(state: str, code: str, whose: Whose) -> None:
+    assert of_transfer(state, hold_cause="", code=code).whose is whose
+
+
+@pytest.mark.parametrize("cause", [*HoldCause, "one of a version to come"])
+def test_whatever_holds_a_transfer_has_its_reason_and_next_step(cause: str) -> None:
+    found = of_transfer("HELD", hold_cause=cause, code="http.503")
+    assert all((*found.reason, *found.next_step))
+    ours = cause in (HoldCause.PERSON, HoldCause.RESTORED) or cause not in list(HoldCause)
+    assert found.whose is (Whose.OURS if ours else Whose.PEER)
+
+
+def test_what_came_and_cannot_be_opened_is_the_senders_unless_it_is_not_for_us() -> None:
+    assert of_arrival("package.unknown_kind").whose is Whose.UNIT
+    assert of_arrival("").whose is Whose.UNIT
+    assert of_arrival("arrival.not_ours").whose is Whose.PEER
+    assert of_arrival("arrival.poison").whose is Whose.OURS

@@ -182,7 +182,7 @@ _OPENED = (
     .where(
         arrival.c.id == bindparam("arrival_id"),
         arrival.c.fence == bindparam("held"),
-        arrival.c.state == ArrivalState.RECEIVED.value,
+        arrival.c.state == bindparam("old_state"),
     )
     .values(
         state=bindparam("to_state"),
@@ -194,6 +194,9 @@ _OPENED = (
         verdict=bindparam("made_verdict"),
         findings=bindparam("made_findings"),
     )
+)
+_AGAIN = select(*[arrival.c[name] for name in OpenClaim._fields]).where(
+    arrival.c.id == bindparam("arrival_id"), arrival.c.state == bindparam("old_state")
 )
 _COLUMNS = [arrival.c[name] for name in ArrivalRow._fields]
 _BY_ID = select(*_COLUMNS).where(arrival.c.id == bindparam("id"))
@@ -324,6 +327,7 @@ def opened(
     claim: OpenClaim,
     state: ArrivalState,
     *,
+    old: ArrivalState = ArrivalState.RECEIVED,
     sender: str = "",
     document_id: str = "",
     identity: str = "",
@@ -331,13 +335,14 @@ def opened(
     verdict: Mapping[str, Any] | None = None,
     findings: Sequence[Mapping[str, Any]] = (),
 ) -> bool:
-    """False: another process opened it in our stead."""
+    """False: another process opened it in our stead, or a person decided before."""
     return (
         tx.execute(
             _OPENED,
             {
                 "arrival_id": claim.id,
                 "held": claim.fence,
+                "old_state": old.value,
                 "to_state": state.value,
                 "said_sender": sender,
                 "said_document": document_id,
@@ -349,6 +354,16 @@ def opened(
         ).count
         == 1
     )
+
+
+def claim_again(tx: Tx, arrival_id: str, old: ArrivalState) -> OpenClaim | None:
+    """An arrival that stands in a state that may be left: to be read once more, without a lease.
+
+    Whoever enters it first changes the state; `opened` tells the second one.
+    """
+    asked = {"arrival_id": arrival_id, "old_state": old.value}
+    row = tx.execute(_AGAIN, asked).one_or_none()
+    return None if row is None else OpenClaim._make(row)
 
 
 def by_id(tx: Tx, arrival_id: str) -> ArrivalRow | None:

@@ -86,19 +86,25 @@ class Admitting:
         identity: str,
         listed_from: str,
         agencies: Sequence[str],
+        again: Again | None = None,
     ) -> tuple[Objection, ...]:
         """Everything against entering this document into the inboxes of `agencies` (as written).
 
         Binds the DocumentId of a new document to its identity, unless something stands against it.
+        What a person overruled is no objection any more, and the document binds as any other.
         """
+        overruled = again is not None and again.overruled
         wrong = self.sender_differs(listed_from, header.sender.organ_id)
-        if wrong:
+        if wrong and not overruled:
             return wrong
         sender = self.key_of(header.sender.organ_id or listed_from)
         keys = sorted({self.key_of(code) for code in agencies})
         if header.business.type != BusinessType.NEW:
-            return self._not_the_sender(tx, keys, sender, _acted_on(header))
-        return self._conflicts(tx, keys, sender, normal_text(header.document_id), identity)
+            wrong = self._not_the_sender(tx, keys, sender, _acted_on(header))
+        else:
+            name = normal_text(header.document_id)
+            wrong = self._conflicts(tx, keys, sender, name, identity)
+        return () if overruled else wrong
 
     def status(
         self, tx: Tx, report: StatusReport, *, listed_from: str, agency: str

@@ -313,16 +313,16 @@ class Inbound:
         local = self.local_receivers(claim, header)
         if not local:
             return Entered(ArrivalState.QUARANTINED, (quarantine.not_ours(),))
-        if again is None:
-            wrong = self.admitting.document(
-                tx,
-                header,
-                identity=opened.identity,
-                listed_from=claim.listed_from,
-                agencies=local,
-            )
-            if wrong:
-                return Entered.refused(wrong)
+        wrong = self.admitting.document(
+            tx,
+            header,
+            identity=opened.identity,
+            listed_from=claim.listed_from,
+            agencies=local,
+            again=again,
+        )
+        if wrong:
+            return Entered.refused(wrong)
         overruled = again.overruled if again else ()
         act = header.business.type != BusinessType.NEW
         content = {
@@ -511,12 +511,9 @@ class Inbound:
         """What was judged before, entered after all; the state that the arrival has then.
 
         Unchanged where it still cannot be: unreadable, secret, not ours, a document not known.
-        Raises Unknown; Conflict when it is in another state than `again.old`.
+        Raises Conflict when it is in another state than `again.old`.
         """
-        claim = await self.store.read(lambda tx: arrivals.claim_again(tx, arrival_id, again.old))
-        if claim is None:
-            raise quarantine.not_waiting(arrival_id)
-        opened = await asyncio.to_thread(self._read, claim)
+        claim, opened = await self.read_again(arrival_id, again.old)
         if opened.state is not ArrivalState.OPENED:
             return again.old
         enter = partial(self._enter, claim=claim, opened=opened, at=self.scribe.now(), again=again)
@@ -524,6 +521,15 @@ class Inbound:
             return await write_patiently(self.store, enter)
         except _Overtaken:
             raise quarantine.not_waiting(arrival_id) from None
+
+    async def read_again(
+        self, arrival_id: str, old: ArrivalState
+    ) -> tuple[arrivals.OpenClaim, Opened]:
+        """What stands in a state that may be left. Raises Conflict where it left it."""
+        claim = await self.store.read(lambda tx: arrivals.claim_again(tx, arrival_id, old))
+        if claim is None:
+            raise quarantine.not_waiting(arrival_id)
+        return claim, await asyncio.to_thread(self._read, claim)
 
     async def enter_orphans(self, most: int) -> int:
         """Statuses whose document became known since they came; how many were entered."""

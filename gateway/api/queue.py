@@ -35,9 +35,3 @@ def _states(request: web.Request) -> tuple[str, ...]:
 async def one(call: Call) -> web.Response:
     only(call.request)
     return json_answer(await call.desk.queued(call.request.match_info["id"]))
-
-
-async def quarantine(call: Call) -> web.Response:
-    """Arrivals that wait for a person, and fetches that were given up for now; no content."""
-    only(call.request, "limit")
-    return json_answer(await call.desk.quarantine(limit_of(call), call.language))

@@ -5,6 +5,7 @@ running    run, simulate, demo                what stays until it is told to sto
 packages   pack, unpack, inspect              offline: no gateway, no network
 unit       send, inbox, confirm, status       against a running gateway, over REST
 operating  account, queue                     the database when it is free, else REST
+quarantine quarantine                         what arrived and waits for a person
 books      ledger                             the proof
 
 A command's module is imported when it is called, and what is heavy inside its function: `--help`
@@ -40,6 +41,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "status": "unit:status",
         "account": "operating:account",
         "queue": "operating:queue",
+        "quarantine": "quarantine:quarantine",
         "ledger": "books:ledger",
     }
 )

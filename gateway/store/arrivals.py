@@ -195,6 +195,23 @@ _OPENED = (
         findings=bindparam("made_findings"),
     )
 )
+_RETURNED = (
+    update(arrival)
+    .where(
+        arrival.c.id == bindparam("arrival_id"),
+        arrival.c.state == ArrivalState.QUARANTINED.value,
+    )
+    .values(state=ArrivalState.RETURNED.value)
+)
+_RELEASE_FETCH = (
+    update(fetch)
+    .where(
+        fetch.c.axis == bindparam("on_axis"),
+        fetch.c.axis_doc_id == bindparam("doc_id"),
+        fetch.c.state == FetchState.HELD.value,
+    )
+    .values(state=FetchState.DUE.value, due_at=bindparam("now"), equal_failures=0, lease_until=None)
+)
 _AGAIN = select(*[arrival.c[name] for name in OpenClaim._fields]).where(
     arrival.c.id == bindparam("arrival_id"), arrival.c.state == bindparam("old_state")
 )
@@ -366,6 +383,11 @@ def claim_again(tx: Tx, arrival_id: str, old: ArrivalState) -> OpenClaim | None:
     return None if row is None else OpenClaim._make(row)
 
 
+def returned(tx: Tx, arrival_id: str) -> bool:
+    """QUARANTINED -> RETURNED. False: it does not wait any more."""
+    return tx.execute(_RETURNED, {"arrival_id": arrival_id}).count == 1
+
+
 def by_id(tx: Tx, arrival_id: str) -> ArrivalRow | None:
     row = tx.execute(_BY_ID, {"id": arrival_id}).one_or_none()
     return None if row is None else ArrivalRow._make(row)
@@ -385,6 +407,12 @@ class HeldFetch(NamedTuple):
 
 def held_fetches(tx: Tx) -> list[HeldFetch]:
     return [HeldFetch._make(row) for row in tx.execute(_HELD).all()]
+
+
+def release_fetch(tx: Tx, axis: str, axis_doc_id: str, now: datetime) -> bool:
+    """HELD -> DUE. False: it is not held."""
+    asked = {"on_axis": axis, "doc_id": axis_doc_id, "now": now}
+    return tx.execute(_RELEASE_FETCH, asked).count == 1
 
 
 def forget_leases(tx: Tx) -> None:

@@ -16,6 +16,7 @@ from gateway.api.acts import TakeBackBody
 from gateway.api.app import PUBLIC, ROUTES
 from gateway.api.deps import ApiLimits
 from gateway.api.inbox import StaffBody, StatusBody
+from gateway.api.quarantine import FetchBody, OpenBody, ReturnBody
 from gateway.model.arrival import ArrivalState, ItemKind, ItemState
 from gateway.model.transfer import RecipientState, TransferState
 from gateway.store.tables import Role
@@ -106,6 +107,9 @@ def test_bodies_have_the_members_that_are_read() -> None:
         (AccountBody, SCHEMAS["AccountBody"]),
         (StatusBody, SCHEMAS["StatusBody"]),
         (TakeBackBody, SCHEMAS["TakeBackBody"]),
+        (OpenBody, SCHEMAS["OpenBody"]),
+        (ReturnBody, SCHEMAS["ReturnBody"]),
+        (FetchBody, SCHEMAS["FetchBody"]),
         (StaffBody, SCHEMAS["StatusBody"]["properties"]["staff"]),
     ):
         read = {f.name for f in fields(shape)}

@@ -60,7 +60,7 @@ def list_waiting(limit: int, conf: str | None, as_json: bool, lang: str) -> None
     ]
     table(headings, rows, "Không có gì chờ" if vietnamese else "Nothing waits")
     if found["fetches"]:
-        headings = (
+        named = (
             ("Trục", "Mã trên trục", "Lỗi cuối", "Lần")
             if vietnamese
             else ("Axis", "Its docId", "Last failure", "Tries")
@@ -68,7 +68,7 @@ def list_waiting(limit: int, conf: str | None, as_json: bool, lang: str) -> None
         held = [
             (f["axis"], f["axis_doc_id"], f["last_code"], str(f["tries"])) for f in found["fetches"]
         ]
-        table(headings, held, "")
+        table(named, held, "")
 
 
 def _wrong(arrival: Mapping[str, Any]) -> list[str]:

@@ -180,6 +180,7 @@ class Gateway:
             )
         if "open" in jobs:
             made.append(open_job.worker(self.inbound, self.store, idle=idle))
+            made.append(open_job.orphans(self.inbound, idle=conf.dispatch.sweep))
         if "sweep" in jobs:
             sweeping = sweep.Sweep(store=self.store, settling=self.settling, files=self.blobs)
             made.append(sweep.worker(sweeping, interval=conf.dispatch.sweep))

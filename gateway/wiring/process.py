@@ -204,7 +204,12 @@ class Gateway:
                     at_once=conf.collect.at_once,
                 )
                 made.append(
-                    collect.worker(collecting, self.metrics, interval=conf.collect.interval)
+                    collect.worker(
+                        collecting,
+                        self.metrics,
+                        polling=conf.collect.polling(),
+                        fraction=self.scribe.entropy.fraction,
+                    )
                 )
         return made
 

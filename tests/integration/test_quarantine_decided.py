@@ -211,7 +211,15 @@ def test_a_held_fetch_is_due_again_with_a_clean_record(tmp_path: Path) -> None:
             line: dict[str, Any] = {"axis": "vxp", "axis_doc_id": "f-1", "kind": "document"}
             line |= {"sender": "", "receiver": "", "listed_at": now, "due_at": now}
             arrivals.list_for_fetch(tx, [line])
-            (due,) = arrivals.claim_fetches(tx, axis="vxp", most=1, now=now, until=now)
+            (due,) = arrivals.claim_fetches(
+                tx,
+                axis="vxp",
+                kind=PackageKind.DOCUMENT,
+                fresh=True,
+                most=1,
+                now=now,
+                until=now,
+            )
             assert arrivals.fetch_failed(
                 tx, due, state=FetchState.HELD, due_at=now, code="cut", equal=5
             )

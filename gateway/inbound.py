@@ -58,7 +58,7 @@ from gateway.store import Store, Tx, acts, arrivals, inbox, ledger, received
 from gateway.store import blobs as blob_rows
 from gateway.store.patience import write_after_race, write_patiently
 from gateway.telemetry.events import Event
-from gateway.telemetry.logs import get_logger
+from gateway.watched import TookTooLong, time_for, within
 
 OPEN_LEASE = timedelta(minutes=10)
 ORPHAN_AGAIN = timedelta(hours=1)  # looked at in vain: another agency reports on that DocumentId
@@ -90,6 +90,10 @@ class Inbound:
         self.settling = settling
         self.limits = limits
         self.admitting = Admitting(outbound.directory)
+
+    def patience(self, claim: arrivals.OpenClaim) -> timedelta:
+        """How long opening may take before the next one is opened."""
+        return time_for(claim.raw_size, OPEN_LEASE / 2)
 
     @property
     def store(self) -> Store:
@@ -162,10 +166,14 @@ class Inbound:
             while left and time.monotonic() - begun < OPEN_LEASE.total_seconds() / 2:
                 claim = left.pop(0)
                 try:
-                    opened = await asyncio.to_thread(self._read, claim)
+                    opened = await within(self.patience(claim), partial(self._read, claim))
                     enter = partial(self._enter, claim=claim, opened=opened, at=self.scribe.now())
                     with suppress(_Overtaken):
-                        _alarm(claim, await write_patiently(self.store, enter))
+                        state = await write_patiently(self.store, enter)
+                        quarantine.alarm(claim.id, claim.axis, state)
+                except TookTooLong:
+                    # its lease runs on; it is tried again alone, and then counted as poison
+                    quarantine.alarm_hung(claim.id, claim.axis, claim.opens)
                 except Unavailable:
                     left.insert(0, claim)  # a fault of ours says nothing about the package
                     raise
@@ -672,18 +680,6 @@ class Inbound:
         if told == answer:
             self.scribe.written(records)
         return told
-
-
-def _alarm(claim: arrivals.OpenClaim, state: ArrivalState) -> None:
-    """What waits for a person is said aloud, without a word of what is in it."""
-    if state is ArrivalState.QUARANTINED:
-        get_logger(worker="open").warning(
-            Event.ARRIVAL_OPENED,
-            arrival=claim.id,
-            axis=claim.axis,
-            state=state.value,
-            advice=Event.ARRIVAL_OPENED.advice,
-        )
 
 
 def _damaged(raw_sha256: str) -> Broken:

@@ -1,11 +1,38 @@
 """Why an arrival goes to quarantine, in words for the person who must look at it.
 
-In: what the corridor in met. Out: findings. Never: decides anything; shows what is in a package.
+In: what the corridor in met. Out: findings, and the alarm for whoever watches the gateway.
+Never: decides anything; shows what is in a package.
 """
 
 from __future__ import annotations
 
 from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Untrusted
+from gateway.model.arrival import ArrivalState
+from gateway.telemetry.events import Event
+from gateway.telemetry.logs import get_logger
+
+
+def alarm(arrival_id: str, axis: str, state: ArrivalState) -> None:
+    """What waits for a person from now on is said aloud."""
+    if state is ArrivalState.QUARANTINED:
+        get_logger(worker="open").warning(
+            Event.ARRIVAL_OPENED,
+            arrival=arrival_id,
+            axis=axis,
+            state=state.value,
+            advice=Event.ARRIVAL_OPENED.advice,
+        )
+
+
+def alarm_hung(arrival_id: str, axis: str, opens: int) -> None:
+    """Its opening did not end: the others go on, the thread stays behind."""
+    get_logger(worker="open").error(
+        Event.ARRIVAL_HUNG,
+        arrival=arrival_id,
+        axis=axis,
+        opens=opens,
+        advice=Event.ARRIVAL_HUNG.advice,
+    )
 
 
 def as_finding(problem: Untrusted | Rejected) -> Finding:
@@ -18,8 +45,8 @@ def poison(opens: int) -> Finding:
         "arrival.poison",
         Severity.ERROR,
         Text(
-            f"Gói tin đã làm hỏng tiến trình {opens} lần; cần người kiểm tra",
-            f"the package killed its process {opens} times; a person must look at it",
+            f"Gói tin đã làm hỏng hoặc làm treo tiến trình {opens} lần; cần người kiểm tra",
+            f"the package killed or blocked its process {opens} times; a person must look at it",
         ),
     )
 

@@ -148,6 +148,14 @@ class Event(StrEnum):
             "the axis."
         ),
     )
+    ARRIVAL_HUNG = (
+        "arrival.hung",
+        False,
+        (
+            "A package blocks its opening; after the second time it is quarantined. Keep it for "
+            "the developers, and restart the process when it is quiet: a thread stays behind."
+        ),
+    )
     ARRIVAL_RETURNED = (
         "arrival.returned",
         True,

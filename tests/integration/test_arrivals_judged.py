@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.audit.shown import shown_otherwise
 from gateway.model.arrival import ItemKind
@@ -63,12 +64,11 @@ async def conflicting(here: Running) -> None:
     await consistent(here)
 
 
-def test_two_documents_under_one_document_id_are_a_conflict(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    alone(tmp_path, conflicting)
-    said = capsys.readouterr()
-    assert (said.out + said.err).count("state=QUARANTINED") == 2, "the operator is told aloud"
+def test_two_documents_under_one_document_id_are_a_conflict(tmp_path: Path) -> None:
+    with capture_logs() as said:
+        alone(tmp_path, conflicting)
+    alarms = [line["log_level"] for line in said if line["event"] == "arrival.opened"]
+    assert alarms == ["warning"] * 2, "the operator is told aloud"
 
 
 @pytest.mark.postgres

@@ -386,7 +386,7 @@ class Inbound:
         local = self.outbound.directory.local_among([addressee])
         if not local:
             return Entered(ArrivalState.QUARANTINED, (quarantine.not_ours(),))
-        if again is None:
+        if again is None or not (again.overruled or again.old is ArrivalState.ORPHAN):
             wrong = self.admitting.status(
                 tx, report, listed_from=claim.listed_from, agency=addressee
             )

@@ -14,12 +14,12 @@ from uuid import UUID
 import pytest
 
 from gateway.acts import Acts
-from gateway.admitting import Again
 from gateway.audit.shown import shown_otherwise
 from gateway.errors import Conflict, Rejected, Unknown
-from gateway.model.arrival import ArrivalState, ItemKind
+from gateway.model.arrival import ItemKind
 from gateway.model.package import BusinessType, Staff
 from gateway.packing import read
+from gateway.releasing import Releasing
 from tests.support.databases import Postgres
 from tests.support.houses import PDF, Running, Town, attachment, metadata, town
 
@@ -393,8 +393,8 @@ def test_nobody_recalls_what_another_sent(tmp_path: Path) -> None:
         assert [f["code"] for f in waiting["findings"]] == ["act.not_the_sender"]
         assert "acts" not in await item(there, VPCP, mine["id"])
         # even where a person lets it in, it moves nothing
-        again = Again(ArrivalState.QUARANTINED, "ops", "Văn thư muốn xem")
-        await there.gateway.inbound.enter_again(waiting["id"], again)
+        window = Releasing(there.gateway.desk)
+        await window.let_in("ops", waiting["id"], reason="Văn thư muốn xem")
         came = await took(there, VPCP, made_act["document_id"])
         shown = await item(there, VPCP, came["id"])
         assert shown["business"]["about"] == [sent["document_id"]]

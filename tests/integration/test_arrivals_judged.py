@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.audit.shown import shown_otherwise
 from gateway.model.arrival import ItemKind
 from gateway.model.package import Business, BusinessType, PackageKind, Replacement, ResponseFor
 from tests.support.arriving import (
@@ -21,6 +20,7 @@ from tests.support.arriving import (
     alone,
     arrive,
     codes,
+    consistent,
     document,
     facts,
     open_all,
@@ -32,11 +32,6 @@ from tests.support.databases import Postgres
 from tests.support.houses import PDF, Running, metadata, town
 
 NAMED = "000.00.19.H14,2026/11/20,12/STTTT-VX"
-
-
-async def consistent(here: Running) -> None:
-    wrong = await here.gateway.store.read(lambda tx: list(shown_otherwise(tx)))
-    assert [(f.path, f.text.en) for f in wrong] == []
 
 
 async def conflicting(here: Running) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from gateway.audit.shown import shown_otherwise
 from gateway.model.package import PackageKind
 from gateway.store import Tx
 from gateway.store.tables import arrival, orphan
@@ -20,6 +19,7 @@ from tests.support.arriving import (
     VPCP,
     alone,
     arrive,
+    consistent,
     document,
     facts,
     open_all,
@@ -30,11 +30,6 @@ from tests.support.arriving import (
 from tests.support.databases import Postgres
 from tests.support.houses import PDF, Running, metadata
 from tests.support.troubles import eventually, rows
-
-
-async def consistent(here: Running) -> None:
-    wrong = await here.gateway.store.read(lambda tx: list(shown_otherwise(tx)))
-    assert [(f.path, f.text.en) for f in wrong] == []
 
 
 async def said(here: Running, code: str, document_id: str, n: int, sender: str = SO19) -> Any:

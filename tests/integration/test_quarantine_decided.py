@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.audit.shown import shown_otherwise
 from gateway.errors import Conflict, Rejected, Unknown
 from gateway.model.arrival import FetchState, ItemKind
 from gateway.model.package import Business, BusinessType, OtherInfo, PackageKind, ResponseFor
@@ -22,6 +21,7 @@ from tests.support.arriving import (
     VPCP,
     alone,
     arrive,
+    consistent,
     document,
     facts,
     row,
@@ -42,11 +42,6 @@ RECALL = {
 
 def window(here: Running) -> Releasing:
     return Releasing(here.gateway.desk)
-
-
-async def consistent(here: Running) -> None:
-    wrong = await here.gateway.store.read(lambda tx: list(shown_otherwise(tx)))
-    assert [(f.path, f.text.en) for f in wrong] == []
 
 
 async def let_in(here: Running) -> None:

@@ -9,6 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from gateway.audit.against import said
+from gateway.audit.shown import shown_otherwise
 from gateway.model.arrival import Incoming
 from gateway.model.package import DocumentHeader, Organ, PackageKind, ResponseFor, StatusReport
 from gateway.packing import write
@@ -97,6 +99,12 @@ async def row(here: Running, arrival_id: str) -> arrivals.ArrivalRow:
     return found
 
 
+async def consistent(here: Running) -> None:
+    """Nothing is shown that the records say otherwise."""
+    wrong = await here.gateway.store.read(lambda tx: list(shown_otherwise(tx)))
+    assert [(f.path, f.text.en) for f in wrong] == []
+
+
 def codes(came: arrivals.ArrivalRow) -> Sequence[str]:
     """The codes of the findings that a person must look at."""
     return [f["code"] for f in came.findings if f["severity"] == "error"]
@@ -104,8 +112,6 @@ def codes(came: arrivals.ArrivalRow) -> Sequence[str]:
 
 async def facts(here: Running, arrival_id: str, event: str = "arrival.opened") -> dict[str, Any]:
     """What the last record of this event says about the arrival."""
-    from gateway.audit.against import said
-
     rows = await here.gateway.store.read(lambda tx: ledger.of_arrival(tx, arrival_id))
     bodies = [said(r.body) for r in rows if r.event == event]
     assert bodies, f"no {event} about {arrival_id}"

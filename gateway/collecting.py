@@ -29,17 +29,21 @@ from gateway.telemetry.events import Event
 
 HASHED_AT_ONCE = 1024 * 1024
 SORTED_AT_ONCE = 500
+SHARE = 200  # packages of one kind in a turn, before the other kind has its own
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """`failure`: the list could not be read; then nothing else happened for that kind."""
+    """`more`: its share is used up, and more may be due. `failure`: the list could not be read;
+    then nothing else happened for that kind.
+    """
 
     listed: int = 0
     fetched: int = 0
     failed: int = 0
+    more: bool = False
     failure: Outcome | None = None
 
 
@@ -72,7 +76,13 @@ class Collecting:
         self.fetch_seconds = fetch_seconds
 
     async def collect(self, kind: PackageKind) -> Collected:
-        """List one kind, fetch what is due, acknowledge what we hold."""
+        """List one kind, fetch what is due, acknowledge what we hold.
+
+        An axis' list says nothing of urgency, so what is known decides: documents before statuses
+        (the order of `kinds`), a share of each in turn, so that a flood of one keeps the other
+        waiting for no longer; within a kind the order of the list, and last what failed before.
+        What was listed once is fetched by its docId, whether or not the list still names it.
+        """
         listing = await self.axis.list_waiting(kind, self.list_seconds)
         if listing.failure is not None:
             return Collected(failure=listing.failure)
@@ -80,15 +90,19 @@ class Collecting:
         for start in range(0, len(listing.items), SORTED_AT_ONCE):
             # a list may be longer than one statement can hold
             held += await self._sort(listing.items, start)
-        fetched = failed = 0
-        while claims := await self._claim():
-            whole = await self._take(claims)
-            fetched += whole
-            failed += len(claims) - whole
+        fetched = taken = 0
+        more = False
+        for fresh, share in ((True, SHARE), (False, self.at_once)):
+            left = share
+            while left > 0 and (claims := await self._claim(kind, fresh=fresh)):
+                fetched += await self._take(claims)
+                taken += len(claims)
+                left -= len(claims)
+            more = more or left <= 0
         # taken before, but the axis did not hear it: a crash or a lost answer. After the fetches:
         # an axis that hangs here keeps nothing new waiting
         await self._have(held)
-        return Collected(len(listing.items), fetched, failed)
+        return Collected(len(listing.items), fetched, taken - fetched, more)
 
     async def _take(self, claims: Sequence[arrivals.DueFetch]) -> int:
         """Fetch, receive, acknowledge; how many came whole. What our own side broke off is due."""
@@ -135,13 +149,19 @@ class Collecting:
 
         return await self.store.write(sort)
 
-    async def _claim(self) -> list[arrivals.DueFetch]:
+    async def _claim(self, kind: PackageKind, *, fresh: bool) -> list[arrivals.DueFetch]:
         lease = timedelta(seconds=self.fetch_seconds + self.policy.grace_seconds)
 
         def take(tx: Tx) -> list[arrivals.DueFetch]:
             now = tx.now()
             return arrivals.claim_fetches(
-                tx, axis=self.axis.name, most=self.at_once, now=now, until=now + lease
+                tx,
+                axis=self.axis.name,
+                kind=kind,
+                fresh=fresh,
+                most=self.at_once,
+                now=now,
+                until=now + lease,
             )
 
         return await self.store.write(take)

@@ -19,12 +19,12 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from gateway import quarantine
+from gateway.admitting import Admitting, Again, Entered, Objection
 from gateway.answering import OPEN_STATES, report_about, state_forbids
 from gateway.arriving import Opened, read_arrival
 from gateway.errors import (
     Broken,
     Conflict,
-    Finding,
     Text,
     Unavailable,
     Unknown,
@@ -46,13 +46,15 @@ from gateway.safexml import Limits
 from gateway.scribe import Scribe
 from gateway.settling import Settling
 from gateway.shapes import kept_files, kept_findings, kept_status, kept_verdict
-from gateway.store import Store, Tx, acts, arrivals, inbox, ledger
+from gateway.store import Store, Tx, acts, arrivals, inbox, ledger, received
 from gateway.store import blobs as blob_rows
 from gateway.store.patience import write_after_race, write_patiently
 from gateway.telemetry.events import Event
 from gateway.trusting import Trusting
+from gateway.watched import TookTooLong, time_for, within
 
 OPEN_LEASE = timedelta(minutes=10)
+ORPHAN_AGAIN = timedelta(hours=1)  # looked at in vain: another agency reports on that DocumentId
 
 
 class _Overtaken(Exception):
@@ -69,6 +71,11 @@ class Inbound:
         self.settling = settling
         self.trusting = trusting
         self.limits = limits
+        self.admitting = Admitting(outbound.directory)
+
+    def patience(self, claim: arrivals.OpenClaim) -> timedelta:
+        """How long opening may take before the next one is opened."""
+        return time_for(claim.raw_size, OPEN_LEASE / 2)
 
     @property
     def store(self) -> Store:
@@ -141,10 +148,14 @@ class Inbound:
             while left and time.monotonic() - begun < OPEN_LEASE.total_seconds() / 2:
                 claim = left.pop(0)
                 try:
-                    opened = await asyncio.to_thread(self._read, claim)
+                    opened = await within(self.patience(claim), partial(self._read, claim))
                     enter = partial(self._enter, claim=claim, opened=opened, at=self.scribe.now())
                     with suppress(_Overtaken):
-                        await write_patiently(self.store, enter)
+                        state = await write_patiently(self.store, enter)
+                        quarantine.alarm(claim.id, claim.axis, state)
+                except TookTooLong:
+                    # its lease runs on; it is tried again alone, and then counted as poison
+                    quarantine.alarm_hung(claim.id, claim.axis, claim.opens)
                 except Unavailable:
                     left.insert(0, claim)  # a fault of ours says nothing about the package
                     raise
@@ -165,20 +176,33 @@ class Inbound:
             relied=self.trusting.relied,
         )
 
-    def _enter(self, tx: Tx, claim: arrivals.OpenClaim, opened: Opened, at: datetime) -> None:
-        """Arrival state, items, settling and the record with the verdicts: one commit."""
-        state, findings = opened.state, opened.findings
-        statement, made = self.trusting.countersigned(
+    def _enter(
+        self,
+        tx: Tx,
+        claim: arrivals.OpenClaim,
+        opened: Opened,
+        at: datetime,
+        again: Again | None = None,
+    ) -> ArrivalState:
+        """Arrival state, items, settling and the record with the verdicts: one commit.
+
+        `again`: it was judged before, and a person or a document that became known lets it in.
+        """
+        came = Entered(opened.state)
+        statement, countersigned = self.trusting.countersigned(
             opened.verdict, claim.raw_sha256, claim.id, at
         )
         verdict = {**kept_verdict(opened.verdict), **statement}
-        if state is ArrivalState.OPENED and opened.report is not None:
-            state, items = self._enter_status(tx, claim, opened, opened.report, at)
-            made.extend(items)
-        elif state is ArrivalState.OPENED and opened.header is not None:
-            state, more, items = self._enter_document(tx, claim, opened, opened.header, at, verdict)
-            findings = (*findings, *more)
-            made.extend(items)
+        if opened.state is ArrivalState.OPENED and opened.report is not None:
+            came = self._enter_status(tx, claim, opened, opened.report, at, again)
+        elif opened.state is ArrivalState.OPENED and opened.header is not None:
+            came = self._enter_document(tx, claim, opened, opened.header, at, verdict, again)
+        if again is not None:
+            if came.state is again.old:
+                return came.state
+            if came.state is ArrivalState.DUPLICATE:
+                came = came._replace(state=ArrivalState.OPENED)
+        findings = (*opened.findings, *came.findings)
         sender = document_id = code = ""
         if opened.header is not None:
             sender = opened.header.sender.organ_id
@@ -190,7 +214,8 @@ class Inbound:
         if not arrivals.opened(
             tx,
             claim,
-            state,
+            came.state,
+            old=again.old if again else ArrivalState.RECEIVED,
             sender=sender,
             document_id=document_id,
             identity=opened.identity,
@@ -207,15 +232,28 @@ class Inbound:
             received_at=claim.received_at,
         )
         trust = opened.verdict.trust if opened.verdict else None
+        if came.state is ArrivalState.ORPHAN and opened.report is not None:
+            received.wait_for_document(
+                tx,
+                claim.id,
+                agency_key=self.outbound.key_of(opened.report.response_for.organ_id),
+                document_id=document_id,
+                due_at=tx.now(),
+            )
+        elif again is not None:
+            received.waits_no_more(tx, claim.id)
         record = self.scribe.record(
             Event.ARRIVAL_OPENED,
             at,
-            {"arrival": claim.id},
+            {
+                "arrival": claim.id,
+                **({"account": again.account_id} if again and again.account_id else {}),
+            },
             {
                 "axis": claim.axis,
                 "axis_doc_id": claim.axis_doc_id,
                 "raw_blob": claim.raw_sha256,
-                "state": state.value,
+                "state": came.state.value,
                 "kind": "status" if opened.report else "document" if opened.header else "unknown",
                 "from": plain_id(sender.upper()),
                 "document_id": plain_id(document_id),
@@ -224,11 +262,20 @@ class Inbound:
                 "signature": opened.verdict.summary() if opened.verdict else "none",
                 **({"certificate": trust.for_record()} if trust else {}),
                 "findings": sorted({f.code for f in findings}),
+                **({"doubles": came.doubles} if came.doubles else {}),
+                **({"was": again.old.value} if again else {}),
             },
             arrival_id=claim.id,
+            personal={"reason": again.reason} if again else None,
         )
-        ledger.append(tx, [record, *made])
+        reports = [
+            made
+            for one in came.objections
+            for made in self._report_conflict(tx, claim, at, record.id, one)
+        ]
+        ledger.append(tx, [record, *countersigned, *came.records, *reports])
         tx.notify("inbox")
+        return came.state
 
     def _enter_document(
         self,
@@ -238,22 +285,32 @@ class Inbound:
         header: DocumentHeader,
         at: datetime,
         verdict: Mapping[str, Any],
-    ) -> tuple[ArrivalState, tuple[Finding, ...], list[ledger.NewRecord]]:
+        again: Again | None,
+    ) -> Entered:
         """One item for each local agency in `To`; without any, the axis' own list decides."""
-        local = self.outbound.directory.local_among([o.organ_id for o in header.to])
+        local = self.local_receivers(claim, header)
         if not local:
-            listed = [c.strip() for c in claim.listed_to.split(",") if c.strip()]
-            local = self.outbound.directory.local_among(listed)
-        if not local:
-            return ArrivalState.QUARANTINED, (quarantine.not_ours(),), []
+            return Entered(ArrivalState.QUARANTINED, (quarantine.not_ours(),))
+        wrong = self.admitting.document(
+            tx,
+            header,
+            identity=opened.identity,
+            listed_from=claim.listed_from,
+            agencies=local,
+            again=again,
+        )
+        if wrong:
+            return Entered.refused(wrong)
+        overruled = again.overruled if again else ()
         act = header.business.type != BusinessType.NEW
         content = {
             "header": metadata.header_to_json(header),
             **({"business": describe.business_json(header)} if act else {}),
             "files": kept_files(opened.verdict, opened.files),
             "signature": verdict,
-            "findings": kept_findings(opened.findings),
+            "findings": kept_findings((*opened.findings, *overruled)),
         }
+        doubles = self.admitting.doubled(tx, opened.identity, local)
         made = [
             record
             for code in local
@@ -274,7 +331,16 @@ class Inbound:
                 )
             )
         ]
-        return (ArrivalState.OPENED if made else ArrivalState.DUPLICATE), (), made
+        state = ArrivalState.OPENED if made else ArrivalState.DUPLICATE
+        return Entered(state, overruled, made, doubles=doubles)
+
+    def local_receivers(
+        self, claim: arrivals.OpenClaim | arrivals.ArrivalRow, header: DocumentHeader
+    ) -> tuple[str, ...]:
+        """The agencies of ours that `To` names; without any, those of the axis' own list."""
+        among = self.outbound.directory.local_among
+        listed = [c.strip() for c in claim.listed_to.split(",") if c.strip()]
+        return among([o.organ_id for o in header.to]) or among(listed)
 
     def _enter_status(
         self,
@@ -283,12 +349,19 @@ class Inbound:
         opened: Opened,
         report: StatusReport,
         at: datetime,
-    ) -> tuple[ArrivalState, list[ledger.NewRecord]]:
+        again: Again | None,
+    ) -> Entered:
         """Settle our document and put the status into the sender's inbox, once."""
         addressee = report.response_for.organ_id
         local = self.outbound.directory.local_among([addressee])
         if not local:
-            return ArrivalState.QUARANTINED, []
+            return Entered(ArrivalState.QUARANTINED, (quarantine.not_ours(),))
+        if again is None or not (again.overruled or again.old is ArrivalState.ORPHAN):
+            wrong = self.admitting.status(
+                tx, report, listed_from=claim.listed_from, agency=addressee
+            )
+            if wrong:
+                return Entered.refused(wrong)
         about = self.settling.find(
             tx, reporter_key=self.outbound.key_of(report.sender.organ_id), report=report
         )
@@ -297,7 +370,9 @@ class Inbound:
             agency_key=self.outbound.key_of(addressee),
             document_id=report.response_for.document_id,
         ):
-            return ArrivalState.ORPHAN, []
+            return Entered(ArrivalState.ORPHAN)
+        overruled = again.overruled if again else ()
+        doubles = self.admitting.doubled(tx, opened.identity, local)
         record = self._add_item(
             tx,
             claim,
@@ -310,13 +385,16 @@ class Inbound:
             document_id=report.response_for.document_id,
             status_code=report.code,
             about_document=about.carried.document_ref if about else None,
-            content={"status": kept_status(report), "findings": kept_findings(opened.findings)},
+            content={
+                "status": kept_status(report),
+                "findings": kept_findings((*opened.findings, *overruled)),
+            },
         )
         if record is None:
-            return ArrivalState.DUPLICATE, []
+            return Entered(ArrivalState.DUPLICATE, overruled, doubles=doubles)
         if about is not None:
             self.settling.settle(tx, about, report=report, arrival_id=claim.id, at=at)
-        return ArrivalState.OPENED, [record]
+        return Entered(ArrivalState.OPENED, overruled, [record])
 
     def _add_item(
         self,
@@ -381,6 +459,73 @@ class Inbound:
             document_ref=about_document,
             arrival_id=claim.id,
         )
+
+    def _report_conflict(
+        self, tx: Tx, claim: arrivals.OpenClaim, at: datetime, record_id: str, wrong: Objection
+    ) -> Sequence[ledger.NewRecord]:
+        """Tells who has the first document that another came under its DocumentId.
+
+        The report hangs on the first arrival: what waits for a person is not served through it.
+        """
+        if wrong.first is None:
+            return ()
+        made = self._add_item(
+            tx,
+            claim._replace(id=wrong.first.arrival_id),
+            at,
+            agency=wrong.first.agency,
+            kind=ItemKind.REPORT,
+            identity_hex=record_id,
+            lane=0,
+            sender="",
+            document_id=wrong.first.document_id,
+            content={"findings": kept_findings([wrong.finding])},
+        )
+        return () if made is None else (made,)
+
+    # -- again -----------------------------------------------------------------------------------
+
+    async def enter_again(self, arrival_id: str, again: Again) -> ArrivalState:
+        """What was judged before, entered after all; the state that the arrival has then.
+
+        Unchanged where it still cannot be: unreadable, secret, not ours, a document not known.
+        Raises Conflict when it is in another state than `again.old`.
+        """
+        claim, opened = await self.read_again(arrival_id, again.old)
+        if opened.state is not ArrivalState.OPENED:
+            return again.old
+        enter = partial(self._enter, claim=claim, opened=opened, at=self.scribe.now(), again=again)
+        try:
+            return await write_patiently(self.store, enter)
+        except _Overtaken:
+            raise quarantine.not_waiting(arrival_id) from None
+
+    async def read_again(
+        self, arrival_id: str, old: ArrivalState
+    ) -> tuple[arrivals.OpenClaim, Opened]:
+        """What stands in a state that may be left. Raises Conflict where it left it."""
+        claim = await self.store.read(lambda tx: arrivals.claim_again(tx, arrival_id, old))
+        if claim is None:
+            raise quarantine.not_waiting(arrival_id)
+        return claim, await asyncio.to_thread(self._read, claim)
+
+    async def enter_orphans(self, most: int) -> int:
+        """Statuses whose document became known since they came; how many were entered."""
+
+        def look(tx: Tx) -> list[str]:
+            now = tx.now()
+            return [
+                one
+                for one in received.found(tx, now=now, most=most)
+                if received.look_later(tx, one, now=now, due_at=now + ORPHAN_AGAIN)
+            ]
+
+        entered = 0
+        for arrival_id in await self.store.write(look):
+            with suppress(Conflict):  # a person was faster
+                state = await self.enter_again(arrival_id, Again(ArrivalState.ORPHAN))
+                entered += state is ArrivalState.OPENED
+        return entered
 
     # -- hand over -------------------------------------------------------------------------------
 

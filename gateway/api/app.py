@@ -31,6 +31,7 @@ from gateway.api import (
     ledger,
     manual,
     problems,
+    quarantine,
     queue,
 )
 from gateway.api.auth import authenticate
@@ -97,8 +98,11 @@ ROUTES = (
     Route("POST", f"/v1/queue/{ID}/retry", queue.retry, (Role.OPS, Role.ADMIN)),
     Route("POST", f"/v1/queue/{ID}/withdraw", queue.withdraw, (Role.OPS, Role.ADMIN)),
     Route("POST", f"/v1/queue/{ID}/replay", queue.replay, (Role.OPS, Role.ADMIN)),
-    Route("GET", "/v1/quarantine", queue.quarantine, (Role.OPS, Role.ADMIN)),
+    Route("GET", "/v1/quarantine", quarantine.listing, (Role.OPS, Role.ADMIN)),
     Route("POST", "/v1/quarantine/fetches/release", queue.release_fetch, (Role.OPS, Role.ADMIN)),
+    Route("GET", f"/v1/quarantine/{ID}", quarantine.one, (Role.OPS, Role.ADMIN)),
+    Route("POST", f"/v1/quarantine/{ID}/open", quarantine.let_in, (Role.OPS, Role.ADMIN)),
+    Route("POST", f"/v1/quarantine/{ID}/return", quarantine.send_back, (Role.OPS, Role.ADMIN)),
     Route("GET", "/v1/ledger/checkpoint", ledger.checkpoint, EVERYBODY),
 )
 PUBLIC: tuple[tuple[str, PublicHandler], ...] = (

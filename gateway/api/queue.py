@@ -207,9 +207,3 @@ def _order(call: Call, act: str, body: msgspec.Struct) -> Order:
 
 def _id(call: Call) -> str:
     return call.request.match_info["id"]
-
-
-async def quarantine(call: Call) -> web.Response:
-    """Arrivals that wait for a person, and fetches that were given up for now; no content."""
-    only(call.request, "limit")
-    return json_answer(await call.desk.quarantine(limit_of(call), call.language))

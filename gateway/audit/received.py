@@ -74,7 +74,9 @@ def _arrival(row: audit.Arrival, told: Sequence[Said]) -> Iterator[Finding]:
     if not opened:
         yield from shown.says("state", row.state, ArrivalState.RECEIVED.value)
         return
-    states = [str(s.facts.get("state")) for s in opened]
+    # one that was entered after all says so: that is its last word, whatever the clock did
+    final = [s for s in opened if "was" in s.facts] or opened
+    states = [str(s.facts.get("state")) for s in final]
     if any(s.event == Event.ARRIVAL_RETURNED for s in told):
         states = [ArrivalState.RETURNED.value]
     yield from shown.says("state", row.state, *states)

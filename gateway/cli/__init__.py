@@ -6,6 +6,7 @@ packages   pack, unpack, inspect              offline: no gateway, no network
 unit       send, inbox, confirm, status       against a running gateway, over REST
 operating  account                            the database when it is free, else REST
 queue      queue                              the same, for people at the queue
+quarantine quarantine                         what arrived and waits for a person
 books      ledger                             the proof
 evidence   evidence                           the proof of one document, for others
 
@@ -42,6 +43,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "status": "unit:status",
         "account": "operating:account",
         "queue": "queue:queue",
+        "quarantine": "quarantine:quarantine",
         "ledger": "books:ledger",
         "evidence": "evidence:evidence",
     }

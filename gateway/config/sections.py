@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, NewType
 
 from gateway.dispatch import Policy
+from gateway.dispatch.polling import Polling
 from gateway.errors import Finding
 from gateway.packing.profile import Profile
 from gateway.routing import Directory, Route
@@ -134,11 +135,18 @@ class DispatchSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectSection:
+    fastest: Seconds = Seconds(1.0)
     interval: Seconds = Seconds(15.0)
+    slowest: Seconds = Seconds(30.0)
+    failing: Seconds = Seconds(300.0)
     list_deadline: Seconds = Seconds(60.0)
     fetch_deadline: Seconds = Seconds(300.0)
     at_once: int = 4
     hold_after: int = 5
+
+    def polling(self) -> Polling:
+        """How soon an axis is asked again."""
+        return Polling(self.fastest, self.interval, self.slowest, self.failing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

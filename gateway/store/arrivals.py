@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from gateway.model.arrival import ArrivalState, FetchState
+from gateway.model.package import PackageKind
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
 from gateway.store.tables import arrival, fetch
@@ -81,30 +82,40 @@ _HELD_ARRIVALS = select(arrival.c.axis_doc_id).where(
     arrival.c.axis == bindparam("on_axis"),
     arrival.c.axis_doc_id.in_(bindparam("doc_ids", expanding=True)),
 )
-_DUE = (
-    select(fetch.c.axis_doc_id)
-    .where(
-        fetch.c.axis == bindparam("on_axis"),
-        fetch.c.state == FetchState.DUE.value,
-        fetch.c.due_at <= bindparam("now"),
-        or_(fetch.c.lease_until.is_(None), fetch.c.lease_until <= bindparam("now")),
+
+
+def _claim_fetch(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    due = (
+        select(fetch.c.axis_doc_id)
+        .where(
+            fetch.c.axis == bindparam("on_axis"),
+            fetch.c.state == FetchState.DUE.value,
+            fetch.c.kind == bindparam("of_kind"),
+            fetch.c.due_at <= bindparam("now"),
+            or_(fetch.c.lease_until.is_(None), fetch.c.lease_until <= bindparam("now")),
+            *which,
+        )
+        .order_by(fetch.c.due_at)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+        # as a CTE it is run once; a sub-select may be run once a row, and then takes others each
+        # time
+        .cte("due")
     )
-    .order_by(fetch.c.due_at)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-    # as a CTE it is run once; a sub-select may be run once a row, and then takes others each time
-    .cte("due")
-)
-_CLAIM_FETCH = (
-    update(fetch)
-    .where(
-        fetch.c.axis == bindparam("on_axis"),
-        fetch.c.axis_doc_id.in_(select(_DUE.c.axis_doc_id)),
-        fetch.c.state == FetchState.DUE.value,
+    return (
+        update(fetch)
+        .where(
+            fetch.c.axis == bindparam("on_axis"),
+            fetch.c.axis_doc_id.in_(select(due.c.axis_doc_id)),
+            fetch.c.state == FetchState.DUE.value,
+        )
+        .values(lease_until=bindparam("until"), fence=fetch.c.fence + 1, tries=fetch.c.tries + 1)
+        .returning(*[fetch.c[name] for name in DueFetch._fields], fetch.c.due_at)
     )
-    .values(lease_until=bindparam("until"), fence=fetch.c.fence + 1, tries=fetch.c.tries + 1)
-    .returning(*[fetch.c[name] for name in DueFetch._fields], fetch.c.due_at)
-)
+
+
+_CLAIM_FRESH = _claim_fetch(fetch.c.tries == 0)
+_CLAIM_TRIED = _claim_fetch(fetch.c.tries > 0)
 _FETCHED = (
     update(fetch)
     .where(fetch.c.axis == bindparam("on_axis"), fetch.c.axis_doc_id == bindparam("doc_id"))
@@ -182,7 +193,7 @@ _OPENED = (
     .where(
         arrival.c.id == bindparam("arrival_id"),
         arrival.c.fence == bindparam("held"),
-        arrival.c.state == ArrivalState.RECEIVED.value,
+        arrival.c.state == bindparam("old_state"),
     )
     .values(
         state=bindparam("to_state"),
@@ -194,6 +205,26 @@ _OPENED = (
         verdict=bindparam("made_verdict"),
         findings=bindparam("made_findings"),
     )
+)
+_RETURNED = (
+    update(arrival)
+    .where(
+        arrival.c.id == bindparam("arrival_id"),
+        arrival.c.state == ArrivalState.QUARANTINED.value,
+    )
+    .values(state=ArrivalState.RETURNED.value)
+)
+_RELEASE_FETCH = (
+    update(fetch)
+    .where(
+        fetch.c.axis == bindparam("on_axis"),
+        fetch.c.axis_doc_id == bindparam("doc_id"),
+        fetch.c.state == FetchState.HELD.value,
+    )
+    .values(state=FetchState.DUE.value, due_at=bindparam("now"), equal_failures=0, lease_until=None)
+)
+_AGAIN = select(*[arrival.c[name] for name in OpenClaim._fields]).where(
+    arrival.c.id == bindparam("arrival_id"), arrival.c.state == bindparam("old_state")
 )
 _COLUMNS = [arrival.c[name] for name in ArrivalRow._fields]
 _BY_ID = select(*_COLUMNS).where(arrival.c.id == bindparam("id"))
@@ -243,10 +274,21 @@ def list_for_fetch(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def claim_fetches(
-    tx: Tx, *, axis: str, most: int, now: datetime, until: datetime
+    tx: Tx,
+    *,
+    axis: str,
+    kind: PackageKind,
+    fresh: bool,
+    most: int,
+    now: datetime,
+    until: datetime,
 ) -> list[DueFetch]:
+    """Up to `most` due fetches of one kind, the oldest first: never tried before, or those that
+    were. Whether the axis still lists them plays no part.
+    """
     rows = tx.execute(
-        _CLAIM_FETCH, {"on_axis": axis, "most": most, "now": now, "until": until}
+        _CLAIM_FRESH if fresh else _CLAIM_TRIED,
+        {"on_axis": axis, "of_kind": kind.value, "most": most, "now": now, "until": until},
     ).all()
     # RETURNING promises no order; the oldest first
     return [DueFetch._make(row[:-1]) for row in sorted(rows, key=lambda row: row[-1])]
@@ -324,6 +366,7 @@ def opened(
     claim: OpenClaim,
     state: ArrivalState,
     *,
+    old: ArrivalState = ArrivalState.RECEIVED,
     sender: str = "",
     document_id: str = "",
     identity: str = "",
@@ -331,13 +374,14 @@ def opened(
     verdict: Mapping[str, Any] | None = None,
     findings: Sequence[Mapping[str, Any]] = (),
 ) -> bool:
-    """False: another process opened it in our stead."""
+    """False: another process opened it in our stead, or a person decided before."""
     return (
         tx.execute(
             _OPENED,
             {
                 "arrival_id": claim.id,
                 "held": claim.fence,
+                "old_state": old.value,
                 "to_state": state.value,
                 "said_sender": sender,
                 "said_document": document_id,
@@ -349,6 +393,21 @@ def opened(
         ).count
         == 1
     )
+
+
+def claim_again(tx: Tx, arrival_id: str, old: ArrivalState) -> OpenClaim | None:
+    """An arrival that stands in a state that may be left: to be read once more, without a lease.
+
+    Whoever enters it first changes the state; `opened` tells the second one.
+    """
+    asked = {"arrival_id": arrival_id, "old_state": old.value}
+    row = tx.execute(_AGAIN, asked).one_or_none()
+    return None if row is None else OpenClaim._make(row)
+
+
+def returned(tx: Tx, arrival_id: str) -> bool:
+    """QUARANTINED -> RETURNED. False: it does not wait any more."""
+    return tx.execute(_RETURNED, {"arrival_id": arrival_id}).count == 1
 
 
 def by_id(tx: Tx, arrival_id: str) -> ArrivalRow | None:

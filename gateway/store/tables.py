@@ -103,6 +103,16 @@ sent_receiver = Table(
     PrimaryKeyConstraint("sender_key", "identity", "receiver_key"),
 )
 
+received_key = Table(
+    "received_key",
+    metadata,
+    Column("agency_key", Text, nullable=False),
+    Column("sender_key", Text, nullable=False),
+    Column("document_id", Text, nullable=False),
+    Column("identity", Text, nullable=False),
+    PrimaryKeyConstraint("agency_key", "sender_key", "document_id"),
+)
+
 # -- outbound ------------------------------------------------------------------------------------
 
 document = Table(
@@ -276,6 +286,17 @@ arrival = Table(
     _one_of("kind", PackageKind),
     _one_of("state", ArrivalState),
     Index(None, "state", "received_at"),
+)
+
+orphan = Table(
+    "orphan",
+    metadata,
+    Column("arrival_id", Text, primary_key=True),
+    Column("agency_key", Text, nullable=False),  # whose document the status speaks of
+    Column("document_id", Text, nullable=False),
+    Column("due_at", Instant, nullable=False),  # when it may be looked at again
+    Column("tries", Integer, nullable=False),
+    Index(None, "due_at"),
 )
 
 inbox_item = Table(

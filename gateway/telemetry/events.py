@@ -184,6 +184,14 @@ class Event(StrEnum):
             "ledger under our own key. Ask the sender to sign with SHA-256 and RSA 2048 or better."
         ),
     )
+    ARRIVAL_HUNG = (
+        "arrival.hung",
+        False,
+        (
+            "A package blocks its opening; after the second time it is quarantined. Keep it for "
+            "the developers, and restart the process when it is quiet: a thread stays behind."
+        ),
+    )
     ARRIVAL_RETURNED = (
         "arrival.returned",
         True,

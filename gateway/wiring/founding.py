@@ -56,7 +56,14 @@ SANDBOX_PACE: Mapping[str, Mapping[str, Any]] = {
         "idle": "200ms",
         "sweep": "500ms",
     },
-    "collect": {"interval": "300ms", "list_deadline": "5s", "fetch_deadline": "10s"},
+    "collect": {
+        "fastest": "100ms",
+        "interval": "300ms",
+        "slowest": "500ms",
+        "failing": "2s",
+        "list_deadline": "5s",
+        "fetch_deadline": "10s",
+    },
 }
 
 POINTERS = """

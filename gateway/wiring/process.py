@@ -184,6 +184,7 @@ class Gateway:
             )
         if "open" in jobs:
             made.append(open_job.worker(self.inbound, self.store, idle=idle))
+            made.append(open_job.orphans(self.inbound, idle=conf.dispatch.sweep))
         if "sweep" in jobs:
             sweeping = sweep.Sweep(store=self.store, settling=self.settling, files=self.blobs)
             made.append(sweep.worker(sweeping, interval=conf.dispatch.sweep))
@@ -208,7 +209,12 @@ class Gateway:
                     at_once=conf.collect.at_once,
                 )
                 made.append(
-                    collect.worker(collecting, self.metrics, interval=conf.collect.interval)
+                    collect.worker(
+                        collecting,
+                        self.metrics,
+                        polling=conf.collect.polling(),
+                        fraction=self.scribe.entropy.fraction,
+                    )
                 )
         return made
 

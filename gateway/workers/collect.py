@@ -1,30 +1,43 @@
-"""collect: asks one axis for both kinds of packages, documents first."""
+"""collect: asks one axis for both kinds of packages, documents first, at the pace of what comes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway.collecting import Collecting
+from gateway.dispatch.polling import Polling, first_pace, next_pace, wait_seconds
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 from gateway.workers.loop import Worker
 
 
-def worker(collecting: Collecting, metrics: Metrics, *, interval: float) -> Worker:
+def worker(
+    collecting: Collecting, metrics: Metrics, *, polling: Polling, fraction: Callable[[], float]
+) -> Worker:
+    """`fraction`: uniform in [0, 1), so that gateways that started together drift apart."""
     axis = collecting.axis
+    pace = first_pace(polling)
 
     async def turn() -> bool:
+        nonlocal pace
         log = get_logger(worker="collect", axis=axis.name)
-        more = False
+        came, failed, more = 0, False, False
         for kind in axis.capabilities.kinds:
             done = await collecting.collect(kind)
             metrics.collected(axis.name, done.fetched, done.failed)
             if done.failure is not None:
+                failed = True
                 log.warning(Event.COLLECT_LIST_FAILED, kind=kind.value, code=done.failure.code)
             elif done.fetched or done.failed:
                 log.info(
                     Event.COLLECT_DONE, kind=kind.value, fetched=done.fetched, failed=done.failed
                 )
-            more = more or done.fetched > 0
+            came += done.fetched
+            more = more or done.more
+        pace = next_pace(pace, came=came, failed=failed, policy=polling)
+        made.idle = wait_seconds(pace, fraction())
         return more
 
-    return Worker(f"collect:{axis.name}", turn, idle=interval)
+    made = Worker(f"collect:{axis.name}", turn, idle=polling.fastest)
+    return made

@@ -1,4 +1,8 @@
-"""open: raw bytes become inbox items and settled statuses, or go to quarantine."""
+"""open: raw bytes become inbox items and settled statuses, or go to quarantine.
+
+A status that came before its document waits as an orphan, and is opened once the document is
+known: sent after it, or found again by a person after a restore.
+"""
 
 from __future__ import annotations
 
@@ -14,3 +18,10 @@ def worker(inbound: Inbound, store: Store, *, idle: float) -> Worker:
         return await inbound.open_next(AT_ONCE) > 0
 
     return Worker("open", turn, idle=idle, listener=store.listener("open"))
+
+
+def orphans(inbound: Inbound, *, idle: float) -> Worker:
+    async def turn() -> bool:
+        return await inbound.enter_orphans(AT_ONCE) > 0
+
+    return Worker("open:orphans", turn, idle=idle)

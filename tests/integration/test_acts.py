@@ -19,6 +19,7 @@ from gateway.errors import Conflict, Rejected, Unknown
 from gateway.model.arrival import ItemKind
 from gateway.model.package import BusinessType, Staff
 from gateway.packing import read
+from gateway.releasing import Releasing
 from tests.support.databases import Postgres
 from tests.support.houses import PDF, Running, Town, attachment, metadata, town
 
@@ -85,6 +86,16 @@ async def took(side: Running, code: str, document_id: str) -> dict[str, Any]:
                 if one["document_id"] == document_id:
                     return one
             await listener.wait(0.1)
+
+
+async def quarantined(side: Running) -> dict[str, Any]:
+    """The one arrival that waits for a person, once it does."""
+    listener = side.gateway.store.listener("inbox")
+    async with asyncio.timeout(30):
+        while not (found := (await side.gateway.desk.quarantine(10, "en"))["arrivals"]):
+            await listener.wait(0.1)
+    (one,) = found
+    return dict(one)
 
 
 def states(shown: dict[str, Any]) -> dict[str, str]:
@@ -368,7 +379,7 @@ def test_an_act_says_what_it_is_about_or_is_refused_whole(tmp_path: Path) -> Non
 
 
 def test_nobody_recalls_what_another_sent(tmp_path: Path) -> None:
-    """A recall by another sender is kept and shown, and recalls nothing (standards 9.1)."""
+    """A recall by another sender waits for a person, and recalls nothing (standards 9.1)."""
 
     async def story(here: Running, there: Running, made: Town) -> None:
         sent = await here.submit(metadata(SO19, VPCP), ("12.pdf", PDF), key="sent")
@@ -378,6 +389,12 @@ def test_nobody_recalls_what_another_sent(tmp_path: Path) -> None:
         stranger["response_for"] = [{"organ_id": SO19, "document_id": sent["document_id"]}]
         del stranger["document_id"]
         made_act = await here.submit(stranger, ("1.pdf", PDF), key="stranger")
+        waiting = await quarantined(there)
+        assert [f["code"] for f in waiting["findings"]] == ["act.not_the_sender"]
+        assert "acts" not in await item(there, VPCP, mine["id"])
+        # even where a person lets it in, it moves nothing
+        window = Releasing(there.gateway.desk)
+        await window.let_in("ops", waiting["id"], reason="Văn thư muốn xem")
         came = await took(there, VPCP, made_act["document_id"])
         shown = await item(there, VPCP, came["id"])
         assert shown["business"]["about"] == [sent["document_id"]]

@@ -20,7 +20,9 @@ from gateway.model.arrival import Incoming
 from gateway.model.package import PackageKind
 from gateway.store.tables import Role
 from gateway.telemetry.metrics import Metrics
-from tests.support.api import FARAWAY, PDF, RECEIVER, SENDER, Door, door, letter
+from tests.support.api import FARAWAY, PDF, RECEIVER, SENDER, Answer, Door, door, letter
+from tests.support.arriving import document
+from tests.support.openapi import judge, served
 
 OTHERS = {
     Role.UNIT: SENDER,
@@ -234,6 +236,39 @@ def test_an_arrival_that_cannot_be_opened_is_shown_with_its_findings(at: Door) -
     assert arrival["findings"][0]["message"]
     assert "riêng tư".encode() not in answer.body
     assert answer.json()["fetches"] == []
+
+
+def test_an_operator_decides_about_an_arrival_over_rest(at: Door) -> None:
+    def arrive(doc_id: str, subject: str) -> str:
+        data = document(SENDER, sender=FARAWAY, document_id="same-id", subject=subject)
+        digest = hashlib.sha256(data).hexdigest()
+        at.gateway.blobs.keep_bytes(data, digest)
+        incoming = Incoming("vxp", doc_id, PackageKind.DOCUMENT, digest, len(data))
+        arrival = at.run(at.gateway.inbound.receive(incoming))
+        at.run(at.gateway.inbound.open_next(10))
+        return str(arrival)
+
+    first, second, third = (arrive(f"rest-{n}", f"Văn bản {n}") for n in range(3))
+    shown = at.get(f"/v1/quarantine/{second}", Role.OPS, Accept_Language="en")
+    judge(served()["components"]["schemas"]["Arrival"], shown.json())
+    assert [f["code"] for f in shown.json()["findings"]] == ["arrival.conflict"]
+    assert at.get("/v1/quarantine/nobody", Role.OPS).code == "arrival.unknown"
+
+    def decide(path: str, **body: object) -> Answer:
+        return at.post_json(f"/v1/quarantine/{path}", Role.OPS, body)
+
+    refused = decide(f"{second}/open", reason=" ")
+    assert (refused.status, refused.code) == (422, "decision.reason_missing")
+    assert decide(f"{second}/open").code == "request.invalid"
+    opened = decide(f"{second}/open", reason="Đã hỏi")
+    assert (opened.status, opened.json()["state"]) == (200, "OPENED")
+    again = decide(f"{second}/open", reason="Đã hỏi")
+    assert (again.status, again.code) == (409, "arrival.not_waiting")
+    assert decide(f"{first}/return", reason="x").code == "arrival.not_waiting"
+    untold = decide(f"{third}/return", reason="x", tell_sender=True)
+    assert (untold.status, untold.code) == (409, "arrival.cannot_be_told")
+    returned = decide(f"{third}/return", reason="Đã gọi điện")
+    assert (returned.json()["state"], returned.json()["transfers"]) == ("RETURNED", [])
 
 
 def test_the_checkpoint_is_the_signed_note_itself(tmp_path: Path) -> None:

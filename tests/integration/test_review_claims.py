@@ -7,6 +7,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from gateway.model.package import PackageKind
 from gateway.store import Store, Tx, arrivals, transfers
 from tests.support.queues import queued_transfers
 
@@ -60,6 +61,15 @@ def test_fetches_are_claimed_no_more_than_asked(postgres_url: str, postgres_stor
     def claim(tx: Tx) -> int:
         now = tx.now()
         until = now + timedelta(minutes=5)
-        return len(arrivals.claim_fetches(tx, axis="vxp", most=4, now=now, until=until))
+        claims = arrivals.claim_fetches(
+            tx,
+            axis="vxp",
+            kind=PackageKind.DOCUMENT,
+            fresh=True,
+            most=4,
+            now=now,
+            until=until,
+        )
+        return len(claims)
 
     assert [postgres_store.write_sync(claim) for _ in range(3)] == [4, 4, 1]

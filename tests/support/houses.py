@@ -37,6 +37,7 @@ from gateway.wiring.process import Gateway, open_gateway
 
 CONF = Path(__file__).parents[2] / "conf"
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+QUIET = {"fastest": "20ms", "slowest": "50ms", "failing": "100ms"}  # how axes are asked in tests
 QUICK = {
     "dispatch": {
         "base": "50ms",
@@ -48,7 +49,7 @@ QUICK = {
         "idle": "50ms",
         "sweep": "100ms",
     },
-    "collect": {"interval": "50ms", "list_deadline": "5s", "fetch_deadline": "10s"},
+    "collect": {**QUIET, "interval": "50ms", "list_deadline": "5s", "fetch_deadline": "10s"},
     "stamp": {"interval": "200ms", "deadline": "5s"},
     "seal": {"pause": "5ms"},
 }

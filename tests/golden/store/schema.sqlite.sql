@@ -228,6 +228,17 @@ BEGIN SELECT RAISE(ABORT, 'append_only: node'); END;
 CREATE TRIGGER node_no_update BEFORE UPDATE ON node
 BEGIN SELECT RAISE(ABORT, 'append_only: node'); END;
 
+CREATE INDEX ix_orphan_due_at ON orphan (due_at);
+
+CREATE TABLE orphan (
+	arrival_id TEXT NOT NULL, 
+	agency_key TEXT NOT NULL, 
+	document_id TEXT NOT NULL, 
+	due_at BIGINT NOT NULL, 
+	tries INTEGER NOT NULL, 
+	CONSTRAINT pk_orphan PRIMARY KEY (arrival_id)
+);
+
 CREATE TABLE pending (
 	record_id TEXT NOT NULL, 
 	at BIGINT NOT NULL, 
@@ -240,6 +251,14 @@ CREATE TABLE personal (
 	salt TEXT NOT NULL, 
 	value TEXT NOT NULL, 
 	CONSTRAINT pk_personal PRIMARY KEY (record_id, field)
+);
+
+CREATE TABLE received_key (
+	agency_key TEXT NOT NULL, 
+	sender_key TEXT NOT NULL, 
+	document_id TEXT NOT NULL, 
+	identity TEXT NOT NULL, 
+	CONSTRAINT pk_received_key PRIMARY KEY (agency_key, sender_key, document_id)
 );
 
 CREATE TABLE recipient (

@@ -16,6 +16,7 @@ from gateway.api.acts import TakeBackBody, WithdrawDocumentBody
 from gateway.api.app import PUBLIC, ROUTES
 from gateway.api.deps import ApiLimits
 from gateway.api.inbox import StaffBody, StatusBody
+from gateway.api.quarantine import OpenBody, ReturnBody
 from gateway.api.queue import (
     FetchBody,
     HoldBody,
@@ -123,6 +124,8 @@ def test_bodies_have_the_members_that_are_read() -> None:
         (WithdrawBody, SCHEMAS["WithdrawBody"]),
         (ReplayBody, SCHEMAS["ReplayBody"]),
         (PeriodBody, SCHEMAS["PeriodBody"]),
+        (OpenBody, SCHEMAS["OpenBody"]),
+        (ReturnBody, SCHEMAS["ReturnBody"]),
         (StaffBody, SCHEMAS["StatusBody"]["properties"]["staff"]),
     ):
         read = {f.encode_name for f in fields(shape)}

@@ -41,6 +41,7 @@ BUILT = {
     "inbox", "confirm", "status", "account add", "account list", "account revoke", "queue list",
     "queue show", "queue dead", "queue hold", "queue release", "queue retry", "queue withdraw",
     "queue replay", "ledger verify", "ledger checkpoint",
+    "quarantine list", "quarantine show", "quarantine open", "quarantine return",
 }  # fmt: skip
 
 

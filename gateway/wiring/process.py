@@ -43,7 +43,16 @@ from gateway.scribe import Scribe
 from gateway.sealing import Pace, Sealing, Stamping
 from gateway.settling import Settling
 from gateway.signing.selfcheck import check_libraries
-from gateway.store import Store, Tx, arrivals, leases, open_store, sqlite_path, transfers
+from gateway.store import (
+    Store,
+    Tx,
+    arrivals,
+    leases,
+    open_store,
+    sqlite_path,
+    transfers,
+    watching,
+)
 from gateway.store.lock import DatabaseLock
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
@@ -55,6 +64,7 @@ from gateway.workers import open as open_job
 
 LOOPBACK_HANDS = 4
 GAUGE_SECONDS = 2.0
+PULSE_SECONDS = 15.0  # between two notes of which workers turned, for the other processes
 JOBS = ("api", "seal", "stamp", "deliver", "collect", "open", "sweep")
 
 
@@ -122,6 +132,8 @@ class Gateway:
     warnings: tuple[Finding, ...] = ()
     _hands: list[deliver.Hands] = field(default_factory=list)
     _held: int = 0
+    _since: datetime | None = None
+    _pulsed: float = float("-inf")
 
     async def run(
         self,
@@ -139,6 +151,7 @@ class Gateway:
                 from gateway.wiring.serving import serve_api  # only this job needs the door
 
                 self.url = await stack.enter_async_context(serve_api(self))
+            self._since = self.scribe.now()
             log = get_logger()
             log.info(Event.GATEWAY_STARTED, jobs=list(jobs), url=self.url)
             started()
@@ -215,20 +228,64 @@ class Gateway:
 
     async def readiness(self) -> list[Finding]:
         """Why this gateway should not be given work now; () when it should."""
-        conf = self.settings
-        stamped = conf.stamp.max_delay if conf.stamp.authorities else 0.0
-        return await watch.readiness(self.store, watch.Patience(conf.seal.max_delay, stamped))
+        return await watch.readiness(
+            self.store,
+            patience(self.settings, list(self.axes)),
+            axes=list(self.axes),
+            backlog=self.outbound.backlog,
+        )
 
     async def _gauge(self) -> bool:
-        """What stands still, measured every few seconds for /metrics; it only reads."""
+        """What stands still, measured every few seconds for /metrics."""
+        await self._pulse()
         agencies = [self.outbound.key_of(code) for code in self.settings.local.agencies]
+        axes = list(self.axes)
         self.outbound.backlog, held = await watch.measure(
-            self.store, self.metrics, axes=list(self.axes), agencies=agencies
+            self.store,
+            self.metrics,
+            axes=axes,
+            agencies=agencies,
+            stamped=bool(self.settings.stamp.authorities),
+            workers=list(patience(self.settings, axes).workers),
+            since=self._since,
         )
         if held > self._held:
             get_logger().warning(Event.TRANSFER_HELD, held=held, advice=Event.TRANSFER_HELD.advice)
         self._held = held
         return False
+
+    async def _pulse(self) -> None:
+        """Write down which workers turned here: another process cannot ask a dead one."""
+        now = time.monotonic()
+        if now - self._pulsed < PULSE_SECONDS:
+            return
+        turned = [w for w in self.metrics.turned_since(self._pulsed) if w != "gauge"]
+        if turned:
+            owner = self.stamping.owner
+            await self.store.write(lambda tx: watching.turned(tx, turned, owner))
+            self._pulsed = now
+
+
+def patience(settings: Settings, axes: Sequence[str]) -> watch.Patience:
+    """When standing still is an alarm, and which workers must turn in some process."""
+    conf, minute = settings, 60.0
+    sending = conf.dispatch.attempt_deadline + conf.dispatch.grace
+    listing = 2 * (conf.collect.list_deadline + conf.collect.fetch_deadline)
+    workers = {"seal": 2 * minute, "open": 10 * minute, "sweep": conf.dispatch.sweep + 10 * minute}
+    if conf.stamp.authorities:
+        asking = conf.stamp.deadline * len(conf.stamp.authorities)
+        workers["stamp"] = conf.stamp.interval + asking + 2 * minute
+    for axis in axes:
+        # a turn may last as long as the attempts that it waits for
+        workers[f"deliver:{axis}"] = sending + 2 * minute
+        if axis != LOOPBACK:
+            workers[f"collect:{axis}"] = conf.collect.interval + listing + 2 * minute
+    return watch.Patience(
+        conf.seal.max_delay,
+        conf.stamp.max_delay if conf.stamp.authorities else 0.0,
+        max_backlog=conf.api.max_backlog,
+        workers=workers,
+    )
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.collecting import Collecting
+from gateway.model.outcome import Deferred
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
@@ -18,6 +19,8 @@ def worker(collecting: Collecting, metrics: Metrics, *, interval: float) -> Work
         for kind in axis.capabilities.kinds:
             done = await collecting.collect(kind)
             metrics.collected(axis.name, done.fetched, done.failed)
+            if isinstance(done.failure, Deferred) and done.failure.alarm:
+                metrics.alarmed(axis.name, done.failure.code)
             if done.failure is not None:
                 log.warning(Event.COLLECT_LIST_FAILED, kind=kind.value, code=done.failure.code)
             elif done.fetched or done.failed:

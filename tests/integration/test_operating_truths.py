@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import Conflict, Rejected
+from gateway.store import watching
 from gateway.store.tables import Role
 from tests.support.houses import PDF, Running, metadata, town
 
@@ -109,5 +110,23 @@ def test_a_dead_timestamp_authority_is_an_alarm_and_figures_move(tmp_path: Path)
                 assert "edoc_inbox_waiting 1.0" in shown
                 sealed = [x for x in shown.splitlines() if "records_sealed_total " in x]
                 assert float(sealed[-1].rsplit(" ", 1)[1]) > 0
+
+    asyncio.run(run())
+
+
+def test_which_workers_turned_is_written_down_for_the_other_processes(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with town(tmp_path, stamps=False) as made:
+            house = made.house("so19", ("H14.19", "H14.20"), {}, [])
+            async with made.open(house, ("seal", "deliver", "open")) as here:
+                await here.submit(metadata(SO19, SO20), ("12.pdf", PDF), key="a")
+                await here.inbox(SO20)
+                here.gateway._pulsed = float("-inf")
+                await here.gateway._gauge()
+                turns = await here.gateway.store.read(watching.turns)
+                assert set(turns) == {"seal", "deliver:loopback", "open"}
+                await here.gateway._gauge()
+                shown = here.gateway.metrics.expose().decode()
+                assert 'edoc_worker_silent_seconds{worker="sweep"}' in shown  # nobody turns it here
 
     asyncio.run(run())

@@ -129,6 +129,7 @@ class Gateway:
     metrics: Metrics
     axes: Mapping[str, Axis]
     url: str = ""
+    figures: str = ""
     warnings: tuple[Finding, ...] = ()
     _hands: list[deliver.Hands] = field(default_factory=list)
     _held: int = 0
@@ -140,8 +141,12 @@ class Gateway:
         jobs: Sequence[str],
         stopping: asyncio.Event,
         started: Callable[[], None] = lambda: None,
+        figures: tuple[str, int] | None = None,
     ) -> None:
-        """Turn `jobs` until `stopping`. The first Broken worker ends all and is raised."""
+        """Turn `jobs` until `stopping`. The first Broken worker ends all and is raised.
+
+        `figures`: host and port on which /metrics is served too, for a process without `api`.
+        """
         if "all" in jobs:
             jobs = JOBS
         check_libraries()
@@ -151,9 +156,13 @@ class Gateway:
                 from gateway.wiring.serving import serve_api  # only this job needs the door
 
                 self.url = await stack.enter_async_context(serve_api(self))
+            if figures is not None:
+                from gateway.wiring.serving import serve_figures
+
+                self.figures = await stack.enter_async_context(serve_figures(self, *figures))
             self._since = self.scribe.now()
             log = get_logger()
-            log.info(Event.GATEWAY_STARTED, jobs=list(jobs), url=self.url)
+            log.info(Event.GATEWAY_STARTED, jobs=list(jobs), url=self.url, figures=self.figures)
             started()
             async with asyncio.TaskGroup() as group:
                 for worker in workers:
@@ -359,6 +368,8 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
     inbound = Inbound(outbound=outbound, settling=settling, limits=settings.reading_limits())
     axes[LOOPBACK] = LoopbackAxis(inbound)
     outlets[LOOPBACK] = Outlet(axes[LOOPBACK], settings.dispatch.policy())
+    metrics = Metrics()
+    metrics.expect(list(axes))
     owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.salt()[:8]}"
     return Gateway(
         settings=settings,
@@ -382,7 +393,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
             limits=settings.reading_limits(),
             item_lease=timedelta(seconds=settings.api.item_lease),
         ),
-        metrics=Metrics(),
+        metrics=metrics,
         axes=axes,
         warnings=keys.warnings,
     )

@@ -27,6 +27,7 @@ from gateway.cli.answers import (
     table,
     told,
 )
+from gateway.cli.forecast import forecast
 from gateway.errors import Misconfigured, Rejected, Text
 
 if TYPE_CHECKING:
@@ -234,6 +235,9 @@ def revoke(
 @click.group("queue", epilog=example("edoc-gateway queue list --conf /srv/edoc/conf"))
 def queue() -> None:
     """Transfers on their way."""
+
+
+queue.add_command(forecast)
 
 
 @queue.command(

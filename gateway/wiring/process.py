@@ -58,6 +58,7 @@ from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 from gateway.wiring.books import anchors, require_schema
+from gateway.wiring.exceptions import record_exceptions, unencrypted
 from gateway.wiring.keys import AgencyKeys, encryption
 from gateway.workers import collect, deliver, loop, seal, stamp, sweep
 from gateway.workers import open as open_job
@@ -150,6 +151,7 @@ class Gateway:
         if "all" in jobs:
             jobs = JOBS
         check_libraries()
+        await record_exceptions(self.store, self.scribe, unencrypted(self.settings))
         workers = self.workers(jobs)
         async with AsyncExitStack() as stack:
             if "api" in jobs:
@@ -294,6 +296,7 @@ def patience(settings: Settings, axes: Sequence[str]) -> watch.Patience:
         conf.stamp.max_delay if conf.stamp.authorities else 0.0,
         max_backlog=conf.api.max_backlog,
         workers=workers,
+        unencrypted=unencrypted(settings),
     )
 
 

@@ -9,7 +9,8 @@ from gateway.telemetry.events import Event
 # Words that stand in the ledger are kept for decades: added, never renamed, never dropped.
 RECORDED = {
     "account.added", "account.revoked", "arrival.opened", "arrival.received", "arrival.returned",
-    "attempt.ended", "attempt.started", "attempt.taken_over", "clock.stepped", "fetch.failed",
+    "attempt.ended", "attempt.started", "attempt.taken_over", "clock.stepped", "conf.exception",
+    "fetch.failed",
     "fetch.held", "fetch.released", "item.available", "item.entered", "item.fetched",
     "item.recalled", "item.refused", "item.seen", "ledger.epoch_begun", "recipient.moved",
     "status.accepted", "submission.accepted", "submission.refused", "transfer.expired",

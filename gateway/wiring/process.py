@@ -65,6 +65,10 @@ from gateway.workers import open as open_job
 
 LOOPBACK_HANDS = 4
 GAUGE_SECONDS = 2.0
+# after a measurement the gauge rests so many times as long as it took, up to GAUGE_LONGEST: a long
+# queue is counted less often, and yet soon enough for api.max_backlog to hold
+GAUGE_SHARE = 20.0
+GAUGE_LONGEST = 30.0
 PULSE_SECONDS = 15.0  # between two notes of which workers turned, for the other processes
 JOBS = ("api", "seal", "stamp", "deliver", "collect", "open", "sweep")
 
@@ -136,6 +140,10 @@ class Gateway:
     _held: int = 0
     _since: datetime | None = None
     _pulsed: float = float("-inf")
+    _gauging: loop.Worker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gauging = loop.Worker("gauge", self._gauge, idle=GAUGE_SECONDS)
 
     async def run(
         self,
@@ -169,8 +177,7 @@ class Gateway:
             async with asyncio.TaskGroup() as group:
                 for worker in workers:
                     group.create_task(self._guarded(worker, stopping))
-                gauge = loop.Worker("gauge", self._gauge, idle=GAUGE_SECONDS)
-                group.create_task(self._guarded(gauge, stopping))
+                group.create_task(self._guarded(self._gauging, stopping))
                 await stopping.wait()
             await asyncio.gather(*(h.rest() for h in self._hands))
             log.info(Event.GATEWAY_STOPPED)
@@ -247,8 +254,9 @@ class Gateway:
         )
 
     async def _gauge(self) -> bool:
-        """What stands still, measured every few seconds for /metrics."""
+        """What stands still, for /metrics and for back-pressure."""
         await self._pulse()
+        began = time.monotonic()
         agencies = [self.outbound.key_of(code) for code in self.settings.local.agencies]
         axes = list(self.axes)
         self.outbound.backlog, held = await watch.measure(
@@ -260,6 +268,7 @@ class Gateway:
             workers=list(patience(self.settings, axes).workers),
             since=self._since,
         )
+        self._gauging.idle = resting(time.monotonic() - began)
         if held > self._held:
             get_logger().warning(Event.TRANSFER_HELD, held=held, advice=Event.TRANSFER_HELD.advice)
         self._held = held
@@ -275,6 +284,11 @@ class Gateway:
             owner = self.stamping.owner
             await self.store.write(lambda tx: watching.turned(tx, turned, owner))
             self._pulsed = now
+
+
+def resting(took: float) -> float:
+    """Seconds until the gauge measures again, after a measurement that took so many."""
+    return min(max(GAUGE_SECONDS, GAUGE_SHARE * took), GAUGE_LONGEST)
 
 
 def patience(settings: Settings, axes: Sequence[str]) -> watch.Patience:

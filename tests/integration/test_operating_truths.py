@@ -10,6 +10,7 @@ import pytest
 from gateway.errors import Conflict, Rejected
 from gateway.store import watching
 from gateway.store.tables import Role
+from gateway.wiring.process import resting
 from tests.support.houses import PDF, Running, metadata, town
 
 SO19, SO20, VPCP = "000.00.19.H14", "000.00.20.H14", "000.00.00.G22"
@@ -130,3 +131,7 @@ def test_which_workers_turned_is_written_down_for_the_other_processes(tmp_path: 
                 assert 'edoc_worker_silent_seconds{worker="sweep"}' in shown  # nobody turns it here
 
     asyncio.run(run())
+
+
+def test_a_queue_that_is_slow_to_count_is_counted_less_often_but_never_forgotten() -> None:
+    assert [resting(took) for took in (0.0, 0.01, 0.5, 60.0)] == [2.0, 2.0, 10.0, 30.0]

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
@@ -408,9 +408,18 @@ def transfer_rows(
             "equal_answers": 0,
             "record_id": record_id,
             "moved_at": now,
+            "due_date": due_day(promise.header.due_date),
         }
         for p in promise.packed
     ]
+
+
+def due_day(written: str) -> str | None:
+    """A DueDate as the queue keeps it, yyyy-MM-dd; None where there is none that is a day."""
+    try:
+        return date.fromisoformat(written).isoformat()
+    except ValueError:
+        return None
 
 
 def recipient_rows(

@@ -1,124 +1,487 @@
 """What stands still, and what that puts at risk: for /readyz and for /metrics.
 
 In:     the store; limits from the configuration.
-Out:    findings that say what is at risk, until when, and what to do; gauges.
+Out:    alarms that say what is at risk, until when, and what to do; gauges.
 Never:  writes; costs more as history grows (it counts what waits, not what is done).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from gateway.errors import Finding, Severity, Text
+from gateway.model.arrival import ArrivalState
 from gateway.model.transfer import CLAIMABLE, TransferState
-from gateway.store import Store, Tx, arrivals, inbox, ledger, revocations, transfers
+from gateway.promise import VIETNAM
+from gateway.store import Store, Tx, inbox, ledger, revocations, watching
 from gateway.telemetry.metrics import Metrics
+
+URGENT = 1  # the lanes 0 and 1: hỏa tốc, thượng khẩn
+URGENT_LATE, LATE = 300.0, 1800.0  # seconds that a due transfer may wait, by lane
+OLD_SNAPSHOT = 600.0
+FILLING = 0.8  # of api.max_backlog
+_WAITING = frozenset(s.value for s in CLAIMABLE)
+LABELS = (
+    Text("Rủi ro", "At risk"),
+    Text("Đến khi", "Until"),
+    Text("Việc cần làm", "Do"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm(Finding):
+    """A finding of /readyz: `text` says what is seen, the other three what follows from it."""
+
+    at_risk: Text
+    until: Text
+    do: Text
+
+    def as_json(self, lang: str = "en") -> dict[str, str]:
+        """As a Finding, whose message says all four, and each of the three by itself."""
+        shown = Finding.as_json(self, lang)
+        parts = [t.vi if lang == "vi" else t.en for t in (self.at_risk, self.until, self.do)]
+        heads = [t.vi if lang == "vi" else t.en for t in LABELS]
+        told = " ".join(f"{head}: {part}." for head, part in zip(heads, parts, strict=True))
+        return {
+            **shown,
+            "message": f"{shown['message']}. {told}",
+            **dict(zip(("at_risk", "until", "do"), parts, strict=True)),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Unencrypted:
+    """An axis that is spoken to in the clear, and the reason that the operator gave for it."""
+
+    axis: str
+    endpoint: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds until standing still is an alarm. `stamp_max_delay` 0: no authority is configured.
 
-    `revocation_max_age` 0: nobody is asked for revocation data.
+    `workers`: which must turn somewhere, and how long each may be silent. `max_backlog`: of
+    waiting transfers, beyond which nothing is accepted; 0: not watched. `revocation_max_age` 0:
+    nobody is asked for revocation data.
     """
 
     seal_max_delay: float
     stamp_max_delay: float
     revocation_max_age: float = 0.0
+    max_backlog: int = 0
+    workers: Mapping[str, float] = field(default_factory=dict)
+    unencrypted: Sequence[Unencrypted] = ()
 
 
-async def readiness(store: Store, patience: Patience) -> list[Finding]:
-    """Why this gateway should not be given work now; warnings come long before errors."""
+class _Seen(NamedTuple):
+    now: datetime
+    unsealed: float
+    unstamped: float
+    unasked: float
+    due: Mapping[str, Mapping[int, float]]
+    turns: Mapping[str, watching.LastTurn]
+    snapshot: float | None
 
-    def look(tx: Tx) -> tuple[float, float, float]:
+
+async def readiness(
+    store: Store, patience: Patience, *, axes: Sequence[str] = (), backlog: int = 0
+) -> list[Finding]:
+    """Why this gateway should not be given work now; warnings come long before errors.
+
+    `backlog`: waiting transfers, as `measure` counted them last.
+    """
+
+    def look(tx: Tx) -> _Seen:
         now = tx.now()
-        oldest = ledger.oldest_pending(tx)
-        unstamped = ledger.oldest_unstamped(tx)
         asked = revocations.asked_longest_ago(tx) if patience.revocation_max_age else None
-        return (
-            (now - oldest).total_seconds() if oldest else 0.0,
-            (now - unstamped).total_seconds() if unstamped else 0.0,
-            (now - asked).total_seconds() if asked else 0.0,
+        return _Seen(
+            now,
+            _age(now, ledger.oldest_pending(tx)),
+            _age(now, ledger.oldest_unstamped(tx)),
+            _age(now, asked),
+            {a: _ages(now, watching.oldest_due(tx, a)) for a in axes},
+            watching.turns(tx),
+            watching.oldest_snapshot(tx),
         )
 
-    unsealed, unstamped, unasked = await store.read(look)
-    found: list[Finding] = []
-    limit = patience.seal_max_delay
-    if unsealed > limit / 2:
-        found.append(
-            Finding(
-                "ledger",
-                "ledger.unsealed",
-                Severity.ERROR if unsealed > limit else Severity.WARNING,
-                Text(
-                    f"Bản ghi cũ nhất chờ niêm phong {unsealed:.0f} giây; quá {limit:.0f} "
-                    "giây thì ngừng nhận văn bản. Hãy xem tiến trình seal.",
-                    f"the oldest record has waited {unsealed:.0f} s to be sealed; beyond "
-                    f"{limit:.0f} s nothing is accepted. Look at the seal worker.",
-                ),
-            )
+    seen = await store.read(look)
+    return [
+        *_unsealed(seen, patience),
+        *_unstamped(seen, patience),
+        *_stale(seen, patience),
+        *_filling(backlog, patience),
+        *(alarm for axis in axes for alarm in _late(axis, seen.due[axis])),
+        *_silent(seen, patience),
+        *_snapshot(seen),
+        *(_in_the_clear(one) for one in patience.unencrypted),
+    ]
+
+
+def _unsealed(seen: _Seen, patience: Patience) -> list[Alarm]:
+    age, limit = seen.unsealed, patience.seal_max_delay
+    if age <= limit / 2:
+        return []
+    end = _clock(seen.now + timedelta(seconds=limit - age))
+    over = age > limit
+    return [
+        Alarm(
+            path="ledger",
+            code="ledger.unsealed",
+            severity=Severity.ERROR if over else Severity.WARNING,
+            text=Text(
+                f"Bản ghi cũ nhất chờ niêm phong {age:.0f} giây (hạn {limit:.0f})",
+                f"the oldest record has waited {age:.0f} s to be sealed (limit {limit:.0f})",
+            ),
+            at_risk=Text(
+                "văn bản đã nhận không được gửi đi; quá hạn thì ngừng nhận văn bản mới (503)",
+                "accepted documents do not leave; beyond the limit nothing is accepted (503)",
+            ),
+            until=Text(
+                f"đã ngừng nhận từ {end}" if over else f"{end} là lúc ngừng nhận",
+                f"accepting stopped at {end}" if over else f"accepting stops at {end}",
+            ),
+            do=Text(
+                "xem tiến trình seal (nhật ký worker.unavailable, worker.broken) và chỗ trống trên "
+                "đĩa của cơ sở dữ liệu; không xóa gì",
+                "look at the worker `seal` (worker.unavailable, worker.broken in its log) and at "
+                "the room on the database's disk; delete nothing",
+            ),
         )
-    limit = patience.stamp_max_delay
-    if limit and unstamped > limit / 2:
-        found.append(
-            Finding(
-                "stamp",
-                "stamp.late",
-                Severity.WARNING,
-                Text(
-                    f"Mục cũ nhất chưa có dấu thời gian đã {unstamped:.0f} giây (hạn {limit:.0f}). "
-                    "Việc gửi vẫn tiếp tục; hãy xem dịch vụ dấu thời gian.",
-                    f"the oldest entry without a timestamp has waited {unstamped:.0f} s (limit "
-                    f"{limit:.0f}). Sending goes on; look at the timestamp authorities.",
-                ),
-            )
+    ]
+
+
+def _unstamped(seen: _Seen, patience: Patience) -> list[Alarm]:
+    age, limit = seen.unstamped, patience.stamp_max_delay
+    if not limit or age <= limit / 2:
+        return []
+    since = _clock(seen.now - timedelta(seconds=age))
+    return [
+        Alarm(
+            path="stamp",
+            code="stamp.late",
+            severity=Severity.WARNING,
+            text=Text(
+                f"Mục cũ nhất chưa có dấu thời gian đã {age:.0f} giây (hạn {limit:.0f})",
+                f"the oldest entry without a timestamp has waited {age:.0f} s (limit {limit:.0f})",
+            ),
+            at_risk=Text(
+                f"chưa có bên ngoài nào làm chứng cho thời gian của các bản ghi từ {since}; việc "
+                "gửi nhận vẫn tiếp tục",
+                f"nobody outside vouches for the time of records since {since}; sending and "
+                "receiving go on",
+            ),
+            until=Text(
+                "dấu kế tiếp làm chứng bù cho mọi bản ghi trước nó",
+                "the next stamp covers everything before it",
+            ),
+            do=Text(
+                "hỏi đơn vị cung cấp dấu thời gian (stamp.authorities) và xem đường mạng tới đó",
+                "ask the timestamp authorities (stamp.authorities) and look at the line to them",
+            ),
         )
-    limit = patience.revocation_max_age
-    if limit and unasked > limit / 2:
+    ]
+
+
+def _stale(seen: _Seen, patience: Patience) -> list[Alarm]:
+    age, limit = seen.unasked, patience.revocation_max_age
+    if not limit or age <= limit / 2:
+        return []
+    end = _clock(seen.now + timedelta(seconds=limit - age))
+    return [
+        Alarm(
+            path="trust",
+            code="trust.stale",
+            severity=Severity.WARNING,
+            text=Text(
+                f"Một nơi cấp chứng thư không trả lời đã {age:.0f} giây (hạn {limit:.0f})",
+                f"an authority has not answered for {age:.0f} s (limit {limit:.0f})",
+            ),
+            at_risk=Text(
+                "chữ ký bằng chứng thư của nơi đó thành unknown_revocation; văn bản vẫn được nhận",
+                "signatures by its certificates become unknown_revocation; documents still come in",
+            ),
+            until=Text(
+                f"{end} là hạn của dữ liệu đang có",
+                f"what is known is too old from {end} on",
+            ),
+            do=Text(
+                "tìm revocation.failed trong nhật ký, xem đường mạng tới địa chỉ đó; hoặc đặt tệp "
+                "CRL vào conf/trust",
+                "look for revocation.failed in the log and at the line to that address; or lay the "
+                "authority's CRL into conf/trust",
+            ),
+        )
+    ]
+
+
+def _filling(backlog: int, patience: Patience) -> list[Alarm]:
+    most = patience.max_backlog
+    if not most or backlog < most * FILLING:
+        return []
+    full = backlog >= most
+    return [
+        Alarm(
+            path="queue",
+            code="queue.filling",
+            severity=Severity.ERROR if full else Severity.WARNING,
+            text=Text(
+                f"{backlog} lượt chuyển chờ gửi (api.max_backlog là {most})",
+                f"{backlog} transfers wait to be delivered (api.max_backlog is {most})",
+            ),
+            at_risk=Text(
+                "văn bản mới bị từ chối tạm thời (503); những gì đã nhận vẫn được giữ",
+                "new documents are answered 503; what was accepted is kept",
+            ),
+            until=Text(
+                "hàng đợi ngắn lại; `queue forecast` nêu giờ dự kiến",
+                "the queue is shorter; `queue forecast` says when",
+            ),
+            do=Text(
+                "xem trục nào dồn (edoc_backlog) và hỏi bên vận hành trục; tăng max_connections "
+                "nếu trục chịu được",
+                "see which axis it is (edoc_backlog) and ask its operator; raise max_connections "
+                "if the axis bears it",
+            ),
+        )
+    ]
+
+
+def _late(axis: str, due: Mapping[int, float]) -> list[Alarm]:
+    """The most urgent lane of the axis that is late; one alarm for an axis is enough."""
+    late = [(n, s) for n, s in sorted(due.items()) if s > (URGENT_LATE if n <= URGENT else LATE)]
+    if not late:
+        return []
+    lane, age = late[0]
+    return [
+        Alarm(
+            path=f"dispatch.{axis}",
+            code="dispatch.late",
+            severity=Severity.WARNING,
+            text=Text(
+                f"Trục {axis}, mức khẩn {lane}: lượt chuyển tới hạn đã chờ {age:.0f} giây",
+                f"axis {axis}, lane {lane}: a due transfer has waited for {age:.0f} s",
+            ),
+            at_risk=Text(
+                "văn bản qua hạn xử lý hoặc hết hạn gửi (dispatch.lifetime) trước khi lên trục",
+                "documents pass their due date or their lifetime (dispatch.lifetime) before they "
+                "are on the axis",
+            ),
+            until=Text(
+                "`queue forecast` nêu từng văn bản và giờ",
+                "`queue forecast` names each document and its time",
+            ),
+            do=Text(
+                "xem edoc_attempts của trục: không có lần gửi nào thì xem tiến trình deliver, có "
+                "mà bị hoãn thì hỏi bên vận hành trục",
+                "see edoc_attempts of the axis: none at all: look at the worker `deliver`; "
+                "deferred ones: ask the axis' operator",
+            ),
+        )
+    ]
+
+
+def _silent(seen: _Seen, patience: Patience) -> list[Alarm]:
+    found = []
+    for worker, limit in patience.workers.items():
+        turn = seen.turns.get(worker)
+        if turn is None or _age(seen.now, turn.at) <= limit:
+            continue
+        at = _clock(turn.at)
         found.append(
-            Finding(
-                "trust",
-                "trust.stale",
-                Severity.WARNING,
-                Text(
-                    f"Một nơi cấp chứng thư không trả lời đã {unasked:.0f} giây; quá {limit:.0f} "
-                    "giây thì chữ ký thành unknown_revocation. Xem revocation.failed trong nhật "
-                    "ký.",
-                    f"an authority has not answered for {unasked:.0f} s; beyond {limit:.0f} s its "
-                    "signatures are unknown_revocation. Look for revocation.failed in the log.",
+            Alarm(
+                path=f"workers.{worker}",
+                code="worker.silent",
+                severity=Severity.WARNING,
+                text=Text(
+                    f"Tiến trình {worker} chạy lần cuối lúc {at} ({turn.owner})",
+                    f"the worker {worker} turned last at {at} ({turn.owner})",
+                ),
+                at_risk=_WORK.get(worker.partition(":")[0], _WORK["sweep"]),
+                until=Text(
+                    "một tiến trình loại này chạy lại; chưa mất gì",
+                    "a process of this kind runs again; nothing is lost yet",
+                ),
+                do=Text(
+                    f"systemctl status gateway-{worker.partition(':')[0]}, đọc nhật ký, khởi động "
+                    "lại; mã thoát 70 hoặc 78 thì đọc kỹ trước",
+                    f"systemctl status gateway-{worker.partition(':')[0]}, read its log, start it; "
+                    "read first when it ended with 70 or 78",
                 ),
             )
         )
     return found
 
 
-async def measure(
-    store: Store, metrics: Metrics, *, axes: Sequence[str], agencies: Sequence[str]
-) -> tuple[int, int]:
-    """Set the gauges; returns how many transfers wait to be delivered, and how many are HELD."""
+_WORK: Mapping[str, Text] = {
+    "seal": Text("bản ghi không được niêm phong, văn bản không đi", "nothing is sealed or sent"),
+    "stamp": Text("không có dấu thời gian mới", "no new timestamps"),
+    "deliver": Text("văn bản không được gửi lên trục", "documents do not leave for the axis"),
+    "collect": Text("văn bản nằm lại trên trục, không được lấy về", "documents stay on the axis"),
+    "open": Text("văn bản đến chưa được mở và giao", "what came is not opened and handed over"),
+    "sweep": Text(
+        "lượt gửi dở dang không được tiếp quản, hạn gửi không được xét",
+        "attempts of dead processes are not taken over, lifetimes are not looked at",
+    ),
+}
 
-    def look(tx: Tx) -> tuple[float, dict[str, dict[str, int]], dict[str, float], int, int]:
+
+def _snapshot(seen: _Seen) -> list[Alarm]:
+    if seen.snapshot is None or seen.snapshot <= OLD_SNAPSHOT:
+        return []
+    return [
+        Alarm(
+            path="database",
+            code="database.old_snapshot",
+            severity=Severity.WARNING,
+            text=Text(
+                f"Một giao dịch của cơ sở dữ liệu đã mở {seen.snapshot:.0f} giây",
+                f"a transaction of the database has been open for {seen.snapshot:.0f} s",
+            ),
+            at_risk=Text(
+                "dòng đã bỏ không được dọn, hàng đợi chậm dần",
+                "dead rows are not cleared away, and the queue gets slower and slower",
+            ),
+            until=Text("giao dịch đó kết thúc", "that transaction ends"),
+            do=Text(
+                "tìm nó: SELECT pid, usename, application_name, xact_start FROM pg_stat_activity "
+                "ORDER BY xact_start; hỏi chủ của nó, rồi pg_terminate_backend(pid)",
+                "find it: SELECT pid, usename, application_name, xact_start FROM pg_stat_activity "
+                "ORDER BY xact_start; ask whose it is, then pg_terminate_backend(pid)",
+            ),
+        )
+    ]
+
+
+def _in_the_clear(one: Unencrypted) -> Alarm:
+    return Alarm(
+        path=f"axis.{one.axis}",
+        code="conf.exception",
+        severity=Severity.NOTE,
+        text=Text(
+            f"Trục {one.axis} dùng http không mã hóa ({one.endpoint}) vì: {one.reason}",
+            f"axis {one.axis} is spoken to in the clear ({one.endpoint}) because: {one.reason}",
+        ),
+        at_risk=Text(
+            "ai ở giữa đường đọc và sửa được gói tin, thấy được tài khoản của trục",
+            "whoever is on the line can read and change packages and sees the axis' account",
+        ),
+        until=Text("địa chỉ của trục là https", "the axis' endpoint is https"),
+        do=Text(
+            "hỏi bên vận hành trục về https, rồi bỏ axis.allow_http (QĐ 28/2018 điều 13)",
+            "ask the axis' operator for https, then remove axis.allow_http (QĐ 28/2018 article 13)",
+        ),
+    )
+
+
+class Measured(NamedTuple):
+    """`backlog`: transfers that wait for an attempt; `held`: those that wait for a person."""
+
+    backlog: int
+    held: int
+
+
+async def measure(
+    store: Store,
+    metrics: Metrics,
+    *,
+    axes: Sequence[str],
+    agencies: Sequence[str],
+    stamped: bool = True,
+    workers: Sequence[str] = (),
+    since: datetime | None = None,
+) -> Measured:
+    """Set the gauges.
+
+    `stamped`: an authority is configured. `workers`: which must turn somewhere; one that nobody
+    ever turned counts from `since`.
+    """
+
+    def look(tx: Tx) -> _Figures:
         now = tx.now()
-        oldest = ledger.oldest_pending(tx)
-        due = {axis: transfers.oldest_due(tx, axis) for axis in axes}
-        return (
-            (now - oldest).total_seconds() if oldest else 0.0,
-            {axis: transfers.unfinished(tx, axis) for axis in axes},
-            {axis: (now - at).total_seconds() if at else 0.0 for axis, at in due.items()},
-            inbox.count_waiting(tx, agencies),
-            arrivals.count_for_people(tx),
+        return _Figures(
+            unsealed=_age(now, ledger.oldest_pending(tx)),
+            unstamped=_age(now, ledger.oldest_unstamped(tx)) if stamped else 0.0,
+            quarantined=watching.arrivals_in(tx, ArrivalState.QUARANTINED),
+            orphans=watching.arrivals_in(tx, ArrivalState.ORPHAN),
+            inbox=inbox.count_waiting(tx, agencies),
+            axes={axis: _of_axis(tx, axis, now) for axis in axes},
+            snapshot=watching.oldest_snapshot(tx),
+            turns={w: _age(now, t.at) for w, t in watching.turns(tx).items()},
+            since=_age(now, since),
         )
 
-    unsealed, counts, oldest_due, waiting, quarantined = await store.read(look)
-    backlog = {a: sum(n for s, n in by.items() if s in CLAIMABLE) for a, by in counts.items()}
-    held = sum(by.get(TransferState.HELD.value, 0) for by in counts.values())
+    seen = await store.read(look)
+    backlog = 0
+    for axis, one in seen.axes.items():
+        for lane in watching.LANES:
+            waiting = sum(w.number for w in one.waiting if w.lane == lane and w.state in _WAITING)
+            backlog += waiting
+            metrics.lane_waits(
+                axis, lane, backlog=waiting, oldest_due_seconds=one.due.get(lane, 0.0)
+            )
+        for state, count in one.dead.items():
+            metrics.dead(axis, state, count)
+    held = sum(one.held for one in seen.axes.values())
     metrics.waits(
-        oldest_unsealed_seconds=unsealed,
-        held=held,
-        quarantined=quarantined,
-        inbox=waiting,
+        oldest_unsealed_seconds=seen.unsealed,
+        oldest_unstamped_seconds=seen.unstamped,
+        held=held + sum(one.held_fetches for one in seen.axes.values()),
+        quarantined=seen.quarantined,
+        orphans=seen.orphans,
+        inbox=seen.inbox,
     )
-    for axis in axes:
-        metrics.axis_waits(axis, backlog=backlog[axis], oldest_due_seconds=oldest_due[axis])
-    return sum(backlog.values()), held
+    if seen.snapshot is not None:
+        metrics.snapshot(store.dialect, seen.snapshot)
+    for worker in workers:
+        metrics.silent(worker, seen.turns.get(worker, seen.since))
+    return Measured(backlog, held)
+
+
+class _OfAxis(NamedTuple):
+    waiting: Sequence[watching.Waiting]
+    due: Mapping[int, float]
+    dead: Mapping[str, int]
+    held_fetches: int
+
+    @property
+    def held(self) -> int:
+        return sum(w.number for w in self.waiting if w.state == TransferState.HELD.value)
+
+
+class _Figures(NamedTuple):
+    unsealed: float
+    unstamped: float
+    quarantined: int
+    orphans: int
+    inbox: int
+    axes: Mapping[str, _OfAxis]
+    snapshot: float | None
+    turns: Mapping[str, float]
+    since: float
+
+
+def _of_axis(tx: Tx, axis: str, now: datetime) -> _OfAxis:
+    return _OfAxis(
+        watching.waiting(tx, axis),
+        _ages(now, watching.oldest_due(tx, axis)),
+        watching.dead(tx, axis),
+        watching.held_fetches(tx, axis),
+    )
+
+
+def _age(now: datetime, at: datetime | None) -> float:
+    """Seconds, never below 0; 0 for what is not there."""
+    return max((now - at).total_seconds(), 0.0) if at else 0.0
+
+
+def _ages(now: datetime, by_lane: Mapping[int, datetime]) -> dict[int, float]:
+    return {lane: _age(now, at) for lane, at in by_lane.items()}
+
+
+def _clock(at: datetime) -> str:
+    return at.astimezone(VIETNAM).strftime("%H:%M %d/%m/%Y")

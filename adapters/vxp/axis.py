@@ -441,6 +441,7 @@ _WITH_BODY = frozenset(
 
 
 def _tls_context(settings: VxpSettings) -> ssl.SSLContext:
+    """Chain and name are always checked; nothing turns that off, `ca_file` names another root."""
     try:
         context = ssl.create_default_context(cafile=settings.ca_file or None)
     except (ssl.SSLError, OSError) as error:
@@ -451,9 +452,6 @@ def _tls_context(settings: VxpSettings) -> ssl.SSLContext:
             ),
             code="conf.axis_invalid",
         ) from error
-    if not settings.verify_tls:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
     return context
 
 

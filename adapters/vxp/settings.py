@@ -38,7 +38,6 @@ class VxpSettings:
     retry_codes: tuple[str, ...] = ()
     never_codes: tuple[str, ...] = ()
     repeat: str = "again"
-    verify_tls: bool = True
     ca_file: str = ""
     allow_http: bool = False
     max_reply_bytes: int = 64 * _MIB

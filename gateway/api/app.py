@@ -26,6 +26,7 @@ from gateway.api import (
     acts,
     agencies,
     documents,
+    forecast,
     health,
     inbox,
     ledger,
@@ -90,6 +91,8 @@ ROUTES = (
     Route("GET", "/v1/accounts", accounts.listing, (Role.OPS, Role.ADMIN)),
     Route("DELETE", f"/v1/accounts/{ID}", accounts.revoke, (Role.OPS, Role.ADMIN)),
     Route("GET", "/v1/queue", queue.listing, (Role.OPS, Role.ADMIN, Role.AUDITOR)),
+    # above /v1/queue/{id}, which would take their word for an id
+    Route("GET", "/v1/queue/forecast", forecast.forecast, (Role.OPS, Role.ADMIN, Role.AUDITOR)),
     Route("GET", "/v1/queue/dead", queue.dead, (Role.OPS, Role.ADMIN)),
     Route("POST", "/v1/queue/replay", queue.replay_period, (Role.OPS, Role.ADMIN)),
     Route("GET", f"/v1/queue/{ID}", queue.one, (Role.OPS, Role.ADMIN, Role.AUDITOR)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from gateway.api.asking import json_answer
-from gateway.api.deps import DEPS
+from gateway.api.deps import DEPS, ApiDeps
 from gateway.api.problems import language_of
 from gateway.errors import errors_in
 from gateway.telemetry.metrics import CONTENT_TYPE
@@ -31,3 +31,12 @@ async def readyz(request: web.Request) -> web.Response:
 async def metrics(request: web.Request) -> web.Response:
     body = request.app[DEPS].metrics.expose()
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+
+def make_health_app(deps: ApiDeps) -> web.Application:
+    """These three alone, for a process that serves no documents."""
+    app = web.Application()
+    app[DEPS] = deps
+    for path, handler in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
+        app.router.add_get(path, handler)
+    return app

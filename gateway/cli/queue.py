@@ -23,6 +23,7 @@ from gateway.cli.answers import (
     table,
     told,
 )
+from gateway.cli.forecast import forecast
 from gateway.cli.operating import ask
 from gateway.cli.queue_acts import WHOSE, hold, release, replay, retry, say_fields, withdraw
 from gateway.errors import Text
@@ -221,5 +222,5 @@ def _say_letter(letter: Mapping[str, Any], lang: str) -> None:
 
 
 # a command of another file joins here
-for _command in (list_queue, show, dead, hold, release, retry, withdraw, replay):
+for _command in (list_queue, show, forecast, dead, hold, release, retry, withdraw, replay):
     queue.add_command(_command)

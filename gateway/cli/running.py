@@ -39,11 +39,19 @@ class _Service(Command):
     epilog=example(
         "edoc-gateway run all --conf /srv/edoc/conf",
         "edoc-gateway run deliver        # one job of a gateway on PostgreSQL",
+        "edoc-gateway run deliver --metrics 127.0.0.1:9303",
     ),
 )
 @click.argument("job", type=click.Choice(JOBS), default="all")
+@click.option(
+    "--metrics",
+    "figures",
+    callback=lambda _ctx, _option, value: _address(value),
+    metavar="HOST:PORT",
+    help="Serve /metrics, /healthz and /readyz there; `api` serves them at its own address.",
+)
 @conf_option
-def run(job: str, conf: str | None, lang: str) -> None:
+def run(job: str, figures: tuple[str, int] | None, conf: str | None, lang: str) -> None:
     """Run the gateway, or one JOB of it (PostgreSQL only). Logs are JSON lines on stdout."""
     del lang
     from gateway.cli.places import settings as load
@@ -62,7 +70,7 @@ def run(job: str, conf: str | None, lang: str) -> None:
     logs.configure(settings.log.level)
     with _port():
         try:
-            asyncio.run(_run(settings, job))
+            asyncio.run(_run(settings, job, figures))
         except BaseExceptionGroup as several:
             raise first_error(several) from several
 
@@ -84,7 +92,17 @@ def _port() -> Iterator[None]:
         ) from error
 
 
-async def _run(settings: Settings, job: str) -> None:
+def _address(value: str | None) -> tuple[str, int] | None:
+    """`HOST:PORT` -> both; an IPv6 address stands in brackets."""
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise click.BadParameter("HOST:PORT is needed, such as 127.0.0.1:9303")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+async def _run(settings: Settings, job: str, figures: tuple[str, int] | None) -> None:
     from gateway.cli.notify import notify
     from gateway.wiring.process import open_gateway
 
@@ -101,7 +119,10 @@ async def _run(settings: Settings, job: str) -> None:
         loop.add_signal_handler(number, stop)
     async with open_gateway(settings) as gateway:
         await gateway.run(
-            (job,), stopping, lambda: notify("READY=1", f"STATUS={gateway.url or job}")
+            (job,),
+            stopping,
+            lambda: notify("READY=1", f"STATUS={gateway.url or gateway.figures or job}"),
+            figures,
         )
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import ipaddress
 import os
 import re
 import tomllib
@@ -26,6 +25,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gateway.config.clear import LEAST_REASON, is_loopback, reason_of
 from gateway.config.lines import key_lines
 from gateway.config.sections import (
     AgencyKey,
@@ -356,17 +356,24 @@ def _check_endpoint(axis: AxisSection, path: Where, source: _Source) -> None:
         host, parts = None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
         source.say(here, "conf.value", "Phải là URL http(s)", "must be an http(s) URL")
-    elif parts.scheme == "http" and not _is_loopback(host):
+    elif parts.username is not None or parts.query or parts.fragment:
+        vi, en = "Không được có tài khoản, tham số hay mảnh", "no user, query or fragment"
+        source.say(here, "conf.value", vi, en)
+    elif parts.scheme == "http" and not is_loopback(host):
         # QĐ 28/2018 article 13: links to an axis are encrypted and authenticated
-        if axis.allow_http:
-            vi = f"Kết nối không mã hóa được cho phép vì: {axis.allow_http}"
-            en = f"unencrypted by the operator's decision: {axis.allow_http}"
+        if reason := reason_of(axis):
+            vi = f"Kết nối không mã hóa được cho phép vì: {reason}"
+            en = f"unencrypted by the operator's decision: {reason}"
             source.say(here, "conf.http", vi, en, Severity.WARNING)
         else:
             vi = (
-                "http không mã hóa chỉ dùng trong máy; nếu buộc phải dùng, ghi lý do vào allow_http"
+                "http không mã hóa chỉ dùng trong máy; nếu buộc phải dùng, ghi lý do "
+                f"({LEAST_REASON} ký tự trở lên) vào allow_http; lý do được ghi vào sổ cái"
             )
-            en = "plain http is for this machine only; if it must be, give the reason in allow_http"
+            en = (
+                "plain http is for this machine only; if it must be, give the reason in allow_http "
+                f"({LEAST_REASON} characters or more); it is recorded in the ledger"
+            )
             source.say(here, "conf.http", vi, en)
 
 
@@ -524,13 +531,6 @@ def _resolved(folder: Path, value: str) -> Path:
         given = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/run/credentials"))
         return given / value.removeprefix(CREDENTIAL)
     return Path(os.path.normpath(folder / value))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _dotted(path: Where) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from gateway.model.arrival import ArrivalState, FetchState
@@ -246,9 +246,6 @@ _RELEASE_LEASES_OPEN = (
 _RELEASE_LEASES_FETCH = (
     update(fetch).where(fetch.c.lease_until.is_not(None)).values(lease_until=None)
 )
-_FOR_PEOPLE = select(func.count()).where(
-    arrival.c.state.in_([ArrivalState.QUARANTINED.value, ArrivalState.ORPHAN.value])
-)
 
 
 def held_already(tx: Tx, axis: str, doc_ids: Sequence[str]) -> set[str]:
@@ -435,8 +432,3 @@ def forget_leases(tx: Tx) -> None:
     """Only for the holder of the database lock, at start: every older process is dead."""
     tx.execute(_RELEASE_LEASES_OPEN)
     tx.execute(_RELEASE_LEASES_FETCH)
-
-
-def count_for_people(tx: Tx) -> int:
-    """Arrivals that wait for a person: quarantined, or a status for an unknown document."""
-    return int(tx.execute(_FOR_PEOPLE).scalar() or 0)

@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from gateway.model.arrival import ArrivalState, FetchState, ItemKind, ItemState
 from gateway.model.package import PackageKind
-from gateway.model.transfer import RecipientState, TransferState
+from gateway.model.transfer import CLAIMABLE, RecipientState, TransferState
 from gateway.store.types import Instant, Json
 
 metadata = MetaData(
@@ -47,6 +47,17 @@ metadata = MetaData(
 def _one_of(column: str, states: type[StrEnum]) -> CheckConstraint:
     listed = ", ".join(f"'{s.value}'" for s in states)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _partly(where: str, *columns: str) -> Index:
+    """An index over the few rows that `where` names. Statements must spell it out the same way:
+    values that come as parameters cannot be recognised in it.
+    """
+    named = text(where)
+    return Index(None, *columns, sqlite_where=named, postgresql_where=named)
+
+
+_WAITING = f"state IN ({', '.join(repr(s.value) for s in CLAIMABLE)})"
 
 
 class Role(StrEnum):
@@ -170,6 +181,7 @@ transfer = Table(
     Column("replay_of", Text),
     Column("reroute_of", Text),
     Column("moved_at", Instant, nullable=False),
+    Column("due_date", Text),  # the document's DueDate, yyyy-MM-dd, where it states a valid one
     _one_of("kind", PackageKind),
     _one_of("state", TransferState),
     Index(None, "axis", "state", "lane", "due_at"),
@@ -185,6 +197,9 @@ transfer = Table(
         sqlite_where=text(DEAD_TRANSFERS),
         postgresql_where=text(DEAD_TRANSFERS),
     ),
+    _partly(_WAITING, "expires_at"),
+    _partly(f"{_WAITING} AND due_date IS NOT NULL", "due_date"),
+    _partly(f"state = '{TransferState.ON_AXIS.value}'", "axis", "moved_at"),
 )
 
 recipient = Table(
@@ -482,4 +497,23 @@ unjudged = Table(
     Column("received_at", Instant, nullable=False),
     Column("due_at", Instant, nullable=False),
     Index(None, "due_at"),
+)
+
+# -- who turned last, over all processes ----------------------------------------------------------
+
+worker_turn = Table(
+    "worker_turn",
+    metadata,
+    Column("worker", Text, primary_key=True),  # as in the logs: seal, deliver:<axis>
+    Column("owner", Text, nullable=False),  # host:pid of the process that turned it last
+    Column("at", Instant, nullable=False),
+)
+
+# what is recorded once for each change of it: the last value that was
+noted = Table(
+    "noted",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("at", Instant, nullable=False),
 )

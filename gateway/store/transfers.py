@@ -12,7 +12,6 @@ from gateway.model.package import PackageKind
 from gateway.model.transfer import (
     CLAIMABLE,
     TRANSFER_TRANSITIONS,
-    UNFINISHED,
     RecipientState,
     TransferState,
 )
@@ -297,17 +296,6 @@ _ATTEMPTS = (
     .where(attempt.c.transfer_id == bindparam("of"))
     .order_by(attempt.c.number)
 )
-_OLDEST_DUE = select(func.min(t.c.due_at)).where(
-    t.c.axis == bindparam("on_axis"), t.c.state.in_(_CLAIMABLE)
-)
-_UNFINISHED = (
-    select(t.c.state, func.count())
-    .where(
-        t.c.axis == bindparam("on_axis"),
-        t.c.state.in_([s.value for s in UNFINISHED]),
-    )
-    .group_by(t.c.state)
-)
 
 
 def claim(
@@ -556,13 +544,3 @@ class AttemptRow(NamedTuple):
 
 def attempts_of(tx: Tx, transfer_id: str) -> list[AttemptRow]:
     return [AttemptRow._make(r) for r in tx.execute(_ATTEMPTS, {"of": transfer_id}).all()]
-
-
-def oldest_due(tx: Tx, axis: str) -> datetime | None:
-    value = tx.execute(_OLDEST_DUE, {"on_axis": axis}).scalar()
-    return value if isinstance(value, datetime) else None
-
-
-def unfinished(tx: Tx, axis: str) -> dict[str, int]:
-    """How many transfers of an axis are in each state that is not an end."""
-    return {str(r[0]): int(r[1]) for r in tx.execute(_UNFINISHED, {"on_axis": axis}).all()}

@@ -243,6 +243,14 @@ class Event(StrEnum):
             "records keep the clock as it was, stamps bound the truth."
         ),
     )
+    CONF_EXCEPTION = (
+        "conf.exception",
+        True,
+        (
+            "The configuration allows what the rule forbids, such as plain http to an axis; the "
+            "record has the reason. An empty list: the exception is over. Check who decided it."
+        ),
+    )
     GATEWAY_STARTED = ("gateway.started", False, "Nothing to do; unexpected: ask who restarted.")
     GATEWAY_STOPPED = ("gateway.stopped", False, "Nothing to do; unexpected: ask who stopped it.")
     CONFIGURATION_REFUSED = (

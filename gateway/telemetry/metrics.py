@@ -12,7 +12,7 @@ so that two gateways in one test do not share figures.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
@@ -22,6 +22,14 @@ from prometheus_client.process_collector import ProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SHORT = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+BREAKER = ("closed", "half_open", "open")
+OUTCOMES = ("delivered", "deferred", "refused", "uncertain")
+_ALARMED_CODES = ("secrecy.marked", "account.unauthenticated")
+_CAUSES = {
+    "connect.certificate": "certificate",
+    "http.401": "account",
+    "http.403": "account",
+}
 _LONG = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
 
 
@@ -92,21 +100,61 @@ class Metrics:
         )
         self._oldest_due = self._gauge(
             "edoc_oldest_due_seconds",
-            "How long the oldest due transfer of an axis has been waiting. If this rises, the "
-            "axis is slower than the documents come, or `deliver` stands still.",
+            "How long the oldest due transfer has been waiting, by axis and lane (0 hỏa tốc to 3 "
+            "thường). If this rises, the axis is slower than the documents come, or `deliver` "
+            "stands still.",
             "axis",
+            "lane",
         )
         self._backlog = self._gauge(
             "edoc_backlog",
-            "Transfers not yet on the axis, by axis. If this rises for long, compare "
-            "edoc_attempts: no attempts = worker, deferred attempts = axis.",
+            "Transfers that wait for their next attempt, by axis and lane. If this rises for long, "
+            "compare edoc_attempts: no attempts = worker, deferred attempts = axis.",
             "axis",
+            "lane",
         )
         self._held = self._gauge(
             "edoc_held", "Transfers and fetches that wait for a person. If this is not 0: decide."
         )
         self._quarantined = self._gauge(
-            "edoc_quarantined", "Arrivals that could not be opened. If this rises: read findings."
+            "edoc_quarantined",
+            "Arrivals that could not be opened, at most 10000. If this rises: read findings.",
+        )
+        self._orphans = self._gauge(
+            "edoc_orphans",
+            "Statuses for documents that we do not know, at most 10000. If this rises without a "
+            "restore before it, ask the axis whose they are.",
+        )
+        self._dead = self._gauge(
+            "edoc_dead",
+            "Transfers that ended undelivered (REFUSED, EXPIRED), by axis, at most 10000. If this "
+            "rises, a document did not arrive: tell its unit.",
+            "axis",
+            "state",
+        )
+        self._breaker = self._gauge(
+            "edoc_breaker_state",
+            "The axis' breaker: 0 closed, 1 half open (a probe), 2 open. If this stays 2, the "
+            "axis does not answer and nothing is sent to it.",
+            "axis",
+        )
+        self._unstamped = self._gauge(
+            "edoc_oldest_unstamped_seconds",
+            "Age of the oldest checkpoint that no timestamp covers; 0 without an authority. "
+            "If this rises above stamp.max_delay, no authority answers.",
+        )
+        self._snapshot = self._gauge(
+            "edoc_database_snapshot_seconds",
+            "Age of the oldest open transaction of the database, as far as our role may see; "
+            "absent on SQLite. If this rises to minutes, dead rows pile up and claims get slow.",
+            "database",
+        )
+        self._alarms = self._counter(
+            "edoc_axis_alarms",
+            "Answers of an axis that no repetition mends, by cause: certificate, account, other. "
+            "If this rises, look at the axis' settings now.",
+            "axis",
+            "cause",
         )
         self._waiting_items = self._gauge(
             "edoc_inbox_waiting",
@@ -120,8 +168,14 @@ class Metrics:
         )
         self._since_turn = self._gauge(
             "edoc_worker_idle_seconds",
-            "Seconds since a worker finished a turn. If this rises above its interval, the worker "
-            "hangs or is gone.",
+            "Seconds since a worker of this process finished a turn. If this rises above its "
+            "interval, the worker hangs or is gone.",
+            "worker",
+        )
+        self._silent = self._gauge(
+            "edoc_worker_silent_seconds",
+            "Seconds since any process turned this worker, as written down in the database every "
+            "15 s. If this rises to minutes, no process does this work any more.",
             "worker",
         )
         self._turn_seconds = Histogram(
@@ -138,6 +192,19 @@ class Metrics:
             buckets=_SHORT,
             registry=self.registry,
         )
+
+    def expect(self, axes: Sequence[str]) -> None:
+        """Let what is alarmed on begin at 0: of a figure that first appears at 1, Prometheus does
+        not see that it rose.
+        """
+        for axis in axes:
+            for outcome in OUTCOMES:
+                self._attempt_count.labels(axis, outcome)
+            for cause in sorted({*_CAUSES.values(), "other"}):
+                self._alarms.labels(axis, cause)
+            self.collected(axis, 0, 0)
+        for code in _ALARMED_CODES:
+            self._refused.labels(code)
 
     def accepted(self, kind: str, seconds: float | None = None) -> None:
         """A promise was committed; `kind`: document | status."""
@@ -180,6 +247,26 @@ class Metrics:
         self._turned[worker] = self._monotonic()
         self._turn_seconds.labels(worker).observe(seconds)
 
+    def turned_since(self, mark: float) -> list[str]:
+        """Workers that ended a turn at or after `mark`, a value of `monotonic`."""
+        return [worker for worker, at in self._turned.items() if at >= mark]
+
+    def snapshot(self, database: str, seconds: float) -> None:
+        """Age of the oldest open transaction; `database`: the kind that could be asked."""
+        self._snapshot.labels(database).set(seconds)
+
+    def silent(self, worker: str, seconds: float) -> None:
+        """How long no process has turned this worker."""
+        self._silent.labels(worker).set(max(seconds, 0.0))
+
+    def breaker(self, axis: str, state: str) -> None:
+        """`state`: a word of BREAKER."""
+        self._breaker.labels(axis).set(BREAKER.index(state))
+
+    def alarmed(self, axis: str, code: str) -> None:
+        """An outcome with `alarm`. Its cause becomes a label, never an axis' own words."""
+        self._alarms.labels(axis, _CAUSES.get(code, "other")).inc()
+
     def requested(self, route: str, status: int, seconds: float) -> None:
         """`route`: the pattern (`/v1/documents/{id}`), never the path that was asked for."""
         self._request_seconds.labels(route, f"{status // 100}xx").observe(seconds)
@@ -190,22 +277,30 @@ class Metrics:
         oldest_unsealed_seconds: float | None = None,
         held: int | None = None,
         quarantined: int | None = None,
+        orphans: int | None = None,
         inbox: int | None = None,
+        oldest_unstamped_seconds: float | None = None,
     ) -> None:
         """What stands still at this moment; None leaves a figure as it was."""
         for gauge, value in (
             (self._oldest_unsealed, oldest_unsealed_seconds),
             (self._held, held),
             (self._quarantined, quarantined),
+            (self._orphans, orphans),
             (self._waiting_items, inbox),
+            (self._unstamped, oldest_unstamped_seconds),
         ):
             if value is not None:
                 gauge.set(value)
 
-    def axis_waits(self, axis: str, *, backlog: int, oldest_due_seconds: float) -> None:
-        """`oldest_due_seconds`: 0 when nothing is due."""
-        self._backlog.labels(axis).set(backlog)
-        self._oldest_due.labels(axis).set(max(oldest_due_seconds, 0.0))
+    def lane_waits(self, axis: str, lane: int, *, backlog: int, oldest_due_seconds: float) -> None:
+        """`oldest_due_seconds`: 0 when nothing of the lane is due."""
+        self._backlog.labels(axis, str(lane)).set(backlog)
+        self._oldest_due.labels(axis, str(lane)).set(max(oldest_due_seconds, 0.0))
+
+    def dead(self, axis: str, state: str, count: int) -> None:
+        """Transfers that ended undelivered; `state`: REFUSED | EXPIRED."""
+        self._dead.labels(axis, state).set(count)
 
     def expose(self) -> bytes:
         """Prometheus text format, UTF-8; its content type is CONTENT_TYPE."""

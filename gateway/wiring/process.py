@@ -45,13 +45,23 @@ from gateway.sealing import Pace, Sealing, Stamping
 from gateway.settling import Settling
 from gateway.signing import Profile
 from gateway.signing.selfcheck import check_libraries
-from gateway.store import Store, Tx, arrivals, leases, open_store, sqlite_path, transfers
+from gateway.store import (
+    Store,
+    Tx,
+    arrivals,
+    leases,
+    open_store,
+    sqlite_path,
+    transfers,
+    watching,
+)
 from gateway.store.lock import DatabaseLock
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 from gateway.trusting import AskPace, Trusting
 from gateway.wiring.books import anchors, require_schema
+from gateway.wiring.exceptions import record_exceptions, unencrypted
 from gateway.wiring.keys import AgencyKeys, encryption
 from gateway.wiring.trust import anchors_in
 from gateway.workers import collect, deliver, loop, seal, stamp, sweep
@@ -59,6 +69,11 @@ from gateway.workers import open as open_job
 
 LOOPBACK_HANDS = 4
 GAUGE_SECONDS = 2.0
+# after a measurement the gauge rests so many times as long as it took, up to GAUGE_LONGEST: a long
+# queue is counted less often, and yet soon enough for api.max_backlog to hold
+GAUGE_SHARE = 20.0
+GAUGE_LONGEST = 30.0
+PULSE_SECONDS = 15.0  # between two notes of which workers turned, for the other processes
 JOBS = ("api", "seal", "stamp", "deliver", "collect", "open", "sweep")
 
 
@@ -123,34 +138,50 @@ class Gateway:
     metrics: Metrics
     axes: Mapping[str, Axis]
     url: str = ""
+    figures: str = ""
     warnings: tuple[Finding, ...] = ()
     _hands: list[deliver.Hands] = field(default_factory=list)
     _held: int = 0
+    _since: datetime | None = None
+    _pulsed: float = float("-inf")
+    _gauging: loop.Worker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gauging = loop.Worker("gauge", self._gauge, idle=GAUGE_SECONDS)
 
     async def run(
         self,
         jobs: Sequence[str],
         stopping: asyncio.Event,
         started: Callable[[], None] = lambda: None,
+        figures: tuple[str, int] | None = None,
     ) -> None:
-        """Turn `jobs` until `stopping`. The first Broken worker ends all and is raised."""
+        """Turn `jobs` until `stopping`. The first Broken worker ends all and is raised.
+
+        `figures`: host and port on which /metrics is served too, for a process without `api`.
+        """
         if "all" in jobs:
             jobs = JOBS
         check_libraries()
+        await record_exceptions(self.store, self.scribe, unencrypted(self.settings))
         workers = self.workers(jobs)
         async with AsyncExitStack() as stack:
             if "api" in jobs:
                 from gateway.wiring.serving import serve_api  # only this job needs the door
 
                 self.url = await stack.enter_async_context(serve_api(self))
+            if figures is not None:
+                from gateway.wiring.serving import serve_figures
+
+                self.figures = await stack.enter_async_context(serve_figures(self, *figures))
+            self._since = self.scribe.now()
             log = get_logger()
-            log.info(Event.GATEWAY_STARTED, jobs=list(jobs), url=self.url)
+            log.info(Event.GATEWAY_STARTED, jobs=list(jobs), url=self.url, figures=self.figures)
             started()
             async with asyncio.TaskGroup() as group:
                 for worker in workers:
                     group.create_task(self._guarded(worker, stopping))
-                gauge = loop.Worker("gauge", self._gauge, idle=GAUGE_SECONDS)
-                group.create_task(self._guarded(gauge, stopping))
+                group.create_task(self._guarded(self._gauging, stopping))
                 await stopping.wait()
             await asyncio.gather(*(h.rest() for h in self._hands))
             log.info(Event.GATEWAY_STOPPED)
@@ -226,23 +257,73 @@ class Gateway:
 
     async def readiness(self) -> list[Finding]:
         """Why this gateway should not be given work now; () when it should."""
-        conf = self.settings
-        stamped = conf.stamp.max_delay if conf.stamp.authorities else 0.0
-        asked = conf.trust.max_age if conf.trust.fetch == "on" else 0.0
         return await watch.readiness(
-            self.store, watch.Patience(conf.seal.max_delay, stamped, asked)
+            self.store,
+            patience(self.settings, list(self.axes)),
+            axes=list(self.axes),
+            backlog=self.outbound.backlog,
         )
 
     async def _gauge(self) -> bool:
-        """What stands still, measured every few seconds for /metrics; it only reads."""
+        """What stands still, for /metrics and for back-pressure."""
+        await self._pulse()
+        began = time.monotonic()
         agencies = [self.outbound.key_of(code) for code in self.settings.local.agencies]
+        axes = list(self.axes)
         self.outbound.backlog, held = await watch.measure(
-            self.store, self.metrics, axes=list(self.axes), agencies=agencies
+            self.store,
+            self.metrics,
+            axes=axes,
+            agencies=agencies,
+            stamped=bool(self.settings.stamp.authorities),
+            workers=list(patience(self.settings, axes).workers),
+            since=self._since,
         )
+        self._gauging.idle = resting(time.monotonic() - began)
         if held > self._held:
             get_logger().warning(Event.TRANSFER_HELD, held=held, advice=Event.TRANSFER_HELD.advice)
         self._held = held
         return False
+
+    async def _pulse(self) -> None:
+        """Write down which workers turned here: another process cannot ask a dead one."""
+        now = time.monotonic()
+        if now - self._pulsed < PULSE_SECONDS:
+            return
+        turned = [w for w in self.metrics.turned_since(self._pulsed) if w != "gauge"]
+        if turned:
+            owner = self.stamping.owner
+            await self.store.write(lambda tx: watching.turned(tx, turned, owner))
+            self._pulsed = now
+
+
+def resting(took: float) -> float:
+    """Seconds until the gauge measures again, after a measurement that took so many."""
+    return min(max(GAUGE_SECONDS, GAUGE_SHARE * took), GAUGE_LONGEST)
+
+
+def patience(settings: Settings, axes: Sequence[str]) -> watch.Patience:
+    """When standing still is an alarm, and which workers must turn in some process."""
+    conf, minute = settings, 60.0
+    sending = conf.dispatch.attempt_deadline + conf.dispatch.grace
+    listing = 2 * (conf.collect.list_deadline + conf.collect.fetch_deadline)
+    workers = {"seal": 2 * minute, "open": 10 * minute, "sweep": conf.dispatch.sweep + 10 * minute}
+    if conf.stamp.authorities:
+        asking = conf.stamp.deadline * len(conf.stamp.authorities)
+        workers["stamp"] = conf.stamp.interval + asking + 2 * minute
+    for axis in axes:
+        # a turn may last as long as the attempts that it waits for
+        workers[f"deliver:{axis}"] = sending + 2 * minute
+        if axis != LOOPBACK:
+            workers[f"collect:{axis}"] = conf.collect.slowest + listing + 2 * minute
+    return watch.Patience(
+        conf.seal.max_delay,
+        conf.stamp.max_delay if conf.stamp.authorities else 0.0,
+        conf.trust.max_age if conf.trust.fetch == "on" else 0.0,
+        max_backlog=conf.api.max_backlog,
+        workers=workers,
+        unencrypted=unencrypted(settings),
+    )
 
 
 @asynccontextmanager
@@ -327,6 +408,8 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
     )
     axes[LOOPBACK] = LoopbackAxis(inbound)
     outlets[LOOPBACK] = Outlet(axes[LOOPBACK], settings.dispatch.policy())
+    metrics = Metrics()
+    metrics.expect(list(axes))
     owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.salt()[:8]}"
     return Gateway(
         settings=settings,
@@ -350,7 +433,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
             limits=settings.reading_limits(),
             item_lease=timedelta(seconds=settings.api.item_lease),
         ),
-        metrics=Metrics(),
+        metrics=metrics,
         axes=axes,
         warnings=keys.warnings,
     )

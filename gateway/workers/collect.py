@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gateway.collecting import Collecting
 from gateway.dispatch.polling import Polling, first_pace, next_pace, wait_seconds
+from gateway.model.outcome import Deferred
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
@@ -26,6 +27,8 @@ def worker(
         for kind in axis.capabilities.kinds:
             done = await collecting.collect(kind)
             metrics.collected(axis.name, done.fetched, done.failed)
+            if isinstance(done.failure, Deferred) and done.failure.alarm:
+                metrics.alarmed(axis.name, done.failure.code)
             if done.failure is not None:
                 failed = True
                 log.warning(Event.COLLECT_LIST_FAILED, kind=kind.value, code=done.failure.code)

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import ExitStack
+from urllib.request import urlopen
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.support.commands import call, gateway_running, processes_naming
 from tests.support.databases import Postgres
 from tests.support.houses import NOW
 
+ALSO_SHOWS = ("--metrics", "127.0.0.1:0")
 METADATA = {
     "from": {"organ_id": "H14"},
     "to": [{"organ_id": "000.00.00.G22"}],
@@ -20,6 +22,18 @@ METADATA = {
     "subject": "V/v từng việc một tiến trình",
     "signer": {"position": "Chức vụ mẫu", "full_name": "Người ký mẫu"},
 }
+
+
+def figures(url: str, name: str) -> dict[str, float]:
+    """Labels -> value of one figure, as a process shows it."""
+    with urlopen(f"{url}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    found = [line.removeprefix(f"{name}{{").split("} ") for line in lines]
+    return {
+        one[0]: float(one[1])
+        for one, line in zip(found, lines, strict=True)
+        if line.startswith(f"{name}{{")
+    }
 
 
 @pytest.mark.postgres
@@ -51,7 +65,11 @@ def test_a_document_goes_through_seven_processes(
         )
         assert conf.stat().st_mode & 0o077 == 0  # the address may hold a password
         started = {
-            job: stack.enter_context(gateway_running(conf, job)) for job in JOBS if job != "all"
+            job: stack.enter_context(
+                gateway_running(conf, job, *(ALSO_SHOWS if job == "deliver" else ()))
+            )
+            for job in JOBS
+            if job != "all"
         }
         url = started["api"][1]
         keys = {
@@ -82,6 +100,18 @@ def test_a_document_goes_through_seven_processes(
         assert statuses[0]["status"]["code"] == "01"
         (transfer,) = call(capsys, "status", sent["id"], "--json").json()["transfers"]
         assert transfer["recipients"][0]["state"] == "ARRIVED"
+
+        # what was counted stands with the process that did it; what waits is seen by every one
+        attempts = figures(started["deliver"][1], "edoc_attempts_total")
+        assert attempts['axis="loopback",outcome="delivered"'] >= 2
+        assert figures(url, "edoc_attempts_total")['axis="loopback",outcome="delivered"'] == 0
+        silent = figures(url, "edoc_worker_silent_seconds")
+        assert {f'worker="{w}"' for w in ("seal", "open", "sweep", "deliver:loopback")} <= set(
+            silent
+        )
+        assert max(silent.values()) < 120
+        with urlopen(f"{started['deliver'][1]}/readyz") as answer:
+            assert json.load(answer) == {"ready": True, "reasons": []}
 
         become(url, made["ops_key"])
         by_rest = call(capsys, "account", "list", "--json").json()

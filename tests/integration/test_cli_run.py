@@ -202,3 +202,9 @@ def test_a_fault_file_that_cannot_be_read_is_78(tmp_path, capsys) -> None:
     (tmp_path / "faults.toml").write_text("[[fault]]\nkind = 'no such kind'\n")
     ran = call(capsys, "simulate", "vxp", "--faults", tmp_path / "faults.toml")
     assert ran.code == 78
+
+
+def test_an_address_for_figures_has_a_host_and_a_port(home, capsys) -> None:
+    for wrong in ("9303", "127.0.0.1", ":9303", "127.0.0.1:99999", "127.0.0.1:x"):
+        ran = call(capsys, "run", "all", "--metrics", wrong, "--conf", home[0])
+        assert (ran.code, "HOST:PORT" in ran.err) == (64, True)

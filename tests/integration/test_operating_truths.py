@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import Conflict, Rejected
+from gateway.store import watching
 from gateway.store.tables import Role
+from gateway.wiring.process import resting
 from tests.support.houses import PDF, Running, metadata, town
 
 SO19, SO20, VPCP = "000.00.19.H14", "000.00.20.H14", "000.00.00.G22"
@@ -111,3 +113,25 @@ def test_a_dead_timestamp_authority_is_an_alarm_and_figures_move(tmp_path: Path)
                 assert float(sealed[-1].rsplit(" ", 1)[1]) > 0
 
     asyncio.run(run())
+
+
+def test_which_workers_turned_is_written_down_for_the_other_processes(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with town(tmp_path, stamps=False) as made:
+            house = made.house("so19", ("H14.19", "H14.20"), {}, [])
+            async with made.open(house, ("seal", "deliver", "open")) as here:
+                await here.submit(metadata(SO19, SO20), ("12.pdf", PDF), key="a")
+                await here.inbox(SO20)
+                here.gateway._pulsed = float("-inf")
+                await here.gateway._gauge()
+                turns = await here.gateway.store.read(watching.turns)
+                assert set(turns) == {"seal", "deliver:loopback", "open"}
+                await here.gateway._gauge()
+                shown = here.gateway.metrics.expose().decode()
+                assert 'edoc_worker_silent_seconds{worker="sweep"}' in shown  # nobody turns it here
+
+    asyncio.run(run())
+
+
+def test_a_queue_that_is_slow_to_count_is_counted_less_often_but_never_forgotten() -> None:
+    assert [resting(took) for took in (0.0, 0.01, 0.5, 60.0)] == [2.0, 2.0, 10.0, 30.0]

@@ -253,20 +253,25 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def self_signed(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server context for 127.0.0.1 and the file with its certificate."""
+def self_signed(
+    folder: Path,
+    *,
+    name: str = "localhost",
+    begin: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+    lasts: timedelta = timedelta(days=36500),
+) -> tuple[ssl.SSLContext, Path]:
+    """A server context for a host called `name` and the file with its certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sample axis")])
-    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sample axis")])
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(begin)
-        .not_valid_after(begin + timedelta(days=36500))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .not_valid_after(begin + lasts)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

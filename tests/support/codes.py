@@ -86,6 +86,9 @@ def _declared(tree: ast.AST) -> Iterator[Found]:
             if node.targets[0].id == "default_code":
                 yield from _code(node.value, [])
         elif isinstance(node, ast.Call):
+            named = any(keyword.arg == "code" for keyword in node.keywords)
+            if not (named or _called(node) == "Finding"):
+                continue  # to look for its texts would read the whole file for every call in it
             texts = list(_texts(node)) or list(_named_texts(node, tree))
             for keyword in node.keywords:
                 if keyword.arg == "code":

@@ -71,13 +71,15 @@ def run(*args: object, env: Mapping[str, str] | None = None) -> Ran:
 
 
 @contextmanager
-def gateway_running(conf: Path, job: str = "all") -> Iterator[tuple[subprocess.Popen, str]]:
+def gateway_running(
+    conf: Path, job: str = "all", *more: str
+) -> Iterator[tuple[subprocess.Popen, str]]:
     """`run JOB`, once it says READY=1: the process, and its address where the job has one."""
     name = f"edoc-test-{os.getpid()}-{next(_NUMBERS)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(f"\0{name}")
         receiver.settimeout(PATIENCE)
-        process = spawn("run", job, "--conf", conf, env={"NOTIFY_SOCKET": f"@{name}"})
+        process = spawn("run", job, *more, "--conf", conf, env={"NOTIFY_SOCKET": f"@{name}"})
         try:
             said = dict(line.split("=", 1) for line in receiver.recv(4096).decode().splitlines())
             assert said["READY"] == "1"

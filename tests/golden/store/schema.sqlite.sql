@@ -228,6 +228,13 @@ BEGIN SELECT RAISE(ABORT, 'append_only: node'); END;
 CREATE TRIGGER node_no_update BEFORE UPDATE ON node
 BEGIN SELECT RAISE(ABORT, 'append_only: node'); END;
 
+CREATE TABLE noted (
+	name TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	CONSTRAINT pk_noted PRIMARY KEY (name)
+);
+
 CREATE INDEX ix_orphan_due_at ON orphan (due_at);
 
 CREATE TABLE orphan (
@@ -360,11 +367,17 @@ CREATE TABLE status_event (
 	CONSTRAINT pk_status_event PRIMARY KEY (id, received_at)
 );
 
+CREATE INDEX ix_transfer_axis_moved_at ON transfer (axis, moved_at) WHERE state = 'ON_AXIS';
+
 CREATE INDEX ix_transfer_axis_state_lane_due_at ON transfer (axis, state, lane, due_at);
 
 CREATE INDEX ix_transfer_dead ON transfer (moved_at, id) WHERE state IN ('REFUSED', 'HELD', 'EXPIRED');
 
 CREATE INDEX ix_transfer_document_ref ON transfer (document_ref);
+
+CREATE INDEX ix_transfer_due_date ON transfer (due_date) WHERE state IN ('SEALED', 'DEFERRED', 'UNCERTAIN') AND due_date IS NOT NULL;
+
+CREATE INDEX ix_transfer_expires_at ON transfer (expires_at) WHERE state IN ('SEALED', 'DEFERRED', 'UNCERTAIN');
 
 CREATE INDEX ix_transfer_record_id ON transfer (record_id);
 
@@ -395,7 +408,7 @@ CREATE TABLE transfer (
 	record_id TEXT NOT NULL, 
 	replay_of TEXT, 
 	reroute_of TEXT, 
-	moved_at BIGINT NOT NULL, 
+	moved_at BIGINT NOT NULL, due_date TEXT, 
 	CONSTRAINT pk_transfer PRIMARY KEY (id), 
 	CONSTRAINT ck_transfer_kind CHECK (kind IN ('document', 'status')), 
 	CONSTRAINT ck_transfer_state CHECK (state IN ('ACCEPTED', 'SEALED', 'SENDING', 'ON_AXIS', 'DEFERRED', 'REFUSED', 'UNCERTAIN', 'HELD', 'EXPIRED', 'WITHDRAWN', 'REROUTED')), 
@@ -412,5 +425,12 @@ CREATE TABLE unjudged (
 	due_at BIGINT NOT NULL, 
 	CONSTRAINT pk_unjudged PRIMARY KEY (arrival_id), 
 	CONSTRAINT fk_unjudged_arrival_id FOREIGN KEY(arrival_id) REFERENCES arrival (id)
+);
+
+CREATE TABLE worker_turn (
+	worker TEXT NOT NULL, 
+	owner TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	CONSTRAINT pk_worker_turn PRIMARY KEY (worker)
 );
 

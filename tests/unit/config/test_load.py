@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,26 @@ def test_plain_http_to_another_machine_is_refused_unless_a_reason_is_given(
     (warning,) = settings.warnings
     assert warning.severity is Severity.WARNING
     assert "state network, level I" in warning.text.en
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "ok", "x  \n  y", "internal"])
+def test_a_word_is_no_reason(home: Path, reason: str) -> None:
+    text = AXIS.replace("https://axis.example.vn/vxp", "http://10.0.0.1/vxp")
+    said = found(home, f"{text}allow_http = {json.dumps(reason)}")
+    assert said == {"4:axis[0].endpoint": "conf.http"}
+
+
+@pytest.mark.parametrize("part", ["user:pw@", "?a=b", "#c"])
+def test_an_endpoint_has_no_account_or_question_in_it(home: Path, part: str) -> None:
+    host, tail = (f"{part}axis.example.vn", "") if "@" in part else ("axis.example.vn", part)
+    url = f"https://{host}/vxp{tail}"
+    text = AXIS.replace("https://axis.example.vn/vxp", url)
+    assert found(home, text) == {"4:axis[0].endpoint": "conf.value"}
+
+
+def test_timestamp_authorities_may_be_asked_over_plain_http(home: Path) -> None:
+    text = '[[stamp.authorities]]\nname = "a"\nurl = "http://tsa.example.vn/"'
+    assert found(home, text) == {}
 
 
 def test_a_secret_in_the_clear_does_not_belong_into_the_file(home: Path) -> None:

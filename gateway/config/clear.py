@@ -1,0 +1,41 @@
+"""Which axes are spoken to in the clear, and why the operator lets them.
+
+In:     sections of gateway.toml.
+Out:    the axes whose endpoint is plain http to another machine, with the reason that was given.
+Fails:  never.
+Never:  judges what the timestamp authorities are asked over: tokens are signed (RFC 3161).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from gateway.config.sections import AxisSection
+
+LEAST_REASON = 10  # characters: "ok" is no reason that anybody can weigh later
+
+
+def is_loopback(host: str) -> bool:
+    """This machine by its own name for itself; a name that merely leads here does not count."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def reason_of(axis: AxisSection) -> str:
+    """Why the axis may be spoken to in the clear, in one line; "" where no reason is given."""
+    reason = " ".join(axis.allow_http.split())
+    return reason if len(reason) >= LEAST_REASON else ""
+
+
+def in_the_clear(axes: Iterable[AxisSection]) -> list[AxisSection]:
+    """Those that a gateway speaks to over plain http, this machine excepted."""
+    found = []
+    for axis in axes:
+        parts = urlsplit(axis.endpoint)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            found.append(axis)
+    return found

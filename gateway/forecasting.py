@@ -1,0 +1,203 @@
+"""What ops may ask about the hours to come: when each queue is empty, and what is too late then.
+
+In:     the desk's store and axes; a language.
+Out:    JSON-ready values of `GET /v1/queue/forecast`; times with +07:00.
+Fails:  Unavailable, as every look into the store.
+Never:  writes; looks at more than CANDIDATES deadlines and LATEST deliveries of an axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from gateway.desk import Desk
+from gateway.dispatch import forecast as room
+from gateway.dispatch.forecast import Deadline, Forecast, Outlook, Passing, Queue
+from gateway.errors import Text
+from gateway.model.transfer import CLAIMABLE, TransferState
+from gateway.promise import VIETNAM, local_time
+from gateway.store import Tx, forecasts, watching
+
+LATEST = 2_000
+CANDIDATES = 10_000
+NAMED = 20  # of what is too late, for each axis
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_WAITS = frozenset(s.value for s in (*CLAIMABLE, TransferState.ACCEPTED, TransferState.SENDING))
+_FAILED = frozenset((TransferState.DEFERRED.value, TransferState.UNCERTAIN.value))
+
+
+class _Seen(NamedTuple):
+    now: datetime
+    made: Sequence[Forecast]
+    held: Mapping[str, int]
+    late: Mapping[str, Sequence[Passing]]
+    past: Mapping[str, int]
+    more: bool
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasting:
+    """`candidates`: how many deadlines are looked at; beyond it a total is a lower bound."""
+
+    desk: Desk
+    candidates: int = CANDIDATES
+
+    async def forecast(self, language: str) -> dict[str, Any]:
+        seen = await self.desk.store.read(self._look)
+        return {
+            "at": local_time(seen.now),
+            "axes": [_axis_json(seen, made, language) for made in seen.made],
+        }
+
+    def _look(self, tx: Tx) -> _Seen:
+        now = tx.now()
+        outlets = self.desk.outbound.outlets
+        queues, held = [], {}
+        for axis in outlets:
+            counts = watching.waiting(tx, axis)
+            queues.append(_queue(tx, axis, counts, now))
+            held[axis] = sum(w.number for w in counts if w.state == TransferState.HELD.value)
+        made = [room.emptying(queue, now) for queue in queues]
+        # an attempt may lie further away than the end of the queue, by one wait at most
+        longest = max((o.policy.cap_seconds for o in outlets.values()), default=0.0)
+        known = (Outlook.MOVING, Outlook.STANDS)
+        ends = [one.empty_at or NEVER for one in made if one.outlook in known]
+        until = min(max(ends, default=now), NEVER) + timedelta(seconds=longest)
+        today = now.astimezone(VIETNAM).date()
+        last = until.astimezone(VIETNAM).date() + timedelta(days=1)
+        lapsing = forecasts.lapsing(tx, until=until, most=self.candidates)
+        falling = forecasts.falling_due(
+            tx, from_day=today.isoformat(), to_day=last.isoformat(), most=self.candidates
+        )
+        deadlines = [Deadline(*row) for row in (*lapsing, *falling)]
+        late = {one.axis: room.too_late(one, deadlines, now) for one in made}
+        named = [p.deadline.document_ref for found in late.values() for p in found[:NAMED]]
+        return _Seen(
+            now=now,
+            made=made,
+            held=held,
+            late=late,
+            past=forecasts.past_due(tx, today=today.isoformat(), most=self.candidates),
+            more=self.candidates in (len(lapsing), len(falling)),
+            names=forecasts.names(tx, named),
+        )
+
+
+def _queue(tx: Tx, axis: str, counts: Sequence[watching.Waiting], now: datetime) -> Queue:
+    waiting: dict[int, int] = dict.fromkeys(watching.LANES, 0)
+    for one in counts:
+        if one.state in _WAITS:
+            waiting[one.lane] = waiting.get(one.lane, 0) + one.number
+    return Queue(
+        axis=axis,
+        waiting=waiting,
+        failed=sum(w.number for w in counts if w.state in _FAILED),
+        due_since=min(watching.oldest_due(tx, axis).values(), default=None),
+        delivered=forecasts.delivered(tx, axis, since=now - room.WINDOWS[-1], most=LATEST),
+        most=LATEST,
+    )
+
+
+def _axis_json(seen: _Seen, made: Forecast, language: str) -> dict[str, Any]:
+    late = seen.late[made.axis]
+    told = _words(seen, made)
+    return {
+        "axis": made.axis,
+        "outlook": made.outlook.value,
+        "message": told.vi if language == "vi" else told.en,
+        "waiting": made.waiting,
+        "held": seen.held[made.axis],
+        "empty_at": _shown(made.empty_at),
+        "rate": {
+            "per_minute": round(made.rate.per_minute, 3),
+            "delivered": made.rate.delivered,
+            "window_seconds": round(made.rate.window.total_seconds()),
+            "rough": made.rate.rough,
+        },
+        "lanes": [{"lane": n, "empty_at": _shown(at)} for n, at in made.lanes.items()],
+        "past_due": seen.past.get(made.axis, 0),
+        "passing": {
+            "total": len(late),
+            "more": seen.more,
+            "first": [
+                {
+                    "transfer_id": p.deadline.transfer_id,
+                    "document_id": seen.names.get(p.deadline.document_ref, ""),
+                    "lane": p.deadline.lane,
+                    "passes": p.passes,
+                    "at": local_time(p.at),
+                    "due_date": p.deadline.due_date,
+                    "expires_at": local_time(p.deadline.expires_at),
+                }
+                for p in late[:NAMED]
+            ],
+        },
+    }
+
+
+def _words(seen: _Seen, made: Forecast) -> Text:
+    """One paragraph: when, at which rate, what is too late; what it does not know it says."""
+    rate, minutes = made.rate, round(made.rate.window.total_seconds() / 60) or 1
+    count = len(seen.late[made.axis])
+    at_least = ("ít nhất ", "at least ") if seen.more and count else ("", "")
+    late = Text(
+        f" {at_least[0]}{count} lượt chuyển qua hạn xử lý hoặc hết hạn gửi trước khi đi.",
+        f" {at_least[1]}{count} transfers pass their due date or lifetime before they leave.",
+    )
+    match made.outlook:
+        case Outlook.EMPTY:
+            said, late = Text("Không có gì chờ gửi.", "Nothing waits."), Text("", "")
+        case Outlook.UNKNOWN:
+            said = Text(
+                f"Chưa biết: {made.waiting} lượt chuyển mới tới, trước đó chưa gửi gì trong "
+                f"{minutes} phút.",
+                f"Unknown: {made.waiting} transfers came a moment ago, and nothing was delivered "
+                f"in the {minutes} minutes before.",
+            )
+            late = Text("", "")
+        case Outlook.STANDS:
+            said = Text(
+                f"Không bao giờ, nếu cứ thế này: {minutes} phút qua không lượt nào lên trục, "
+                f"{made.waiting} lượt đang chờ.",
+                f"Never, if it stays like this: nothing got onto the axis in {minutes} minutes, "
+                f"and {made.waiting} transfers wait.",
+            )
+        case _:
+            when = made.empty_at.astimezone(VIETNAM) if made.empty_at else None
+            clock = "" if when is None else _clock(when, seen.now)
+            said = Text(
+                f"Với tốc độ hiện nay ({rate.per_minute:.1f} lượt/phút, tính theo "
+                f"{rate.delivered} lượt trong {minutes} phút) hàng đợi trống lúc {clock}, nếu "
+                "không có thêm văn bản.",
+                f"At the present rate ({rate.per_minute:.1f} a minute, by {rate.delivered} in "
+                f"{minutes} minutes) this queue is empty at {clock}, if nothing more comes.",
+            )
+            if rate.rough:
+                said = Text(
+                    f"{said.vi} Ít lượt quá nên chỉ là ước đoán.",
+                    f"{said.en} That is a guess: they are few.",
+                )
+    held = seen.held[made.axis]
+    waits = (
+        Text(
+            f" {held} lượt HELD chờ người quyết định, không tính ở đây.",
+            f" {held} are HELD for a person and not counted here.",
+        )
+        if held
+        else Text("", "")
+    )
+    return Text(said.vi + late.vi + waits.vi, said.en + late.en + waits.en)
+
+
+def _clock(at: datetime, now: datetime) -> str:
+    """hh:mm, with the day where it is another one."""
+    same = at.date() == now.astimezone(VIETNAM).date()
+    return at.strftime("%H:%M" if same else "%H:%M %d/%m/%Y")
+
+
+def _shown(at: datetime | None) -> str | None:
+    return None if at is None else local_time(at)

@@ -1,0 +1,198 @@
+"""The forecast over REST and by command, over both databases, through indexes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.dispatch.forecast import end_of_day
+from gateway.forecasting import Forecasting
+from gateway.model.transfer import TransferState
+from gateway.promise import VIETNAM, due_day, local_time
+from gateway.store import Tx, forecasts
+from gateway.store.tables import Role
+from gateway.store.tables import transfer as t
+from tests.support.api import FARAWAY, PDF, Door, door, letter
+from tests.support.commands import call
+from tests.support.databases import Postgres
+from tests.support.queues import queued_transfers
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
+    if request.param == "sqlite":
+        with door(tmp_path) as opened:
+            yield opened
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.database(migrated=True) as url, door(tmp_path, database=url) as opened:
+        yield opened
+
+
+def fill(at: Door, waiting: int, delivered: int, *, age: timedelta = timedelta(0)) -> datetime:
+    """Transfers of the axis vxp: the first `delivered` on it since `age`, the others wait."""
+
+    def make(tx: Tx) -> datetime:
+        ids = queued_transfers(tx, waiting + delivered)
+        now = tx.now()
+        for n, transfer_id in enumerate(ids):
+            values: dict[str, Any] = {"due_at": now - HOUR}
+            if n < delivered:
+                values = {"state": TransferState.ON_AXIS.value, "moved_at": now - age}
+            tx.execute(update(t).where(t.c.id == transfer_id).values(**values))
+        return now
+
+    return at.run(at.gateway.store.write(make))  # type: ignore[arg-type]  # a coroutine
+
+
+def change(at: Door, transfer_id: str, **values: Any) -> None:
+    def make(tx: Tx) -> None:
+        tx.execute(update(t).where(t.c.id == transfer_id).values(**values))
+
+    at.run(at.gateway.store.write(make))  # type: ignore[arg-type]  # a coroutine
+
+
+def asked(at: Door, axis: str = "vxp", **headers: str) -> dict[str, Any]:
+    answer = at.get("/v1/queue/forecast", Role.OPS, **headers)
+    assert answer.status == 200
+    (one,) = (a for a in answer.json()["axes"] if a["axis"] == axis)
+    return dict(one)
+
+
+def test_a_queue_that_moves_says_when_it_is_empty_and_what_is_too_late(at: Door) -> None:
+    now = fill(at, waiting=30, delivered=20)
+    soon = now + timedelta(seconds=30)
+    change(at, "t20", expires_at=soon)
+    change(at, "t21", state="HELD", due_at=None, expires_at=soon)
+    change(at, "t22", lane=0, expires_at=soon)
+    change(at, "t23", due_date="2001-01-01")
+    one = asked(at, Accept_Language="en")
+    assert one["outlook"] == "moving"
+    assert (one["waiting"], one["held"], one["past_due"]) == (29, 1, 1)
+    assert one["rate"] == {
+        "per_minute": 20.0, "delivered": 20, "window_seconds": 60, "rough": False,
+    }  # fmt: skip
+    assert [lane["lane"] for lane in one["lanes"]] == [0, 3]
+    assert now + timedelta(seconds=80) < datetime.fromisoformat(one["empty_at"])
+    assert one["passing"] == {
+        "total": 1,
+        "more": False,
+        "first": [
+            {
+                "transfer_id": "t20", "document_id": "doc-20", "lane": 3, "passes": "lifetime",
+                "at": local_time(soon), "due_date": None, "expires_at": local_time(soon),
+            }
+        ],
+    }  # fmt: skip
+    for words in ("At the present rate (20.0 a minute", "1 transfers pass", "1 are HELD"):
+        assert words in one["message"]
+
+
+def test_a_queue_that_stands_says_never_and_names_what_waits(at: Door) -> None:
+    now = fill(at, waiting=25, delivered=1, age=HOUR)
+    tomorrow = (now.astimezone(VIETNAM) + timedelta(days=1)).date().isoformat()
+    change(at, "t7", due_date=tomorrow)
+    one = asked(at)
+    assert (one["outlook"], one["empty_at"]) == ("stands", None)
+    assert one["message"].startswith("Không bao giờ")
+    assert (one["passing"]["total"], len(one["passing"]["first"])) == (25, 20)
+    first = one["passing"]["first"][0]
+    assert (first["transfer_id"], first["passes"]) == ("t7", "due_date")
+    assert first["at"] == local_time(end_of_day(tomorrow))
+
+
+def test_an_empty_queue_and_one_that_only_began_say_so(at: Door) -> None:
+    assert asked(at, Accept_Language="en")["message"] == "Nothing waits."
+    fill(at, waiting=3, delivered=0)
+    for name in ("t0", "t1", "t2"):
+        change(at, name, due_at=datetime(2100, 1, 1, tzinfo=UTC))
+    one = asked(at)
+    assert (one["outlook"], one["passing"]["total"]) == ("unknown", 0)
+    assert one["message"].startswith("Chưa biết")
+
+
+def test_beyond_what_is_looked_at_the_total_is_a_lower_bound(at: Door) -> None:
+    fill(at, waiting=9, delivered=0)
+    looked = at.run(Forecasting(at.gateway.desk, candidates=4).forecast("en"))
+    (one,) = (a for a in looked["axes"] if a["axis"] == "vxp")
+    assert (one["passing"]["total"], one["passing"]["more"]) == (4, True)
+    assert "at least 4" in one["message"]
+
+
+def test_the_due_date_of_a_document_is_kept_where_it_is_a_day(at: Door) -> None:
+    made = at.submit(letter(FARAWAY, due_date="2100-01-31"), ("12.pdf", PDF)).json()
+    assert [x["axis"] for x in made["transfers"]] == ["vxp"]
+
+    def look(tx: Tx) -> list[Any]:
+        return tx.scalars(t.select().with_only_columns(t.c.due_date))
+
+    assert at.run(at.gateway.store.read(look)) == ["2100-01-31"]  # type: ignore[arg-type]
+    assert due_day("31/01/2100") is None
+    assert due_day("") is None
+
+
+def test_the_command_says_the_same_and_names_what_is_too_late(
+    at: Door, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(at, waiting=2, delivered=0)
+    monkeypatch.delenv("EDOC_GATEWAY_CONF", raising=False)
+    monkeypatch.setenv("EDOC_GATEWAY_URL", at.url)
+    monkeypatch.setenv("EDOC_GATEWAY_KEY", at.key(Role.OPS))
+    ran = call(capsys, "queue", "forecast", "--lang", "en")
+    assert ran.code == 0
+    assert "vxp: Never, if it stays like this" in ran.out
+    assert "doc-0" in ran.out
+    ran = call(capsys, "queue", "forecast", "--json")
+    shown = json.loads("{" + ran.out.partition("{\n")[2])  # the gateway logs here too
+    assert {a["axis"] for a in shown["axes"]} == set(at.gateway.axes)
+
+
+# -- the plans -------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+LOOKS = {
+    "ix_transfer_axis_moved_at": (
+        forecasts._DELIVERED, {"on_axis": "vxp", "since": NOW, "most": 9},
+    ),
+    "ix_transfer_expires_at": (forecasts._LAPSING, {"until": NOW, "most": 9}),
+    "ix_transfer_due_date": (
+        forecasts._FALLING_DUE, {"from_day": "2026-01-01", "to_day": "2026-01-02", "most": 9},
+    ),
+}  # fmt: skip
+
+
+def test_sqlite_takes_each_look_from_its_index(sqlite_url: str) -> None:
+    from gateway.store.plans import Plans
+
+    plans = Plans(sqlite.dialect(paramstyle="qmark"))
+    with sqlite3.connect(Path(sqlite_url.removeprefix("sqlite:///"))) as conn:
+        for index, (statement, params) in LOOKS.items():
+            _, text, values = plans.one(statement, params)
+            (step,) = [r[3] for r in conn.execute(f"EXPLAIN QUERY PLAN {text}", values)]
+            assert f"SEARCH transfer USING INDEX {index} " in step.replace("COVERING ", "")
+    conn.close()
+
+
+@pytest.mark.postgres
+def test_postgresql_takes_each_look_from_its_index(postgres_url: str) -> None:
+    from gateway.store.plans import Plans
+
+    plans = Plans(postgresql.psycopg.dialect(paramstyle="format"))
+    with psycopg.connect(postgres_url) as conn:
+        conn.execute("SET enable_seqscan = off")
+        for index, (statement, params) in LOOKS.items():
+            _, text, values = plans.one(statement, params)
+            steps = " ".join(str(r[0]) for r in conn.execute(f"EXPLAIN {text}", values))
+            assert f"{index} on transfer" in steps
+            assert "Sort" not in steps

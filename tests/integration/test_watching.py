@@ -1,0 +1,229 @@
+"""What is counted for the gauges: on both databases, through indexes, and no further than asked."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway import watch
+from gateway.model.arrival import ArrivalState
+from gateway.store import Store, Tx, watching
+from gateway.store.tables import pending
+from gateway.store.tables import transfer as t
+from gateway.telemetry.metrics import Metrics
+from tests.support.databases import opened
+from tests.support.queues import queued_transfers
+
+HOUR = timedelta(hours=1)
+WORKERS = {"seal": 120.0, "collect:vxp": 300.0}
+
+
+def changed(tx: Tx, transfer_id: str, **values: object) -> None:
+    tx.execute(update(t).where(t.c.id == transfer_id).values(**values))
+
+
+def crowd(tx: Tx) -> None:
+    """Nine transfers: lanes 0 and 3 due for long, one HELD, one REFUSED, one SENDING."""
+    queued_transfers(tx, 9)
+    now = tx.now()
+    changed(tx, "t0", lane=0, due_at=now - HOUR)
+    changed(tx, "t1", lane=0, due_at=now + HOUR, state="DEFERRED")
+    changed(tx, "t2", due_at=now - 2 * HOUR, state="UNCERTAIN")
+    changed(tx, "t3", state="HELD", due_at=None)
+    changed(tx, "t4", state="REFUSED", due_at=None)
+    changed(tx, "t5", state="SENDING")
+    changed(tx, "t6", state="ON_AXIS", due_at=None)
+    changed(tx, "t7", lane=1, due_at=now + HOUR, state="DEFERRED")
+
+
+def test_the_oldest_due_is_known_by_lane_and_what_is_over_does_not_count(any_store: Store) -> None:
+    any_store.write_sync(crowd)
+
+    def look(tx: Tx) -> dict[int, int]:
+        due = watching.oldest_due(tx, "vxp")
+        return {lane: round((tx.now() - at).total_seconds() / 3600) for lane, at in due.items()}
+
+    assert any_store.read_sync(look) == {0: 1, 1: -1, 3: 2}
+    assert any_store.read_sync(lambda tx: watching.oldest_due(tx, "other")) == {}
+    assert any_store.read_sync(lambda tx: watching.dead(tx, "vxp")) == {"REFUSED": 1, "EXPIRED": 0}
+    counted = any_store.read_sync(lambda tx: watching.waiting(tx, "vxp"))
+    assert sorted(counted) == [
+        ("DEFERRED", 0, 1),
+        ("DEFERRED", 1, 1),
+        ("HELD", 3, 1),
+        ("SEALED", 0, 1),
+        ("SEALED", 3, 1),
+        ("SENDING", 3, 1),
+        ("UNCERTAIN", 3, 1),
+    ]
+
+
+def test_every_gauge_of_what_waits_is_set(any_store: Store) -> None:
+    any_store.write_sync(crowd)
+    any_store.write_sync(lambda tx: watching.turned(tx, ["seal"], "host:1"))
+    metrics = Metrics()
+    measured = asyncio.run(
+        watch.measure(
+            any_store,
+            metrics,
+            axes=["vxp"],
+            agencies=["H14.19"],
+            workers=list(WORKERS),
+            since=any_store.read_sync(lambda tx: tx.now()) - HOUR,
+        )
+    )
+    assert measured == (5, 1)
+
+    def sample(name: str, **labels: str) -> float:
+        value = metrics.registry.get_sample_value(name, labels)
+        assert value is not None, (name, labels)
+        return value
+
+    assert [sample("edoc_backlog", axis="vxp", lane=n) for n in "0123"] == [2, 1, 0, 2]
+    late = [sample("edoc_oldest_due_seconds", axis="vxp", lane=n) for n in "0123"]
+    assert [round(s / 3600) for s in late] == [1, 0, 0, 2]
+    assert sample("edoc_held") == 1
+    assert sample("edoc_dead", axis="vxp", state="REFUSED") == 1
+    assert sample("edoc_worker_silent_seconds", worker="seal") < 1800
+    assert sample("edoc_worker_silent_seconds", worker="collect:vxp") > 1800
+    shown = b"edoc_database_snapshot_seconds{" in metrics.expose()
+    assert shown == (any_store.dialect == "postgresql")
+
+
+def test_a_worker_is_known_by_its_last_turn_in_whatever_process(any_store: Store) -> None:
+    any_store.write_sync(lambda tx: watching.turned(tx, ["seal", "open"], "one:1"))
+    any_store.write_sync(lambda tx: watching.turned(tx, ["seal"], "two:2"))
+    turns = any_store.read_sync(watching.turns)
+    assert {w: last.owner for w, last in turns.items()} == {"seal": "two:2", "open": "one:1"}
+
+
+def test_counts_stop_where_they_would_only_grow(any_store: Store) -> None:
+    def make(tx: Tx) -> None:
+        for transfer_id in queued_transfers(tx, 5):
+            changed(tx, transfer_id, state="EXPIRED")
+
+    any_store.write_sync(make)
+    assert any_store.read_sync(lambda tx: watching.dead(tx, "vxp"))["EXPIRED"] == 5
+    assert any_store.read_sync(lambda tx: watching.dead(tx, "vxp", 3))["EXPIRED"] == 3
+    assert any_store.read_sync(lambda tx: watching.arrivals_in(tx, ArrivalState.ORPHAN)) == 0
+    assert any_store.read_sync(lambda tx: watching.held_fetches(tx, "vxp")) == 0
+
+
+# -- the plans: nothing reads what is done ---------------------------------------------------------
+
+LOOKS = {
+    "waiting": (watching._WAITING, {"on_axis": "vxp"}),
+    "oldest_due": (watching._OLDEST_DUE, {"on_axis": "vxp"}),
+    "dead": (watching._DEAD, {"on_axis": "vxp", "dead_state": "EXPIRED", "most": 9}),
+    "arrivals": (watching._ARRIVALS, {"in_state": "ORPHAN", "most": 9}),
+    "held_fetches": (watching._HELD_FETCHES, {"on_axis": "vxp", "most": 9}),
+}
+
+
+def written(statement: object, params: dict[str, object], dialect: object) -> str:
+    bound = statement.params(**params)  # type: ignore[attr-defined]  # any Core statement
+    return str(bound.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+
+
+@pytest.mark.parametrize("name", list(LOOKS))
+def test_sqlite_takes_each_look_from_an_index(sqlite_url: str, name: str) -> None:
+    text = written(*LOOKS[name], sqlite.dialect())
+    with sqlite3.connect(Path(sqlite_url.removeprefix("sqlite:///"))) as conn:
+        steps = [row[3] for row in conn.execute(f"EXPLAIN QUERY PLAN {text}")]
+    conn.close()
+    looks = [s for s in steps if "transfer" in s or "arrival" in s or "fetch" in s]
+    assert looks
+    assert [s for s in looks if "SEARCH" not in s or "INDEX" not in s] == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", list(LOOKS))
+def test_postgresql_takes_each_look_from_an_index(postgres_url: str, name: str) -> None:
+    text = written(*LOOKS[name], postgresql.dialect())
+    with psycopg.connect(postgres_url) as conn:
+        # on empty tables a sequence is cheaper whatever the indexes: forbid it where it can be
+        conn.execute("SET enable_seqscan = off")
+        steps = [str(row[0]) for row in conn.execute(f"EXPLAIN {text}")]
+    assert [s for s in steps if "Seq Scan" in s] == []
+    assert any("Index" in s for s in steps)
+
+
+# -- other people's transactions -------------------------------------------------------------------
+
+
+@pytest.mark.postgres
+def test_a_transaction_left_open_is_seen_and_said(postgres_url: str) -> None:
+    with opened(postgres_url) as store, psycopg.connect(postgres_url) as other:
+        assert store.read_sync(watching.oldest_snapshot) == 0
+        other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        other.execute("SELECT count(*) FROM transfer")
+        first = store.read_sync(watching.oldest_snapshot)
+        again = store.read_sync(watching.oldest_snapshot)
+        assert first is not None
+        assert again is not None
+        assert 0 < first < again
+
+
+def test_sqlite_cannot_be_asked_for_its_readers(sqlite_store: Store) -> None:
+    assert sqlite_store.read_sync(watching.oldest_snapshot) is None
+
+
+# -- what /readyz says -----------------------------------------------------------------------------
+
+
+def alarms(store: Store, **more: object) -> list[watch.Alarm]:
+    patience = watch.Patience(600.0, 3600.0, max_backlog=10, workers=WORKERS)
+    found = asyncio.run(watch.readiness(store, patience, axes=["vxp"], **more))  # type: ignore[arg-type]  # forwarded as given
+    assert all(isinstance(one, watch.Alarm) for one in found)
+    return found  # type: ignore[return-value]  # asserted above
+
+
+def test_nothing_is_said_while_nothing_stands_still(any_store: Store) -> None:
+    any_store.write_sync(lambda tx: watching.turned(tx, list(WORKERS), "host:1"))
+    assert alarms(any_store) == []
+
+
+def test_every_alarm_says_what_is_at_risk_until_when_and_what_to_do(any_store: Store) -> None:
+    def neglect(tx: Tx) -> None:
+        crowd(tx)
+        now = tx.now()
+        tx.execute(update(pending).values(at=now - timedelta(seconds=400)))
+        watching.turned(tx, list(WORKERS), "host:1")
+        tx.execute(update(watching.worker_turn).values(at=now - HOUR))
+
+    any_store.write_sync(neglect)
+    found = alarms(any_store, backlog=9)
+    assert [f.code for f in found] == [
+        "ledger.unsealed",
+        "queue.filling",
+        "dispatch.late",
+        "worker.silent",
+        "worker.silent",
+    ]
+    for lang, heads in (("vi", ("Rủi ro: ", "Đến khi: ", "Việc cần làm: ")), ("en", ("Do: ",))):
+        for one in found:
+            told = one.as_json(lang)
+            assert all(told[part] for part in ("at_risk", "until", "do"))
+            assert all(head in told["message"] for head in heads)
+    assert found[2].path == "dispatch.vxp"
+    assert "lane 0" in found[2].text.en
+
+
+def test_a_full_queue_and_a_ledger_that_stands_are_errors(any_store: Store) -> None:
+    def neglect(tx: Tx) -> None:
+        queued_transfers(tx, 1)
+        tx.execute(update(pending).values(at=tx.now() - HOUR))
+
+    any_store.write_sync(neglect)
+    found = alarms(any_store, backlog=10)
+    assert {(f.code, f.severity.value) for f in found} >= {
+        ("ledger.unsealed", "error"),
+        ("queue.filling", "error"),
+    }

@@ -19,10 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from adapters.blobs.local import LocalBlobs
 from adapters.keys.ledger import load_ledger_key
-from adapters.keys.private import read_private
-from adapters.keys.vault import SecretVault
 from adapters.loopback.axis import LoopbackAxis
 from adapters.tsa.client import Endpoint, HttpTimestampAuthority
 from adapters.vxp.axis import VxpAxis
@@ -48,6 +45,7 @@ from gateway.store.lock import DatabaseLock
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
+from gateway.wiring.blobs import blob_store, secret_of
 from gateway.wiring.books import anchors, require_schema
 from gateway.wiring.keys import AgencyKeys, encryption
 from gateway.workers import collect, deliver, loop, seal, stamp, sweep
@@ -274,7 +272,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         origin=settings.ledger.origin,
         key=load_ledger_key(settings.ledger.key),
     )
-    blobs = LocalBlobs(settings.blobs.folder)
+    blobs = blob_store(settings)
     directory = settings.directory
     routing = RoutingTable(directory, settings.routes)
     axes: dict[str, Axis] = {
@@ -333,16 +331,11 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
 
 def vxp_settings(settings: Settings, one: AxisSection) -> VxpSettings:
     """The axis' account; its secret comes sealed under the master key, or from a file of 0600."""
-    if one.secret_file is not None:
-        secret = read_private(one.secret_file).decode().strip()
-    else:
-        vault = SecretVault(settings.secrets.master_key)
-        secret = vault.open(one.secret, f"axis/{one.name}").decode()
     return VxpSettings(
         name=one.name,
         endpoint=one.endpoint,
         system_id=one.system_id,
-        secret=secret,
+        secret=secret_of(settings, one, f"axis/{one.name}"),
         service_type=one.service_type,
         connect_timeout=one.connect_timeout,
         max_connections=one.max_connections,

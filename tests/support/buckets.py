@@ -12,6 +12,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +73,19 @@ def buckets() -> Iterator[Buckets]:
     made = Buckets()
     yield made
     made.close()
+
+
+def in_bucket(buckets: Buckets, bucket: str, name: str, folder: Path) -> dict[str, Any]:
+    """The table [blobs] of a gateway; its secret lies in `folder`."""
+    secret = folder / f"{name}.bucket-secret"
+    secret.write_text(SECRET)
+    secret.chmod(0o600)
+    return {
+        "url": f"s3://{bucket}/{name}",
+        "endpoint": buckets.endpoint,
+        "access_key": ACCESS_KEY,
+        "secret_file": str(secret),
+    }
 
 
 def serve() -> None:

@@ -1,19 +1,27 @@
 """What stands still, and what that puts at risk: for /readyz and for /metrics.
 
-In:     the store; limits from the configuration.
+In:     the store; the blob store; limits from the configuration.
 Out:    findings that say what is at risk, until when, and what to do; gauges.
-Never:  writes; costs more as history grows (it counts what waits, not what is done).
+Never:  writes (but a spool file that is gone at once); costs more as history grows (it counts what
+        waits, not what is done).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.errors import Finding, Severity, Text
+from gateway.errors import Broken, Finding, Severity, Text, Unavailable
 from gateway.model.transfer import CLAIMABLE, TransferState
+from gateway.ports import BlobStore
 from gateway.store import Store, Tx, arrivals, inbox, ledger, transfers
+from gateway.telemetry.events import Event
+from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
+
+NOBODY = "0" * 64  # the digest of nothing that anybody has found
+TRIAL = bytes(64 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +108,55 @@ async def measure(
     for axis in axes:
         metrics.axis_waits(axis, backlog=backlog[axis], oldest_due_seconds=oldest_due[axis])
     return sum(backlog.values()), held
+
+
+class FileWatch:
+    """Whether packages can be kept and found. Looked at every few seconds, by every process.
+
+    A look may take as long as a request to an object store may; who asks for readiness is told
+    what the last look found, at once.
+    """
+
+    def __init__(self, blobs: BlobStore, metrics: Metrics) -> None:
+        self._blobs = blobs
+        self._metrics = metrics
+        self.finding: Finding | None = None
+
+    async def look(self) -> bool:
+        """One turn of a worker: there is never more to do at once."""
+        before = self.finding
+        try:
+            await asyncio.to_thread(_try_out, self._blobs)
+            self.finding = None
+        except Unavailable as away:
+            self.finding = Finding(
+                "blobs",
+                away.code,
+                Severity.ERROR,
+                Text(
+                    f"{away.text.vi}. Chưa nhận được văn bản mới, việc gửi và lấy tạm dừng, không "
+                    "mất gì. Hãy xem ổ đĩa còn chỗ không, kho đối tượng có trả lời không.",
+                    f"{away.text.en}. Nothing is accepted, sending and fetching pause, nothing is "
+                    "lost. Look whether the disk has room and the object store answers.",
+                ),
+            )
+        self._metrics.files_away(self.finding is not None)
+        if (before is None) != (self.finding is None):
+            log = get_logger(worker="files")
+            if self.finding is None:
+                log.info(Event.BLOBS_BACK)
+            else:
+                advice = Event.BLOBS_AWAY.advice
+                log.warning(Event.BLOBS_AWAY, detail=self.finding.text.en, advice=advice)
+        return False
+
+
+def _try_out(blobs: BlobStore) -> None:
+    """Room for a file under way, and an answer to a question. Raises Unavailable."""
+    with blobs.spool() as spooled:
+        spooled.write(TRIAL)
+        spooled.flush()
+    try:
+        blobs.open(NOBODY).close()
+    except Broken:
+        return

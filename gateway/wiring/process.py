@@ -53,6 +53,7 @@ from gateway.workers import open as open_job
 
 LOOPBACK_HANDS = 4
 GAUGE_SECONDS = 2.0
+FILES_SECONDS = 5.0
 JOBS = ("api", "seal", "stamp", "deliver", "collect", "open", "sweep")
 
 
@@ -116,6 +117,7 @@ class Gateway:
     desk: Desk
     metrics: Metrics
     axes: Mapping[str, Axis]
+    files: watch.FileWatch
     url: str = ""
     warnings: tuple[Finding, ...] = ()
     _hands: list[deliver.Hands] = field(default_factory=list)
@@ -145,6 +147,8 @@ class Gateway:
                     group.create_task(self._guarded(worker, stopping))
                 gauge = loop.Worker("gauge", self._gauge, idle=GAUGE_SECONDS)
                 group.create_task(self._guarded(gauge, stopping))
+                files = loop.Worker("files", self.files.look, idle=FILES_SECONDS)
+                group.create_task(self._guarded(files, stopping))
                 await stopping.wait()
             await asyncio.gather(*(h.rest() for h in self._hands))
             log.info(Event.GATEWAY_STOPPED)
@@ -215,7 +219,9 @@ class Gateway:
         """Why this gateway should not be given work now; () when it should."""
         conf = self.settings
         stamped = conf.stamp.max_delay if conf.stamp.authorities else 0.0
-        return await watch.readiness(self.store, watch.Patience(conf.seal.max_delay, stamped))
+        patience = watch.Patience(conf.seal.max_delay, stamped)
+        found = await watch.readiness(self.store, patience)
+        return [self.files.finding, *found] if self.files.finding else found
 
     async def _gauge(self) -> bool:
         """What stands still, measured every few seconds for /metrics; it only reads."""
@@ -300,6 +306,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
     inbound = Inbound(outbound=outbound, settling=settling, limits=settings.reading_limits())
     axes[LOOPBACK] = LoopbackAxis(inbound)
     outlets[LOOPBACK] = Outlet(axes[LOOPBACK], settings.dispatch.policy())
+    metrics = Metrics()
     owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.salt()[:8]}"
     return Gateway(
         settings=settings,
@@ -323,8 +330,9 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
             limits=settings.reading_limits(),
             item_lease=timedelta(seconds=settings.api.item_lease),
         ),
-        metrics=Metrics(),
+        metrics=metrics,
         axes=axes,
+        files=watch.FileWatch(blobs, metrics),
         warnings=keys.warnings,
     )
 

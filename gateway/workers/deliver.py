@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.model.outcome import outcome_word
+from gateway.model.outcome import Deferred, outcome_word
 from gateway.outbound import Outbound
 from gateway.promise import Work
 from gateway.store import Store
@@ -55,6 +55,13 @@ class Hands:
         log = get_logger(worker="deliver", axis=self.axis, transfer_id=work.claim.id)
         outcome = await self.outbound.deliver(work)
         self.metrics.attempted(self.axis, outcome_word(outcome))
+        if isinstance(outcome, Deferred) and outcome.alarm:
+            log.warning(
+                Event.ATTEMPT_ALARMED,
+                code=outcome.code,
+                detail=outcome.detail,
+                advice=Event.ATTEMPT_ALARMED.advice,
+            )
         log.info(
             Event.ATTEMPT_ENDED,
             outcome=outcome_word(outcome),

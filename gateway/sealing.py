@@ -4,7 +4,7 @@ In:     what stands in `pending`; the newest checkpoint.
 Out:    entries, tree nodes, a checkpoint and SEALED transfers in one commit; stamp rows.
 Fails:  Unavailable while another process seals, or no authority answers.
 Never:  lets a checkpoint leave before its commit; rewrites an entry; stamps anything but the
-        newest checkpoint.
+        newest checkpoint; writes what a process did that slept through its turn.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from gateway.model.record import Checkpoint, Stamp
 from gateway.ports import StampReply, TimestampAuthority
 from gateway.scribe import Scribe
 from gateway.store import Store, Tx, leases, ledger, transfers
+from gateway.telemetry.events import Event
+from gateway.telemetry.logs import get_logger
 
 SEALER = "sealer"
 STAMPER = "stamper"
@@ -118,20 +120,23 @@ class Stamping:
             return newest
 
         newest = await self.store.read(look)
-        if newest is None or not self.authorities or not await self.store.write(self._my_turn):
+        if newest is None or not self.authorities:
+            return None
+        fence = await self.store.write(self._my_turn)
+        if fence is None:
             return None
         try:
-            return await self._stamp(newest)
+            return await self._stamp(newest, fence)
         finally:
             give_back = partial(leases.give_back, name=STAMPER, owner=self.owner)
             await self.store.write(give_back)
 
-    def _my_turn(self, tx: Tx) -> bool:
+    def _my_turn(self, tx: Tx) -> int | None:
         now = tx.now()
         turn = timedelta(seconds=self.deadline_seconds * len(self.authorities)) + SLACK
-        return leases.take(tx, STAMPER, self.owner, now=now, until=now + turn) is not None
+        return leases.take(tx, STAMPER, self.owner, now=now, until=now + turn)
 
-    async def _stamp(self, newest: Checkpoint) -> Stamp:
+    async def _stamp(self, newest: Checkpoint, fence: int) -> Stamp | None:
         reply = await self._ask(stamp.stamp_digest(newest))
         made = Stamp(
             epoch=newest.epoch,
@@ -144,8 +149,18 @@ class Stamping:
         )
         stamp_id = self.scribe.entropy.new_id()
         at = self.scribe.now()
-        await self.store.write(lambda tx: ledger.keep_stamp(tx, stamp_id, made, at))
-        return made
+
+        def keep(tx: Tx) -> bool:
+            if not leases.holds(tx, STAMPER, self.owner, fence):
+                return False
+            ledger.keep_stamp(tx, stamp_id, made, at)
+            return True
+
+        if await self.store.write(keep):
+            return made
+        # this process slept, or the authority did: somebody else stamps, or stamped, a newer one
+        get_logger().warning(Event.LEASE_LOST, lease=STAMPER, advice=Event.LEASE_LOST.advice)
+        return None
 
     async def _ask(self, digest: bytes) -> StampReply:
         failures: list[str] = []

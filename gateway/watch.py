@@ -1,28 +1,35 @@
 """What stands still, and what that puts at risk: for /readyz and for /metrics.
 
-In:     the store; limits from the configuration.
+In:     the store; the blob store; limits from the configuration.
 Out:    alarms that say what is at risk, until when, and what to do; gauges.
-Never:  writes; costs more as history grows (it counts what waits, not what is done).
+Never:  writes (but a spool file that is gone at once); costs more as history grows (it counts what
+        waits, not what is done).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from gateway.errors import Finding, Severity, Text
+from gateway.errors import Broken, Finding, Severity, Text, Unavailable
 from gateway.model.arrival import ArrivalState
 from gateway.model.transfer import CLAIMABLE, TransferState
+from gateway.ports import BlobStore
 from gateway.promise import VIETNAM
 from gateway.store import Store, Tx, inbox, ledger, revocations, watching
+from gateway.telemetry.events import Event
+from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 
 URGENT = 1  # the lanes 0 and 1: hỏa tốc, thượng khẩn
 URGENT_LATE, LATE = 300.0, 1800.0  # seconds that a due transfer may wait, by lane
 OLD_SNAPSHOT = 600.0
 FILLING = 0.8  # of api.max_backlog
+NOBODY = "0" * 64  # the digest of nothing that anybody has found
+TRIAL = bytes(64 * 1024)
 _WAITING = frozenset(s.value for s in CLAIMABLE)
 LABELS = (
     Text("Rủi ro", "At risk"),
@@ -363,8 +370,8 @@ def _in_the_clear(one: Unencrypted) -> Alarm:
         code="conf.exception",
         severity=Severity.NOTE,
         text=Text(
-            f"Trục {one.axis} dùng http không mã hóa ({one.endpoint}) vì: {one.reason}",
-            f"axis {one.axis} is spoken to in the clear ({one.endpoint}) because: {one.reason}",
+            f"Kết nối {one.axis} dùng http không mã hóa ({one.endpoint}) vì: {one.reason}",
+            f"{one.axis} is spoken to in the clear ({one.endpoint}) because: {one.reason}",
         ),
         at_risk=Text(
             "ai ở giữa đường đọc và sửa được gói tin, thấy được tài khoản của trục",
@@ -485,3 +492,62 @@ def _ages(now: datetime, by_lane: Mapping[int, datetime]) -> dict[int, float]:
 
 def _clock(at: datetime) -> str:
     return at.astimezone(VIETNAM).strftime("%H:%M %d/%m/%Y")
+
+
+class FileWatch:
+    """Whether packages can be kept and found. Looked at every few seconds, by every process.
+
+    A look may take as long as a request to an object store may; who asks for readiness is told
+    what the last look found, at once.
+    """
+
+    def __init__(self, blobs: BlobStore, metrics: Metrics) -> None:
+        self._blobs = blobs
+        self._metrics = metrics
+        self.finding: Finding | None = None
+
+    async def look(self) -> bool:
+        """One turn of a worker: there is never more to do at once."""
+        before = self.finding
+        try:
+            await asyncio.to_thread(_try_out, self._blobs)
+            self.finding = None
+        except Unavailable as away:
+            self.finding = Alarm(
+                path="blobs",
+                code=away.code,
+                severity=Severity.ERROR,
+                text=away.text,
+                at_risk=Text(
+                    "không nhận được văn bản mới; việc gửi và lấy tạm dừng, không mất gì",
+                    "nothing is accepted; sending and fetching pause, nothing is lost",
+                ),
+                until=Text(
+                    "kho tệp trả lời lại; mọi việc tự tiếp tục",
+                    "the store of packages answers again; everything goes on by itself",
+                ),
+                do=Text(
+                    "xem ổ đĩa còn chỗ không, kho đối tượng có trả lời không",
+                    "look whether the disk has room and the object store answers",
+                ),
+            )
+        self._metrics.files_away(self.finding is not None)
+        if (before is None) != (self.finding is None):
+            log = get_logger(worker="files")
+            if self.finding is None:
+                log.info(Event.BLOBS_BACK)
+            else:
+                advice = Event.BLOBS_AWAY.advice
+                log.warning(Event.BLOBS_AWAY, detail=self.finding.text.en, advice=advice)
+        return False
+
+
+def _try_out(blobs: BlobStore) -> None:
+    """Room for a file under way, and an answer to a question. Raises Unavailable."""
+    with blobs.spool() as spooled:
+        spooled.write(TRIAL)
+        spooled.flush()
+    try:
+        blobs.open(NOBODY).close()
+    except Broken:
+        return

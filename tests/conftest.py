@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+from tests.support.buckets import buckets
 from tests.support.databases import (
     any_store,
     any_url,
@@ -19,6 +20,7 @@ from tests.support.databases import (
 __all__ = [
     "any_store",
     "any_url",
+    "buckets",
     "empty_url",
     "migrated_sqlite_file",
     "postgres",

@@ -15,49 +15,19 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import io
 import os
-import re
-import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
-from gateway import errors
+from adapters.blobs.spools import DIGEST, Spools, mapped, missing, require_digest
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _MODE = 0o440
 _CHUNK = 1 << 18
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_LEFT_SECONDS = 86_400
-_NO_TMPFILE = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS})
 # no /proc, a filesystem without links, or a file that lost its last name
 _NO_LINK = frozenset({errno.ENOENT, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL})
-
-
-@contextmanager
-def _mapped() -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        what = f"{errno.errorcode.get(exc.errno or 0, '?')}: {exc.strerror}"
-        raise errors.Unavailable(
-            errors.Text(f"Không ghi hoặc đọc được kho tệp: {what}", f"blob store: {what}"),
-            code="blob.unavailable",
-        ) from exc
-
-
-class _Spooled(io.FileIO):
-    """A spool that says Unavailable when the disk is full, whoever writes into it."""
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        with _mapped():
-            return super().write(data)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -74,22 +44,22 @@ class LocalBlobs:
     def __init__(self, root: Path) -> None:
         """Make the folder when it is not there. Raises Unavailable."""
         self._root = root
-        self._spool = root / "spool"
-        with _mapped():
+        spool = root / "spool"
+        self._spools = Spools(spool)
+        with mapped():
             root.mkdir(parents=True, exist_ok=True, mode=0o750)
-            self._spool.mkdir(exist_ok=True, mode=0o700)
+            spool.mkdir(exist_ok=True, mode=0o700)
             # one level, made at once: a new blob syncs one folder. Ten million blobs are forty
             # thousand names in each, which the hashed folders of today's file systems carry
             for number in range(256):
                 (root / f"{number:02x}").mkdir(exist_ok=True, mode=0o750)
             _sync_folder(root.parent)
             _sync_folder(root)
-            self._clear_spool()
+            self._spools.clear()
 
     def spool(self) -> BinaryIO:
         """A private file without a name on the same disk: gone with the process."""
-        with _mapped():
-            return io.BufferedRandom(_Spooled(self._unnamed(), "r+b"))
+        return self._spools.spool()
 
     def keep(self, spooled: BinaryIO, sha256: str) -> None:
         """Make a spooled file durable under its digest; keeping it twice is harmless.
@@ -97,7 +67,7 @@ class LocalBlobs:
         The file may still be read afterwards, never written.
         """
         path = self._path(sha256)
-        with _mapped():
+        with mapped():
             spooled.flush()
             if self._already_there(path):
                 return
@@ -109,10 +79,10 @@ class LocalBlobs:
     def keep_bytes(self, data: bytes, sha256: str) -> None:
         """`keep` for what already lies in memory."""
         path = self._path(sha256)
-        with _mapped():
+        with mapped():
             if self._already_there(path):
                 return
-            fd = self._unnamed()
+            fd = self._spools.unnamed()
             try:
                 _write_all(fd, data)
                 os.fchmod(fd, _MODE)
@@ -124,14 +94,11 @@ class LocalBlobs:
     def open(self, sha256: str) -> BinaryIO:
         """The bytes, from their beginning. Raises Broken (`blob.missing`)."""
         path = self._path(sha256)
-        with _mapped():
+        with mapped():
             try:
                 return path.open("rb")
             except FileNotFoundError:
-                raise errors.Broken(
-                    errors.Text(f"Mất tệp đã lưu {sha256}", f"a stored file is missing: {sha256}"),
-                    code="blob.missing",
-                ) from None
+                raise missing(sha256) from None
 
     def peek(self, sha256: str, size: int) -> bytes | None:
         """The bytes, when the page cache has all of them: Linux tells without reading the disk."""
@@ -152,7 +119,7 @@ class LocalBlobs:
     def delete(self, sha256: str) -> None:
         """Remove a blob for good; removing one that is not there is harmless."""
         path = self._path(sha256)
-        with _mapped():
+        with mapped():
             try:
                 path.unlink()
             except FileNotFoundError:
@@ -168,7 +135,7 @@ class LocalBlobs:
         it gone and writes it anew. A kill at any point leaves it whole or gone.
         """
         path = self._path(sha256)
-        with _mapped():
+        with mapped():
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -190,11 +157,11 @@ class LocalBlobs:
         """Every stored digest with the age of its file in seconds (for the sweep)."""
         now = time.time()
         found: list[tuple[str, float]] = []
-        with _mapped():
+        with mapped():
             for folder in self._root.glob("[0-9a-f][0-9a-f]"):
                 with os.scandir(folder) as entries:
                     for entry in entries:
-                        if _DIGEST.fullmatch(entry.name):
+                        if DIGEST.fullmatch(entry.name):
                             with suppress(FileNotFoundError):  # removed under our eyes
                                 found.append((entry.name, now - entry.stat().st_mtime))
         return found
@@ -202,27 +169,13 @@ class LocalBlobs:
     def verify(self, sha256: str) -> bool:
         """Hash the stored bytes again. Raises Broken (`blob.missing`)."""
         digest = hashlib.sha256()
-        with self.open(sha256) as stored, _mapped():
+        with self.open(sha256) as stored, mapped():
             while chunk := stored.read(_CHUNK):
                 digest.update(chunk)
         return digest.hexdigest() == sha256
 
-    def _clear_spool(self) -> None:
-        """Spool files have a name for moments only; old ones were left by a crash."""
-        for left in self._spool.iterdir():
-            with suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
-                    left.unlink()
-
     def _path(self, sha256: str) -> Path:
-        if not _DIGEST.fullmatch(sha256):  # and so no digest can lead out of the folder
-            raise errors.Broken(
-                errors.Text(
-                    f"Không phải mã băm SHA-256: {sha256[:80]!r}",
-                    f"not a SHA-256 in lower-case hex: {sha256[:80]!r}",
-                ),
-                code="blob.digest",
-            )
+        require_digest(sha256)
         return self._root / sha256[:2] / sha256
 
     def _already_there(self, path: Path) -> bool:
@@ -241,20 +194,6 @@ class LocalBlobs:
             os.close(fd)
         _sync_folder(path.parent)
         return True
-
-    def _unnamed(self) -> int:
-        try:
-            return os.open(self._spool, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            if exc.errno not in _NO_TMPFILE:
-                raise
-        fd, name = self._named()
-        name.unlink(missing_ok=True)
-        return fd
-
-    def _named(self) -> tuple[int, Path]:
-        name = self._spool / secrets.token_hex(16)
-        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), name
 
     def _give_name(self, path: Path, fd: int) -> None:
         """Link an unnamed, synced file to its place; durable when this returns."""
@@ -278,7 +217,7 @@ class LocalBlobs:
 
     def _copy_into_place(self, path: Path, fd: int) -> None:
         """Where a file without a name cannot get one: a named copy, synced, then renamed."""
-        copy, name = self._named()
+        copy, name = self._spools.named()
         try:
             offset = 0
             while chunk := os.pread(fd, _CHUNK, offset):

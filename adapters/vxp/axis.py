@@ -27,7 +27,7 @@ from adapters.vxp.scan import AnswerScanner, Base64Stream, NotAnAnswer
 from adapters.vxp.settings import VxpSettings
 from adapters.vxp.spool import Spool
 from adapters.vxp.wire import Operation
-from gateway.errors import Misconfigured, Text
+from gateway.errors import Misconfigured, Text, Unavailable
 from gateway.model.outcome import Deferred, Outcome
 from gateway.model.package import PackageKind
 from gateway.ports import (
@@ -120,6 +120,9 @@ class VxpAxis:
             failure = error
         finally:
             await cargo.stop()
+        if isinstance(cargo.fault, Unavailable):
+            # our own store could not give the bytes: the last ones never left, so there is no doubt
+            return Deferred(cargo.fault.code, cargo.fault.text.en)
         if cargo.fault is not None:
             raise cargo.fault
         if cargo.lease_lost:

@@ -124,6 +124,7 @@ def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | N
     directory = None if agencies is None else _directory(agencies, written.local.agencies, source)
     _check_values(written, url, source)
     _check_axes(written, source)
+    _check_blobs(written, source)
     if directory is not None:
         _check_routes(written, directory, source)
     if files:
@@ -138,7 +139,9 @@ def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | N
             "file": file,
             "database": DatabaseSection(url=url),
             # left empty it is the folder of the configuration itself, which nobody can mean
-            "blobs": BlobsSection(folder=data / "blobs" if blobs == folder else blobs),
+            "blobs": dataclasses.replace(
+                written.blobs, folder=data / "blobs" if blobs == folder else blobs
+            ),
             "ledger": dataclasses.replace(
                 written.ledger, origin=written.ledger.origin or written.gateway.name
             ),
@@ -327,13 +330,7 @@ def _check_axes(written: Written, source: _Source) -> None:
             vi, en = "Tên trục trùng, trống hoặc dành riêng", "name is taken, empty or reserved"
             source.say((*path, "name"), "conf.value", vi, en)
         names.add(axis.name)
-        if bool(axis.secret) == (axis.secret_file is not None):
-            vi, en = "Cần đúng một: secret, secret_file", "give exactly one: secret, secret_file"
-            source.say((*path, "secret"), "conf.value", vi, en)
-        if axis.secret and not axis.secret.startswith("v1."):
-            vi = "secret phải là chuỗi đã mã hóa (v1.…); bí mật dạng rõ để trong secret_file"
-            en = "secret must be a sealed token (v1.…); a plain secret belongs into secret_file"
-            source.say((*path, "secret"), "conf.value", vi, en)
+        _check_secret(axis, path, source)
         if both := set(axis.retry) & set(axis.never):
             code = min(both)
             vi, en = f"Mã {code} có trong cả retry và never", f"{code} is in retry and in never"
@@ -347,10 +344,40 @@ def _check_axes(written: Written, source: _Source) -> None:
                     source.say(("route", number, key), "conf.value", vi, en)
 
 
-def _check_endpoint(axis: AxisSection, path: Where, source: _Source) -> None:
+def _check_secret(one: AxisSection | BlobsSection, path: Where, source: _Source) -> None:
+    here = (*path, "secret")
+    if bool(one.secret) == (one.secret_file is not None):
+        vi, en = "Cần đúng một: secret, secret_file", "give exactly one: secret, secret_file"
+        source.say(here, "conf.value", vi, en)
+    if one.secret and not one.secret.startswith("v1."):
+        vi = "secret phải là chuỗi đã mã hóa (v1.…); bí mật dạng rõ để trong secret_file"
+        en = "secret must be a sealed token (v1.…); a plain secret belongs into secret_file"
+        source.say(here, "conf.value", vi, en)
+
+
+def _check_blobs(written: Written, source: _Source) -> None:
+    blobs = written.blobs
+    if not blobs.url:
+        for key in ("endpoint", "access_key", "secret", "secret_file", "ca_file", "allow_http"):
+            if getattr(blobs, key):
+                vi, en = "Chỉ dùng cùng với blobs.url", "is for a bucket: give blobs.url, or none"
+                source.say(("blobs", key), "conf.value", vi, en)
+        return
+    if blobs.place() is None:
+        vi, en = "Phải là s3://BUCKET/TIỀN_TỐ", "must be s3://BUCKET or s3://BUCKET/PREFIX"
+        source.say(("blobs", "url"), "conf.value", vi, en)
+    if not blobs.access_key:
+        vi, en = "Thiếu tên truy cập kho đối tượng", "a bucket needs the name of its account"
+        source.say(("blobs", "access_key"), "conf.value", vi, en)
+    _check_secret(blobs, ("blobs",), source)
+    if blobs.endpoint:
+        _check_endpoint(blobs, ("blobs",), source)
+
+
+def _check_endpoint(one: AxisSection | BlobsSection, path: Where, source: _Source) -> None:
     here = (*path, "endpoint")
     try:
-        parts = urlsplit(axis.endpoint)
+        parts = urlsplit(one.endpoint)
         host, _ = parts.hostname, parts.port
     except ValueError:
         host, parts = None, urlsplit("")
@@ -361,7 +388,7 @@ def _check_endpoint(axis: AxisSection, path: Where, source: _Source) -> None:
         source.say(here, "conf.value", vi, en)
     elif parts.scheme == "http" and not is_loopback(host):
         # QĐ 28/2018 article 13: links to an axis are encrypted and authenticated
-        if reason := reason_of(axis):
+        if reason := reason_of(one):
             vi = f"Kết nối không mã hóa được cho phép vì: {reason}"
             en = f"unencrypted by the operator's decision: {reason}"
             source.say(here, "conf.http", vi, en, Severity.WARNING)
@@ -458,7 +485,9 @@ def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> 
     if folder != source.file.parent / "trust" and not folder.is_dir():
         vi, en = f"Không có thư mục {folder}", f"there is no folder {folder}"
         source.say(("trust", "folder"), "conf.file", vi, en)
-    needs_master = any(axis.secret for axis in written.axis)
+    private.append((("blobs", "secret_file"), written.blobs.secret_file))
+    public.append((("blobs", "ca_file"), written.blobs.ca_file))
+    needs_master = bool(written.blobs.secret) or any(axis.secret for axis in written.axis)
     master = Path(secrets.master_key)  # made by `init`: private even while nothing needs it
     if not secrets.master_key.startswith(CREDENTIAL) and (needs_master or master.is_file()):
         private.append((("secrets", "master_key"), master))

@@ -11,6 +11,7 @@ Each key stands in conf/gateway.toml with its default and its comment. A field's
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NewType
@@ -26,6 +27,10 @@ from gateway.signing import Policy as SigningPolicy
 
 Seconds = NewType("Seconds", float)
 _MIB = 1024 * 1024
+# the names that every store takes; what would need an escape in a URL is refused
+_BUCKET = re.compile(
+    r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([\w-][\w.-]*(?:/[\w-][\w.-]*)*)?/?)?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,24 @@ class DatabaseSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobsSection:
+    """Without `url` blobs lie in `folder`; with it in a bucket, and `folder` holds spool files."""
+
     folder: Path = Path()
+    url: str = ""
+    endpoint: str = ""
+    region: str = "us-east-1"
+    access_key: str = ""
+    secret: str = field(default="", repr=False)
+    secret_file: Path | None = None
+    connect_timeout: Seconds = Seconds(5.0)
+    timeout: Seconds = Seconds(30.0)
+    ca_file: Path | None = None
+    allow_http: str = ""
+
+    def place(self) -> tuple[str, str] | None:
+        """Bucket and prefix of `url`, `s3://BUCKET/PREFIX`; None: it is no such URL."""
+        found = _BUCKET.fullmatch(self.url)
+        return (found[1], found[2] or "") if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,16 @@
-"""Named leases: one sealer and one stamper at a time, over any number of processes."""
+"""Named leases: one sealer and one stamper at a time, over any number of processes.
+
+The fence grows with every taking and never goes back, so a holder that slept through its lease can
+be told from the one that took it over. Work that lies in one transaction with `take` needs no
+second look: the row stays locked until its commit. Work that goes on outside asks `holds` in the
+transaction that ends it.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, or_, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
@@ -20,8 +26,20 @@ _TAKE = (
     .values(owner=bindparam("who"), fence=lease.c.fence + 1, until=bindparam("new_until"))
     .returning(lease.c.fence)
 )
-_GIVE = delete(lease).where(
-    lease.c.name == bindparam("lease_name"), lease.c.owner == bindparam("who")
+_HOLDS = (
+    select(lease.c.fence)
+    .where(
+        lease.c.name == bindparam("lease_name"),
+        lease.c.owner == bindparam("who"),
+        lease.c.fence == bindparam("held"),
+        lease.c.until > bindparam("now"),
+    )
+    .with_for_update()
+)
+_GIVE = (
+    update(lease)
+    .where(lease.c.name == bindparam("lease_name"), lease.c.owner == bindparam("who"))
+    .values(owner="", until=bindparam("now"))
 )
 _FORGET = delete(lease)
 
@@ -35,8 +53,15 @@ def take(tx: Tx, name: str, owner: str, *, now: datetime, until: datetime) -> in
     return None if value is None else int(value)
 
 
+def holds(tx: Tx, name: str, owner: str, fence: int) -> bool:
+    """True: this taking still stands, and does so until this transaction ends."""
+    params = {"lease_name": name, "who": owner, "held": fence, "now": tx.now()}
+    return tx.execute(_HOLDS, params).scalar() is not None
+
+
 def give_back(tx: Tx, name: str, owner: str) -> None:
-    tx.execute(_GIVE, {"lease_name": name, "who": owner})
+    """Somebody else may take it at once; nothing happens when somebody did."""
+    tx.execute(_GIVE, {"lease_name": name, "who": owner, "now": tx.now()})
 
 
 def forget(tx: Tx) -> None:

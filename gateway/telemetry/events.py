@@ -286,6 +286,15 @@ class Event(StrEnum):
             "is slow, or the deadline is too near to the lease."
         ),
     )
+    ATTEMPT_ALARMED = (
+        "attempt.alarmed",
+        False,
+        (
+            "It goes again by itself, and will fail again until a person acts (`code`): "
+            "`connect.certificate`: the axis' certificate expired or is of nobody we trust; 401, "
+            "403: our account. Ask the axis' operator; nothing is lost meanwhile."
+        ),
+    )
     WORKER_STARTED = ("worker.started", False, "Nothing to do.")
     WORKER_STOPPED = ("worker.stopped", False, "Nothing to do when the gateway is stopping.")
     WORKER_UNAVAILABLE = (
@@ -319,6 +328,16 @@ class Event(StrEnum):
     )
     TOKEN_REOPENED = ("token.reopened", False, "Nothing to do. The token answers again.")
     BLOBS_SWEPT = ("blobs.swept", False, "Nothing to do. Unused files older than a day are gone.")
+    BLOBS_AWAY = (
+        "blobs.away",
+        False,
+        (
+            "Packages cannot be kept or read (`detail`): a full disk, or an object store that does "
+            "not answer or refuses. /readyz says so too; nothing is accepted until it is mended, "
+            "and nothing is lost."
+        ),
+    )
+    BLOBS_BACK = ("blobs.back", False, "Nothing to do. Packages can be kept and read again.")
     FOREIGN_SAID = (
         "foreign.said",
         False,

@@ -156,6 +156,11 @@ class Metrics:
             "axis",
             "cause",
         )
+        self._files_away = self._gauge(
+            "edoc_blobs_away",
+            "1 while packages cannot be kept or read. If this is not 0: the disk is full, or the "
+            "object store does not answer.",
+        )
         self._waiting_items = self._gauge(
             "edoc_inbox_waiting",
             "Inbox items not yet confirmed. If this rises, a unit's system does not fetch.",
@@ -270,6 +275,9 @@ class Metrics:
     def requested(self, route: str, status: int, seconds: float) -> None:
         """`route`: the pattern (`/v1/documents/{id}`), never the path that was asked for."""
         self._request_seconds.labels(route, f"{status // 100}xx").observe(seconds)
+
+    def files_away(self, away: bool) -> None:
+        self._files_away.set(float(away))
 
     def waits(
         self,

@@ -16,7 +16,6 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from adapters.blobs.local import LocalBlobs
 from adapters.keys.ledger import load_ledger_key
 from adapters.keys.private import read_public
 from gateway.config import Settings
@@ -26,6 +25,7 @@ from gateway.ledger import keys as ledger_keys
 from gateway.ports import BlobStore
 from gateway.store import Store, open_store
 from gateway.store.migrations import current, head
+from gateway.wiring.blobs import blob_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def open_books(settings: Settings, vkey: Path | None = None) -> Iterator[Books]:
     try:
         yield Books(
             store=store,
-            blobs=LocalBlobs(settings.blobs.folder),
+            blobs=blob_store(settings),
             public_key=key,
             anchors=trusted,
             vkey=ledger_keys.vkey(settings.ledger.origin, key),
@@ -74,7 +74,7 @@ def open_exporting(settings: Settings) -> Iterator[Exporting]:
     try:
         yield Exporting(
             store,
-            LocalBlobs(settings.blobs.folder),
+            blob_store(settings),
             settings.ledger.origin,
             key,
             settings.limits,

@@ -24,10 +24,15 @@ NONE = "[]"
 
 
 def unencrypted(settings: Settings) -> list[Unencrypted]:
-    """Axes that are spoken to in the clear; their endpoint has no account in it (config)."""
-    return [
+    """Axes, and the object store, that are spoken to in the clear; no endpoint has an account in
+    it (config).
+    """
+    found = [
         Unencrypted(one.name, one.endpoint, reason_of(one)) for one in in_the_clear(settings.axis)
     ]
+    for one in in_the_clear([settings.blobs]):
+        found.append(Unencrypted("blobs", one.endpoint, reason_of(one)))
+    return found
 
 
 async def record_exceptions(store: Store, scribe: Scribe, found: Sequence[Unencrypted]) -> bool:

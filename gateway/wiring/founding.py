@@ -88,6 +88,15 @@ POINTERS = """
 # axis = "vxp"
 # everyone = true
 #
+# [database]                        # several machines: PostgreSQL, and a bucket that they share
+# url = "postgresql://edoc@db.example.vn/edoc"
+#
+# [blobs]
+# url = "s3://edoc/gateway-a"
+# endpoint = "https://s3.example.vn"
+# access_key = "..."
+# secret_file = "../keys/blobs.secret"
+#
 # [[stamp.authorities]]             # RFC 3161: who vouches for time
 # name = "..."
 # url = "https://..."

@@ -19,10 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from adapters.blobs.local import LocalBlobs
 from adapters.keys.ledger import load_ledger_key
-from adapters.keys.private import read_private
-from adapters.keys.vault import SecretVault
 from adapters.loopback.axis import LoopbackAxis
 from adapters.revocation.client import HttpRevocation
 from adapters.tsa.client import Endpoint, HttpTimestampAuthority
@@ -60,6 +57,7 @@ from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 from gateway.trusting import AskPace, Trusting
+from gateway.wiring.blobs import blob_store, secret_of
 from gateway.wiring.books import anchors, require_schema
 from gateway.wiring.exceptions import record_exceptions, unencrypted
 from gateway.wiring.keys import AgencyKeys, encryption
@@ -74,6 +72,7 @@ GAUGE_SECONDS = 2.0
 GAUGE_SHARE = 20.0
 GAUGE_LONGEST = 30.0
 PULSE_SECONDS = 15.0  # between two notes of which workers turned, for the other processes
+FILES_SECONDS = 5.0
 JOBS = ("api", "seal", "stamp", "deliver", "collect", "open", "sweep")
 
 
@@ -137,6 +136,7 @@ class Gateway:
     desk: Desk
     metrics: Metrics
     axes: Mapping[str, Axis]
+    files: watch.FileWatch
     url: str = ""
     figures: str = ""
     warnings: tuple[Finding, ...] = ()
@@ -182,6 +182,8 @@ class Gateway:
                 for worker in workers:
                     group.create_task(self._guarded(worker, stopping))
                 group.create_task(self._guarded(self._gauging, stopping))
+                files = loop.Worker("files", self.files.look, idle=FILES_SECONDS)
+                group.create_task(self._guarded(files, stopping))
                 await stopping.wait()
             await asyncio.gather(*(h.rest() for h in self._hands))
             log.info(Event.GATEWAY_STOPPED)
@@ -257,12 +259,13 @@ class Gateway:
 
     async def readiness(self) -> list[Finding]:
         """Why this gateway should not be given work now; () when it should."""
-        return await watch.readiness(
+        found = await watch.readiness(
             self.store,
             patience(self.settings, list(self.axes)),
             axes=list(self.axes),
             backlog=self.outbound.backlog,
         )
+        return [self.files.finding, *found] if self.files.finding else found
 
     async def _gauge(self) -> bool:
         """What stands still, for /metrics and for back-pressure."""
@@ -371,7 +374,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         origin=settings.ledger.origin,
         key=load_ledger_key(settings.ledger.key),
     )
-    blobs = LocalBlobs(settings.blobs.folder)
+    blobs = blob_store(settings)
     directory = settings.directory
     routing = RoutingTable(directory, settings.routes)
     axes: dict[str, Axis] = {
@@ -435,6 +438,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         ),
         metrics=metrics,
         axes=axes,
+        files=watch.FileWatch(blobs, metrics),
         warnings=keys.warnings,
     )
 
@@ -460,16 +464,11 @@ def trusting_of(settings: Settings, store: Store, blobs: BlobStore, scribe: Scri
 
 def vxp_settings(settings: Settings, one: AxisSection) -> VxpSettings:
     """The axis' account; its secret comes sealed under the master key, or from a file of 0600."""
-    if one.secret_file is not None:
-        secret = read_private(one.secret_file).decode().strip()
-    else:
-        vault = SecretVault(settings.secrets.master_key)
-        secret = vault.open(one.secret, f"axis/{one.name}").decode()
     return VxpSettings(
         name=one.name,
         endpoint=one.endpoint,
         system_id=one.system_id,
-        secret=secret,
+        secret=secret_of(settings, one, f"axis/{one.name}"),
         service_type=one.service_type,
         connect_timeout=one.connect_timeout,
         max_connections=one.max_connections,

@@ -57,6 +57,12 @@ class Hands:
         self.metrics.attempted(self.axis, outcome_word(outcome))
         if isinstance(outcome, Deferred) and outcome.alarm:
             self.metrics.alarmed(self.axis, outcome.code)
+            log.warning(
+                Event.ATTEMPT_ALARMED,
+                code=outcome.code,
+                detail=outcome.detail,
+                advice=Event.ATTEMPT_ALARMED.advice,
+            )
         log.info(
             Event.ATTEMPT_ENDED,
             outcome=outcome_word(outcome),

@@ -1,4 +1,8 @@
-"""sweep: everything that happens because time passed."""
+"""sweep: everything that happens because time passed.
+
+Any number of processes may sweep. The step of a timer is a conditional update, so it happens once;
+what costs (every stored file is listed) is done by one of them, about once in an hour.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,17 @@ from functools import partial
 
 from gateway.ports import BlobStore
 from gateway.settling import Settling
-from gateway.store import Store, Tx, blobs, transfers
+from gateway.store import Store, Tx, blobs, leases, transfers
 from gateway.store.migrations import ensure_partitions
+from gateway.telemetry.events import Event
+from gateway.telemetry.logs import get_logger
 from gateway.trusting import CHANNEL, Trusting
 from gateway.workers.loop import Worker
 
 UNUSED_FOR = timedelta(hours=24)
+UNUSED_EVERY = timedelta(hours=1)
+UNUSED_LOOK = 600.0  # seconds between a process' looks whether it is time, and its turn
+UNUSED = "unused-blobs"  # this lease is not given back: it lasts until it is time again
 ASK_EVERY = 30.0  # seconds between looks for places that are due; new ones are noticed at once
 MONTHS_EVERY = 3600.0  # seconds between looks for the partitions of coming months (PostgreSQL)
 
@@ -23,8 +32,8 @@ class Sweep:
         self.store = store
         self.settling = settling
         self.files = files
-        self._turns = 0
         self._months_due = 0.0
+        self._unused_due = 0.0
 
     async def turn(self) -> bool:
         at = self.settling.scribe.now()
@@ -38,10 +47,18 @@ class Sweep:
         if now >= self._months_due:
             await self.store.write(lambda tx: ensure_partitions(tx, tx.now()))
             self._months_due = now + MONTHS_EVERY
-        if self._turns % 600 == 0:
-            await self.unused_blobs()
-        self._turns += 1
+        if now >= self._unused_due:
+            self._unused_due = now + UNUSED_LOOK
+            if await self.store.write(self._my_turn):
+                gone = await self.unused_blobs()
+                get_logger(worker="sweep").info(Event.BLOBS_SWEPT, removed=gone)
         return moved > 0
+
+    def _my_turn(self, tx: Tx) -> bool:
+        at = tx.now()
+        # a name for each asking: a lease that we had ourselves must run out like any other
+        owner = self.settling.scribe.entropy.new_id()
+        return leases.take(tx, UNUSED, owner, now=at, until=at + UNUSED_EVERY) is not None
 
     async def unused_blobs(self) -> int:
         """Rows nobody refers to, and files without a row, both untouched for a day.

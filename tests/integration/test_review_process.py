@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -11,15 +13,17 @@ from typing import Any, BinaryIO
 
 import psycopg
 import pytest
+from sqlalchemy import update
 
 from adapters.blobs.local import LocalBlobs
 from gateway.collecting import Collecting
 from gateway.errors import Rejected, Text, Unavailable
 from gateway.model.outcome import Deferred, Delivered, Outcome
 from gateway.model.package import PackageKind
-from gateway.ports import AxisCapabilities, Entropy, Fetched, Listing, WaitingItem
+from gateway.ports import AxisCapabilities, Entropy, Fetched, Listing, StampReply, WaitingItem
 from gateway.sealing import STAMPER
 from gateway.store import Store, Tx, arrivals, leases, ledger
+from gateway.store.tables import lease
 from gateway.wiring.process import open_gateway
 from gateway.workers.sweep import Sweep
 from tests.integration.test_review_inbound import Still
@@ -126,6 +130,101 @@ def test_one_process_stamps_at_a_time(tmp_path: Path) -> None:
                 await here.account(SO20)
                 await here.gateway.sealing.seal()
                 assert await stamping.stamp() is not None, "the turn was given back"
+
+    asyncio.run(run())
+
+
+def test_a_stamper_that_slept_through_its_turn_keeps_nothing(tmp_path: Path) -> None:
+    """Its authority answered late; meanwhile another process took the turn and gave it back."""
+
+    async def run() -> None:
+        async with town(tmp_path) as made:
+            built = await house(made)
+            async with made.open(built, ()) as here:
+                await here.account(SO19)
+                await here.gateway.sealing.seal()
+                stamping = here.gateway.stamping
+                (authority,) = stamping.authorities
+                asked = authority.stamp
+
+                async def late(digest: bytes, deadline_seconds: float) -> StampReply:
+                    reply = await asked(digest, deadline_seconds)
+                    await here.gateway.store.write(taken_over)
+                    return reply
+
+                def taken_over(tx: Tx) -> None:
+                    later = tx.now() + timedelta(hours=1)
+                    assert leases.take(tx, STAMPER, "b", now=later, until=later) == 2
+                    leases.give_back(tx, STAMPER, "b")
+
+                with pytest.MonkeyPatch.context() as patched:
+                    patched.setattr(authority, "stamp", late)
+                    assert await stamping.stamp() is None
+                stamps = await here.gateway.store.read(lambda tx: ledger.stamps(tx, 1))
+                assert stamps == []
+                assert await stamping.stamp() is not None, "the next turn is nobody's yet"
+
+    asyncio.run(run())
+
+
+def test_a_fence_never_goes_back(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with town(tmp_path) as made:
+            built = await house(made)
+            async with made.open(built, ()) as here:
+
+                def turns(tx: Tx) -> None:
+                    now = tx.now()
+                    until = now + timedelta(minutes=5)
+                    first = leases.take(tx, "t", "a", now=now, until=until)
+                    assert first == 1
+                    assert leases.take(tx, "t", "b", now=now, until=until) is None
+                    leases.give_back(tx, "t", "b")
+                    assert leases.holds(tx, "t", "a", 1), "only its holder gives it back"
+                    leases.give_back(tx, "t", "a")
+                    assert not leases.holds(tx, "t", "a", 1)
+                    assert leases.take(tx, "t", "a", now=until, until=until) == 2
+                    assert not leases.holds(tx, "t", "a", 1), "an older taking of its own"
+
+                await here.gateway.store.write(turns)
+
+    asyncio.run(run())
+
+
+def test_unused_files_are_looked_for_by_one_process_in_an_hour(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with town(tmp_path) as made:
+            built = await house(made)
+            async with made.open(built, ()) as here:
+                gateway = here.gateway
+                old = hashlib.sha256(PDF).hexdigest()
+
+                def sweeps() -> list[Sweep]:
+                    """Two processes that have just started."""
+                    given = {"store": gateway.store, "settling": gateway.settling}
+                    return [Sweep(**given, files=gateway.blobs) for _ in range(2)]
+
+                def put_old() -> None:
+                    gateway.blobs.keep_bytes(PDF, old)
+                    for file in built.settings().blobs.folder.rglob(old):
+                        os.utime(file, (1, 1))
+
+                put_old()
+                for one in sweeps():
+                    await one.turn()
+                assert gateway.blobs.digests() == []
+                put_old()
+                for one in sweeps():
+                    await one.turn()
+                assert len(gateway.blobs.digests()) == 1, "it was done within the hour"
+
+                def hour_over(tx: Tx) -> None:
+                    tx.execute(update(lease).values(until=tx.now()))
+
+                await gateway.store.write(hour_over)
+                for one in sweeps():
+                    await one.turn()
+                assert gateway.blobs.digests() == []
 
     asyncio.run(run())
 

@@ -475,6 +475,26 @@ def test_a_fault_of_our_own_store_is_raised_as_it_is(error):
     asyncio.run(scene())
 
 
+def test_a_store_that_cannot_give_the_bytes_now_leaves_no_doubt():
+    """The last of them never left, so the axis has no whole package: certainly not sent."""
+    whole = []
+
+    async def chunks():
+        yield PACKAGE[:100]
+        raise Unavailable(Text("Kho tệp", "object store: gone"), code="blob.unavailable")
+
+    async def talk(reader, writer):
+        whole.append(await reader.read())
+        writer.close()
+
+    async def scene():
+        async with raw_server(talk) as (url, _), vxp_axis(url) as axis:
+            return await axis.submit(replace(parcel(PACKAGE), chunks=chunks), LONG)
+
+    assert asyncio.run(scene()) == Deferred("blob.unavailable", "object store: gone")
+    assert all(len(got) < len(PACKAGE) for got in whole)
+
+
 def test_a_full_disk_is_not_the_remotes_fault():
     class Full(io.BytesIO):
         def write(self, data):

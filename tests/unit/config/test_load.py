@@ -412,3 +412,89 @@ def test_a_folder_of_roots_that_is_not_there_is_refused_when_it_was_named(home: 
     (home / "rooots").mkdir()
     assert "2:trust.folder" not in found(home, '[trust]\nfolder = "rooots"\n')
     assert not [k for k in found(home, "") if "trust" in k]
+
+
+BUCKET = """
+[blobs]
+url = "s3://edoc/gateways/so19"
+endpoint = "https://s3.example.vn"
+access_key = "so19"
+secret_file = "blobs.secret"
+"""
+
+
+def test_a_bucket_is_read_with_its_prefix(home: Path) -> None:
+    private(home / "blobs.secret")
+    settings = config.load(write(home, BUCKET))
+    assert settings.blobs.place() == ("edoc", "gateways/so19")
+    assert settings.blobs.secret_file == home / "blobs.secret"
+    assert settings.blobs.folder == home.parent / "data" / "blobs", "files under way lie there"
+    assert config.load(write(home, BUCKET.replace("/gateways/so19", ""))).blobs.place() == (
+        "edoc",
+        "",
+    )
+    assert config.load(write(home, "")).blobs.place() is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://s3.example.vn/edoc",
+        "s3://",
+        "s3://E",
+        "s3://edoc//a",
+        "s3://edoc/a b",
+        "s3://a/../b",
+        "s3://edoc/a?b",
+        "s3://user:secret@edoc/a",
+        "s3://edoc/đ",
+        "s3://edoc/./a",
+    ],
+)
+def test_what_is_no_bucket_is_a_mistake(home: Path, url: str) -> None:
+    private(home / "blobs.secret")
+    text = BUCKET.replace("s3://edoc/gateways/so19", url)
+    assert found(home, text) == {"3:blobs.url": "conf.value"}
+
+
+def test_every_mistake_about_a_bucket_is_named(home: Path) -> None:
+    text = """
+        [blobs]
+        url = "s3://edoc"
+        endpoint = "http://s3.example.vn"
+        secret = "hunter2"
+        secret_file = "blobs.secret"
+        ca_file = "ca.pem"
+        """
+    assert found(home, text) == {
+        "2:blobs.access_key": "conf.value",
+        "4:blobs.endpoint": "conf.http",
+        "5:blobs.secret": "conf.value",
+        "6:blobs.secret_file": "conf.file",
+        "7:blobs.ca_file": "conf.file",
+        "1:secrets.master_key": "conf.file",
+    }
+    private(home / "blobs.secret", 0o644)
+    assert "6:blobs.secret_file" in found(home, BUCKET)
+
+
+def test_plain_http_to_a_bucket_needs_a_reason_that_is_shown(home: Path) -> None:
+    private(home / "blobs.secret")
+    text = BUCKET.replace("https://s3.example.vn", "http://10.0.0.7:9000")
+    assert found(home, text) == {"4:blobs.endpoint": "conf.http"}
+    (warning,) = config.load(
+        write(home, text + 'allow_http = "our own rack, a wire of our own"')
+    ).warnings
+    assert "our own rack, a wire of our own" in warning.text.en
+    local = BUCKET.replace("https://s3.example.vn", "http://127.0.0.1:9000")
+    assert config.load(write(home, local)).warnings == ()
+
+
+def test_keys_of_a_bucket_without_one_are_mistakes(home: Path) -> None:
+    private(home / "blobs.secret")
+    text = BUCKET.replace('url = "s3://edoc/gateways/so19"', "")
+    assert found(home, text) == {
+        "4:blobs.endpoint": "conf.value",
+        "5:blobs.access_key": "conf.value",
+        "6:blobs.secret_file": "conf.value",
+    }

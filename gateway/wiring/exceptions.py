@@ -27,12 +27,10 @@ def unencrypted(settings: Settings) -> list[Unencrypted]:
     """Axes, and the object store, that are spoken to in the clear; no endpoint has an account in
     it (config).
     """
-    found = [
-        Unencrypted(one.name, one.endpoint, reason_of(one)) for one in in_the_clear(settings.axis)
+    return [
+        *(Unencrypted(a.name, a.endpoint, reason_of(a)) for a in in_the_clear(settings.axis)),
+        *(Unencrypted("blobs", b.endpoint, reason_of(b)) for b in in_the_clear([settings.blobs])),
     ]
-    for one in in_the_clear([settings.blobs]):
-        found.append(Unencrypted("blobs", one.endpoint, reason_of(one)))
-    return found
 
 
 async def record_exceptions(store: Store, scribe: Scribe, found: Sequence[Unencrypted]) -> bool:

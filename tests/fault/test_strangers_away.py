@@ -189,7 +189,7 @@ def test_a_name_that_does_not_resolve_is_told_and_holds_up_nothing_for_good(
     def profile(url: str) -> dict[str, Any]:
         parts = urlsplit(url)
         named = parts._replace(netloc=f"axis.invalid:{parts.port}").geturl()
-        return {"endpoint": named, "allow_http": "a test"}
+        return {"endpoint": named, "allow_http": "a test on this machine"}
 
     async def run() -> None:
         nonlocal known

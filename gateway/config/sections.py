@@ -99,6 +99,7 @@ class AxisSection:
     hash_form: Literal["unpadded", "padded"] = "unpadded"
     retry: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
     repeat: Literal["again", "never"] = "again"
     ca_file: Path | None = None
     allow_http: str = ""
@@ -137,6 +138,15 @@ class CollectSection:
     fetch_deadline: Seconds = Seconds(300.0)
     at_once: int = 4
     hold_after: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileSection:
+    at: str = "03:10"
+    stuck_after: Seconds = Seconds(86_400.0)
+    answer_within: Seconds = Seconds(432_000.0)
+    deadline: Seconds = Seconds(30.0)
+    at_once: int = field(default=4, metadata={"most": 64})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +212,7 @@ class Written:
     route: tuple[Route, ...] = ()
     dispatch: DispatchSection = DispatchSection()
     collect: CollectSection = CollectSection()
+    reconcile: ReconcileSection = ReconcileSection()
     limits: Limits = field(default_factory=Limits)
     key: tuple[AgencyKey, ...] = ()
     receiver: tuple[ReceiverCertificate, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import json
 import re
 import tomllib
@@ -137,15 +138,23 @@ def _named_texts(call: ast.Call, tree: ast.AST) -> Iterator[tuple[str, str]]:
     }
     above = [
         node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and node.targets[0].id in names
-        and isinstance(node.value, ast.Call)
-        and 0 < call.lineno - node.lineno < 30
+        for name, node in _assigned(tree)
+        if name in names and 0 < call.lineno - node.lineno < 30
     ]
     for node in sorted(above, key=lambda n: -n.lineno):
         yield from _texts(node.value) if isinstance(node.value, ast.Call) else ()
+
+
+@functools.cache
+def _assigned(tree: ast.AST) -> list[tuple[str, ast.Assign]]:
+    """`name = call(...)` anywhere in a module: walked once, and asked for at every call in it."""
+    return [
+        (node.targets[0].id, node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Call)
+    ]
 
 
 def _template(node: ast.expr) -> str:

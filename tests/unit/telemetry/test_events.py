@@ -12,6 +12,7 @@ RECORDED = {
     "attempt.ended", "attempt.started", "attempt.taken_over", "clock.stepped", "fetch.failed",
     "fetch.held", "fetch.released", "item.available", "item.entered", "item.fetched",
     "item.recalled", "item.refused", "item.seen", "ledger.epoch_begun", "recipient.moved",
+    "reconciliation.made", "transfer.settled",
     "status.accepted", "submission.accepted", "submission.refused", "transfer.expired",
     "transfer.held", "transfer.released", "transfer.rerouted", "transfer.withdrawn",
 }  # fmt: skip

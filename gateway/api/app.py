@@ -32,6 +32,7 @@ from gateway.api import (
     manual,
     problems,
     queue,
+    reconciliations,
 )
 from gateway.api.auth import authenticate
 from gateway.api.deps import DEPS, ApiDeps, Call, Handler
@@ -45,6 +46,7 @@ SERVER = "edoc-gateway"
 POLICY = "default-src 'none'; frame-ancestors 'none'"
 GONE = 499  # in the log only: the client went away before its answer
 EVERYBODY = tuple(Role)
+CHECKING = (Role.OPS, Role.ADMIN, Role.AUDITOR)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = web.RequestKey("request_id", str)
 _LANGUAGE = web.RequestKey("language", str)
@@ -88,6 +90,9 @@ ROUTES = (
     Route("GET", "/v1/queue", queue.listing, (Role.OPS, Role.ADMIN, Role.AUDITOR)),
     Route("GET", f"/v1/queue/{ID}", queue.one, (Role.OPS, Role.ADMIN, Role.AUDITOR)),
     Route("GET", "/v1/quarantine", queue.quarantine, (Role.OPS, Role.ADMIN)),
+    Route("POST", "/v1/reconciliations", reconciliations.make, CHECKING),
+    Route("GET", "/v1/reconciliations", reconciliations.listing, CHECKING),
+    Route("GET", f"/v1/reconciliations/{ID}", reconciliations.one, CHECKING),
     Route("GET", "/v1/ledger/checkpoint", ledger.checkpoint, EVERYBODY),
 )
 PUBLIC: tuple[tuple[str, PublicHandler], ...] = (

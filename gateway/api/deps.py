@@ -11,6 +11,7 @@ from gateway.acts import Acts
 from gateway.desk import Account, Desk
 from gateway.errors import Finding
 from gateway.ports import BlobStore
+from gateway.reconciling import Reconciling
 from gateway.telemetry.metrics import Metrics
 
 MIB = 1024 * 1024
@@ -41,6 +42,7 @@ class ApiDeps:
     blobs: BlobStore
     readiness: Callable[[], Awaitable[Sequence[Finding]]]
     metrics: Metrics
+    reconciling: Reconciling
     limits: ApiLimits = field(default_factory=ApiLimits)
 
 

@@ -6,6 +6,7 @@ packages   pack, unpack, inspect              offline: no gateway, no network
 unit       send, inbox, confirm, status       against a running gateway, over REST
 operating  account, queue                     the database when it is free, else REST
 books      ledger                             the proof
+reconcile  reconcile                          a day, held against what an axis says of it
 
 A command's module is imported when it is called, and what is heavy inside its function: `--help`
 must not wait for a database driver. In: arguments. Out: text or JSON, and an exit code.
@@ -41,6 +42,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "account": "operating:account",
         "queue": "operating:queue",
         "ledger": "books:ledger",
+        "reconcile": "reconcile:reconcile",
     }
 )
 

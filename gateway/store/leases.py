@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, or_, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
@@ -24,6 +24,9 @@ _GIVE = delete(lease).where(
     lease.c.name == bindparam("lease_name"), lease.c.owner == bindparam("who")
 )
 _FORGET = delete(lease)
+_HELD = select(func.count()).where(
+    lease.c.name == bindparam("lease_name"), lease.c.until > bindparam("now")
+)
 
 
 def take(tx: Tx, name: str, owner: str, *, now: datetime, until: datetime) -> int | None:
@@ -33,6 +36,11 @@ def take(tx: Tx, name: str, owner: str, *, now: datetime, until: datetime) -> in
         _TAKE, {"lease_name": name, "who": owner, "now": now, "new_until": until}
     ).scalar()
     return None if value is None else int(value)
+
+
+def is_held(tx: Tx, name: str, now: datetime) -> bool:
+    """Whether somebody, whoever it is, has this turn."""
+    return bool(tx.execute(_HELD, {"lease_name": name, "now": now}).scalar())
 
 
 def give_back(tx: Tx, name: str, owner: str) -> None:

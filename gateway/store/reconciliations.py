@@ -235,7 +235,11 @@ _FOUND = (
     )
     .limit(1)
 )
-_RUNNING = select(func.count()).where(reconciliation_page.c.run_id == bindparam("run"))
+_RUN = (
+    select(reconciliation_page.c.axis, reconciliation_page.c.day)
+    .where(reconciliation_page.c.run_id == bindparam("run"))
+    .limit(1)
+)
 _DROP_PAGES = delete(reconciliation_page).where(
     reconciliation_page.c.axis == bindparam("on_axis"),
     reconciliation_page.c.day == bindparam("of_day"),
@@ -407,8 +411,10 @@ def found_on(tx: Tx, axis: str, day: str, number: int) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def is_running(tx: Tx, run_id: str) -> bool:
-    return bool(tx.execute(_RUNNING, {"run": run_id}).scalar())
+def run_of(tx: Tx, run_id: str) -> tuple[str, str] | None:
+    """Axis and day of a run that has no report yet; None: there is no such run."""
+    row = tx.execute(_RUN, {"run": run_id}).one_or_none()
+    return None if row is None else (str(row[0]), str(row[1]))
 
 
 def drop_pages(tx: Tx, axis: str, day: str) -> None:

@@ -34,13 +34,14 @@ from gateway.config import AxisSection, Settings
 from gateway.desk import Desk
 from gateway.dispatch import lane_of
 from gateway.dispatch.reconcile import Limits
+from gateway.enquiring import Ours
+from gateway.enquiring import Pace as Asking
 from gateway.errors import Finding
 from gateway.inbound import Inbound
 from gateway.ledger import stamp as stamp_craft
 from gateway.outbound import Outbound
 from gateway.ports import Axis, BlobStore
 from gateway.promise import Outlet
-from gateway.reconciling import Pace as Asking
 from gateway.reconciling import Reconciling
 from gateway.routing.plan import LOOPBACK, RoutingTable
 from gateway.scribe import Scribe
@@ -337,10 +338,12 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
             store=store,
             scribe=scribe,
             settling=settling,
-            key_of=outbound.key_of,
-            is_local=directory.is_local,
-            local_keys=[outbound.key_of(code) for code in settings.local.agencies],
-            lifetime=timedelta(seconds=settings.dispatch.lifetime),
+            ours=Ours(
+                key_of=outbound.key_of,
+                is_local=directory.is_local,
+                local_keys=[outbound.key_of(code) for code in settings.local.agencies],
+                lifetime=timedelta(seconds=settings.dispatch.lifetime),
+            ),
             owner=owner,
             limits=reconcile_limits(settings),
             pace=reconcile_pace(settings),

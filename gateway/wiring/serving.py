@@ -27,6 +27,7 @@ async def serve_api(gateway: Gateway) -> AsyncIterator[str]:
             blobs=gateway.blobs,
             readiness=gateway.readiness,
             metrics=gateway.metrics,
+            reconciling=gateway.reconciling,
             limits=ApiLimits(
                 body_bytes=gateway.settings.limits.package_bytes,
                 metadata_bytes=conf.metadata_bytes,

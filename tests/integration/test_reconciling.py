@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from gateway import reconciling
+from gateway import enquiring, reconciling
 from gateway.audit.books import verify_books
 from gateway.errors import Rejected, Unavailable, Unknown
 from gateway.ledger.reconciliation import SignedReport, verify_report
@@ -271,7 +271,7 @@ def test_a_silent_axis_leaves_questions_open_and_a_daily_run_waits_for_it(tmp_pa
 
 
 def test_after_many_questions_without_an_answer_the_rest_is_not_asked(tmp_path, monkeypatch):
-    monkeypatch.setattr(reconciling, "GIVE_UP", 2)
+    monkeypatch.setattr(enquiring, "GIVE_UP", 2)
 
     async def scene():
         async with a_day(tmp_path, stuck_after="1h", at_once=1) as day:
@@ -288,7 +288,7 @@ def test_after_many_questions_without_an_answer_the_rest_is_not_asked(tmp_path, 
 
 
 def test_a_run_that_was_broken_off_goes_on_where_it_was(tmp_path, monkeypatch):
-    monkeypatch.setattr(reconciling, "PAGE", 1)
+    monkeypatch.setattr(enquiring, "PAGE", 1)
 
     async def scene():
         async with a_day(tmp_path, stuck_after="1h") as day:
@@ -301,8 +301,9 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(tmp_path, monkeypatch):
             gate = day.axis.hold("getSentEdocList")
             going = corridor.start(run)
             await gate.reached(1)  # the second is being asked about
-            assert await corridor.store.read(lambda tx: reconciliations.is_running(tx, run.id))
+            assert (await corridor.one(run.id))["state"] == "running"
             await corridor.close()
+            assert (await corridor.one(run.id))["state"] == "broken_off"
             gate.release()
             with suppress(asyncio.CancelledError):
                 await going
@@ -396,7 +397,7 @@ def test_a_gateway_that_never_sent_anything_has_nothing_due(tmp_path):
         async with a_day(tmp_path) as day:
             later, _ = on_the_day_after(day.province)
             assert await later.due("vxp") == []
-            assert await replace(later, pace=reconciling.Pace(at=None)).due("vxp") == []
+            assert await replace(later, pace=enquiring.Pace(at=None)).due("vxp") == []
 
     asyncio.run(scene())
 

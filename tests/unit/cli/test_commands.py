@@ -39,7 +39,7 @@ from tests.support.commands import ROOT, call
 BUILT = {
     "init", "conf check", "run", "demo", "simulate vxp", "pack", "unpack", "inspect", "send",
     "inbox", "confirm", "status", "account add", "account list", "account revoke", "queue list",
-    "queue show", "ledger verify", "ledger checkpoint",
+    "queue show", "ledger verify", "ledger checkpoint", "reconcile",
 }  # fmt: skip
 
 

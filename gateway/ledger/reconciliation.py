@@ -12,16 +12,14 @@ for. Fails with `Untrusted` (`reconciliation.*`, `note.*`). It never judges what
 never reads the tree: the record `reconciliation.made` holds the same digest, so a report that was
 left out or exchanged is found there (audit/reconciled.py).
 
-The same key signs receipts and checkpoints; the first lines differ, and each holds a blank.
+Why the note cannot be taken for a receipt's: `statement.py`.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,9 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.c14n import JsonValue, canonical_json
 from gateway.errors import Text, Untrusted
-from gateway.ledger.keys import key_id
-from gateway.ledger.note import decode_base64, sign_note, split_note, verify_note
-from gateway.ledger.records import instant_text, parse_instant
+from gateway.ledger.statement import Keys, make_statement, read_statement
 
 VERSION = 1
 DOMAIN = "edoc-gateway reconciliation v1"
@@ -69,14 +65,11 @@ def sign_report(
 ) -> SignedReport:
     """The same inputs give the same file (RFC 6979). `origin` without an epoch."""
     data = canonical_json(report)
-    digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
-    text = f"{DOMAIN}\n{origin}\n{digest}\n{instant_text(at)}\n"
-    return SignedReport(data, sign_note(text, origin, key))
+    note = make_statement(DOMAIN, origin, hashlib.sha256(data).digest(), at, key)
+    return SignedReport(data, note)
 
 
-def verify_report(
-    file: bytes, public_keys: ec.EllipticCurvePublicKey | Sequence[ec.EllipticCurvePublicKey]
-) -> Vouched:
+def verify_report(file: bytes, public_keys: Keys) -> Vouched:
     """Check form, signature, and that the note speaks of these very bytes.
 
     White space around the JSON is forgiven, inside only the canonical form passes. The caller
@@ -84,8 +77,7 @@ def verify_report(
     is over other bytes), `note.*`.
     """
     report, note = _parts(file.strip(b" \t\r\n"))
-    keys = [public_keys] if isinstance(public_keys, ec.EllipticCurvePublicKey) else public_keys
-    origin, digest, at = _vouched(note, keys)
+    origin, digest, at = read_statement(note, DOMAIN, public_keys, _malformed)
     if hashlib.sha256(report).digest() != digest:
         raise Untrusted(
             Text(
@@ -120,34 +112,6 @@ def _object(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _malformed()
     return value
-
-
-def _vouched(note: str, keys: Sequence[ec.EllipticCurvePublicKey]) -> tuple[str, bytes, datetime]:
-    """Origin, digest and time, from a note by one of the keys."""
-    text, lines = split_note(note)
-    fields = text.removesuffix("\n").split("\n")
-    if len(fields) != 4 or fields[0] != DOMAIN:
-        raise _malformed()
-    _, origin, encoded, at = fields
-    ids = {blob[:4] for name, blob in lines if name == origin}
-    key = next((k for k in keys if key_id(k) in ids), None)
-    if key is None:
-        raise Untrusted(
-            Text(
-                "Biên bản đối soát không do khóa của sổ cái này ký",
-                "the report was not signed by this ledger's key",
-            ),
-            code="note.unsigned",
-        )
-    verify_note(note, origin, key)
-    digest = decode_base64(encoded)
-    try:
-        when = parse_instant(at)
-    except ValueError as error:
-        raise _malformed() from error
-    if len(digest) != 32 or re.search(r"\s", origin):
-        raise _malformed()
-    return origin, digest, when
 
 
 def _malformed() -> Untrusted:

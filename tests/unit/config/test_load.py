@@ -379,3 +379,14 @@ def test_findings_speak_both_languages(home: Path) -> None:
     for finding in findings:
         assert finding.text.vi
         assert finding.text.vi != finding.text.en
+
+
+@pytest.mark.parametrize("at", ["24:00", "3:10", "03:60", "noon"])
+def test_the_hour_of_reconciliation_is_a_time_of_day(home: Path, at: str) -> None:
+    assert found(home, f'[reconcile]\nat = "{at}"\n') == {"2:reconcile.at": "conf.value"}
+
+
+def test_reconciliation_may_have_no_hour_and_stuck_comes_before_unanswered(home: Path) -> None:
+    assert config.load(write(home, '[reconcile]\nat = ""\n')).reconcile.at == ""
+    swapped = '[reconcile]\nstuck_after = "2d"\nanswer_within = "1d"\n'
+    assert found(home, swapped) == {"2:reconcile.stuck_after": "conf.value"}

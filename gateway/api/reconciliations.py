@@ -38,7 +38,8 @@ async def make(call: Call) -> web.Response:
     done, _ = await asyncio.wait({under_way}, timeout=WAIT_SECONDS)
     if done:
         return json_answer(reconciliation_json(under_way.result()), 201, **address)
-    return json_answer(await reconciling.one(run.id), 202, **address)
+    told = {"id": run.id, "state": "running", "axis": body.axis, "day": body.day}
+    return json_answer(told, 202, **address)
 
 
 async def listing(call: Call) -> web.Response:

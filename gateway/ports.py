@@ -74,21 +74,56 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class SentItem:
+    """One recipient's copy of a package we sent, in the axis' words.
+
+    `remote_ref`: the package's id as the axis gave it to the sender; `receiver_ref`: the id under
+    which this recipient sees it, "" when the axis names none. `passed_on`: the axis says that it
+    did, or did not, lay the copy out for the recipient; `taken`: that the recipient's system has,
+    or has not, taken it; None: its words say neither.
+    """
+
     receiver: str
     remote_ref: str
     receiver_ref: str
     send_status: str
     receive_status: str
     detail: str = ""
+    notation: str = ""
+    passed_on: bool | None = None
+    taken: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What became of one package. Without `failure` the answer was read whole.
+
+    `items` () and no `failure`: the axis answered, and knows nothing of such a package.
+    """
+
+    items: tuple[SentItem, ...] = ()
+    failure: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many packages wait; `failure`: why that could not be learnt (then 0)."""
+
+    waiting: int = 0
+    failure: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AxisCapabilities:
-    """What the axis can do. `repeat`: what to do with the same bytes after doubt (again|never)."""
+    """What the axis can do. `repeat`: what to do with the same bytes after doubt (again|never).
+
+    `follows_up`: it can be asked about a package by the id it gave; `counts`: it can say how many
+    packages wait without listing them. What it cannot be asked is never asked.
+    """
 
     kinds: tuple[PackageKind, ...] = (PackageKind.DOCUMENT, PackageKind.STATUS)
     collects: bool = True
     follows_up: bool = False
+    counts: bool = False
     acknowledge_reports_arrival: bool = False
     repeat: str = "again"
 
@@ -111,8 +146,15 @@ class Axis(Protocol):
     async def acknowledge(self, axis_doc_id: str, deadline_seconds: float) -> Outcome:
         """Tell the axis that we have it for good. Repeating is harmless."""
 
-    async def follow_up(self, remote_ref: str, deadline_seconds: float) -> Sequence[SentItem]:
-        """What became of a package we sent; () when the axis cannot say."""
+    async def follow_up(
+        self, remote_ref: str, kind: PackageKind, deadline_seconds: float
+    ) -> FollowUp:
+        """What became of a package we sent. An answer that cannot be read is a failure, never
+        "knows nothing"; so is every answer that only may mean that.
+        """
+
+    async def count_waiting(self, kind: PackageKind, deadline_seconds: float) -> Count:
+        """How many packages of a kind wait for us."""
 
     async def close(self) -> None: ...
 

@@ -135,6 +135,30 @@ class Settling:
 
     # -- settle ---------------------------------------------------------------------------------
 
+    def settle_by_list(
+        self, tx: Tx, transfer_id: str, *, remote_ref: str, asked_by: str, at: datetime
+    ) -> bool:
+        """The axis, asked by an id that it gave us, has the package: that settles doubt.
+
+        False: it moved on meanwhile, or its state allows no such step. `asked_by`: the id of the
+        reconciliation that asked.
+        """
+        if not transfers.settle_on_axis(tx, transfer_id, now=tx.now(), remote_ref=remote_ref):
+            return False
+        transfers.arrive_on_axis(tx, transfer_id, seen=at, now=tx.now())
+        row = transfers.by_id(tx, transfer_id)
+        if row is None:
+            return False
+        made = self.scribe.record(
+            Event.TRANSFER_SETTLED,
+            at,
+            {"transfer": transfer_id, "document": row.document_ref, "reconciliation": asked_by},
+            {"axis": row.axis, "state": row.state, "remote_ref": remote_ref},
+            document_ref=row.document_ref,
+        )
+        ledger.append(tx, [made])
+        return True
+
     def find(self, tx: Tx, *, reporter_key: str, report: StatusReport) -> About | None:
         """Our transfer and the recipient that reports; None when none of ours has it.
 

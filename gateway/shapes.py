@@ -15,11 +15,21 @@ from datetime import datetime
 from typing import Any
 
 from gateway.errors import Finding, Rejected, Text
+from gateway.ledger.reconciliation import SignedReport
 from gateway.model.package import FileFact, PackageKind, SignatureVerdict, StatusReport
 from gateway.model.transfer import TransferState, person_may
 from gateway.promise import VIETNAM, local_time
 from gateway.signing import verify
-from gateway.store import Tx, acts, arrivals, documents, inbox, ledger, transfers
+from gateway.store import (
+    Tx,
+    acts,
+    arrivals,
+    documents,
+    inbox,
+    ledger,
+    reconciliations,
+    transfers,
+)
 from gateway.store.accounts import Account
 
 FOREVER = datetime.max.replace(tzinfo=VIETNAM)
@@ -410,3 +420,29 @@ def _bad_cursor() -> Rejected:
     return Rejected(
         Text("Con trỏ trang không hợp lệ", "the cursor is not one of ours"), code="cursor.invalid"
     )
+
+
+# -- reconciliations -------------------------------------------------------------------------------
+
+
+def listed_json(row: reconciliations.Listed | reconciliations.Made) -> Json:
+    """`daily`: made by the clock, the one report of its axis and day."""
+    return {
+        "id": row.id,
+        "state": "made",
+        "axis": row.axis,
+        "day": row.day,
+        "daily": row.once != row.id,
+        "made_at": local_time(row.made_at),
+        "counts": dict(row.counts),
+    }
+
+
+def reconciliation_json(row: reconciliations.Made) -> Json:
+    """`report`: what was signed, to read; `signed`: the file itself, to keep and to check."""
+    signed = SignedReport(row.report, row.note)
+    return {
+        **listed_json(row),
+        "report": json.loads(row.report),
+        "signed": json.loads(signed.file()),
+    }

@@ -9,7 +9,6 @@ store is Deferred; our own faults are raised. Source: architecture 2, 4.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import BinaryIO
 
 from gateway.errors import Unavailable
@@ -18,11 +17,12 @@ from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncerta
 from gateway.model.package import PackageKind
 from gateway.ports import (
     AxisCapabilities,
+    Count,
     Fetched,
+    FollowUp,
     Intake,
     Listing,
     Parcel,
-    SentItem,
     WaitingItem,
 )
 
@@ -77,10 +77,17 @@ class LoopbackAxis:
         del deadline_seconds
         return Delivered(axis_doc_id)
 
-    async def follow_up(self, remote_ref: str, deadline_seconds: float) -> Sequence[SentItem]:
+    async def follow_up(
+        self, remote_ref: str, kind: PackageKind, deadline_seconds: float
+    ) -> FollowUp:
         """Our own inbox knows; an axis has nothing to add."""
-        del remote_ref, deadline_seconds
-        return ()
+        del remote_ref, kind, deadline_seconds
+        return FollowUp(failure=Refused("loopback.nothing_to_ask"))
+
+    async def count_waiting(self, kind: PackageKind, deadline_seconds: float) -> Count:
+        """Nothing ever waits."""
+        del kind, deadline_seconds
+        return Count()
 
     async def close(self) -> None:
         """Holds nothing."""

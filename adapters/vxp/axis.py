@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
@@ -22,7 +22,7 @@ from yarl import URL
 from adapters.vxp import wire
 from adapters.vxp.cargo import Cargo
 from adapters.vxp.items import DirectoryEntry, directory_entry, sent_item, usable_id, waiting_item
-from adapters.vxp.outcomes import REMOTE_FAULTS, Judge
+from adapters.vxp.outcomes import REMOTE_FAULTS, Judge, answer_code
 from adapters.vxp.scan import AnswerScanner, Base64Stream, NotAnAnswer
 from adapters.vxp.settings import VxpSettings
 from adapters.vxp.spool import Spool
@@ -33,7 +33,9 @@ from gateway.model.package import PackageKind
 from gateway.ports import (
     AxisCapabilities,
     Clock,
+    Count,
     Fetched,
+    FollowUp,
     Listing,
     Parcel,
     SentItem,
@@ -49,14 +51,6 @@ _NO_SUCH_OPERATION = frozenset({404, 405, 501})
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many packages wait; `failure`: why that could not be learnt (then 0)."""
-
-    waiting: int = 0
-    failure: Outcome | None = None
-
-
 class VxpAxis:
     """One account on one VXP axis. One per process; safe for many concurrent calls."""
 
@@ -64,13 +58,17 @@ class VxpAxis:
         """Raises Misconfigured only through `settings`; opens no connection."""
         self.name = settings.name
         self.capabilities = AxisCapabilities(
-            follows_up=True, acknowledge_reports_arrival=False, repeat=settings.repeat
+            follows_up=True,
+            counts=True,
+            acknowledge_reports_arrival=False,
+            repeat=settings.repeat,
         )
         self._settings = settings
         self._clock = clock
         self._judge = Judge(
             frozenset(settings.retry_codes), frozenset(settings.never_codes), settings.secret
         )
+        self._says_unknown = frozenset(answer_code(code) for code in settings.unknown_codes)
         base = settings.endpoint.rstrip("/")
         self._urls = {operation: URL(f"{base}/{operation}") for operation in Operation}
         self._tls = _tls_context(settings) if base.startswith("https") else None
@@ -131,10 +129,16 @@ class VxpAxis:
             return self._judge.submitted(reply.status, reply.body, handed_over=cargo.handed_over)
         return self._judge.failed(failure or TimeoutError(), handed_over=cargo.handed_over)
 
-    async def follow_up(self, remote_ref: str, deadline_seconds: float) -> Sequence[SentItem]:
-        """getSentEdocList: one line per recipient; () when the axis cannot say."""
-        if not wire.header_safe(remote_ref):
-            return ()
+    async def follow_up(
+        self, remote_ref: str, kind: PackageKind, deadline_seconds: float
+    ) -> FollowUp:
+        """getSentEdocList: one line per recipient.
+
+        Which ErrorCode says "no such DocId" is not known (vxp-protocol 10): only those that the
+        operator lists (`unknown_codes`) are read so, any other is a failure with its code.
+        """
+        if not usable_id(remote_ref):
+            return FollowUp(failure=Deferred("item.bad_id", alarm=True))
         items: list[SentItem] = []
 
         def take(item: object) -> None:
@@ -143,11 +147,14 @@ class VxpAxis:
 
         parameters = {
             "servicetype": self._settings.service_type,
-            "messagetype": wire.MESSAGE_TYPE[PackageKind.DOCUMENT],
+            "messagetype": wire.MESSAGE_TYPE[kind],
             "docId": remote_ref,
         }
         failure = await self._read_list(Operation.SENT_LIST, parameters, take, deadline_seconds)
-        return () if failure else tuple(items)
+        if failure is not None:
+            unknown = failure.code in self._says_unknown
+            return FollowUp() if unknown else FollowUp(failure=failure)
+        return FollowUp(tuple(items))
 
     # --- receiving -------------------------------------------------------------------------
 

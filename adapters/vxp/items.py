@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from adapters.vxp import wire
 from gateway.model.package import PackageKind
@@ -62,11 +63,22 @@ def directory_entry(item: object, other: str) -> DirectoryEntry | None:
 def sent_item(item: Mapping[str, object], remote_ref: str) -> SentItem:
     """A line of getSentEdocList: what became of one recipient's copy."""
     words = (_text(item, "sendStatusDesc"), _text(item, "receiveStatusDesc"))
+    receiver_ref = _text(item, "receiverDocId")[:_LONGEST_ID]
+    sent, received = _text(item, "sendStatus"), _text(item, "receiveStatus")
     return SentItem(
         receiver=_text(item, "toCode"),
-        remote_ref=_text(item, "senderDocId") or remote_ref,
-        receiver_ref=_text(item, "receiverDocId"),
-        send_status=_text(item, "sendStatus"),
-        receive_status=_text(item, "receiveStatus"),
+        remote_ref=_text(item, "senderDocId")[:_LONGEST_ID] or remote_ref,
+        receiver_ref=receiver_ref,
+        send_status=sent,
+        receive_status=received,
         detail="; ".join(word for word in words if word)[:300],
+        notation=_text(item, "notation"),
+        # an id for the recipient's copy is the copy's own proof; else the word decides
+        passed_on=True if receiver_ref else _PASSED_ON.get(sent.lower()),
+        taken=_TAKEN.get(received.lower()),
     )
+
+
+# the delivery words of vxp-protocol 5, compared without case; any other word says neither
+_PASSED_ON = MappingProxyType({"done": True, "fail": False})
+_TAKEN = MappingProxyType({"done": True, "initial": False, "processing": False, "fail": False})

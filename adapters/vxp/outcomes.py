@@ -68,7 +68,7 @@ class Judge:
         Never list: Refused. Retry list: Deferred. Neither: Deferred and `unlisted`, which the
         corridor holds after three equal ones (architecture 4). Code: `vxp.` and theirs.
         """
-        code = f"vxp.{_NOT_IN_CODE.sub('_', answer.code)[:40]}"
+        code = answer_code(answer.code)
         detail = self.clean(answer.description)
         if answer.code in self.never_codes:
             return Refused(code, detail)
@@ -110,6 +110,11 @@ class Judge:
         text = _SIGN_HEADER.sub("[sign-header]", text)
         text = _DIGEST.sub("[hex]", text)
         return _CONTROLS.sub(" ", text).strip()[:_LONGEST]
+
+
+def answer_code(error_code: str) -> str:
+    """Our code for an ErrorCode of theirs: `vxp.` and theirs, fit for a code."""
+    return f"vxp.{_NOT_IN_CODE.sub('_', error_code)[:40]}"
 
 
 def _connect_code(error: BaseException) -> str:

@@ -21,6 +21,7 @@ class VxpSettings:
     `hash_form`: `unpadded` as the SDK writes it (vxp-protocol 2.5), or `padded`.
     `retry_codes`, `never_codes`: ErrorCodes that mean "later" and "never" for a package; any
     other code means "later" as well, and the corridor holds after three equal ones.
+    `unknown_codes`: those by which getSentEdocList says that it knows no such DocId.
     `repeat`: what follows doubt, `again` or `never` (architecture 4).
     `keepalive`: an idle connection is not used after so long; below the shortest idle limit of
     common servers, so that a package is seldom sent into a connection that is being closed.
@@ -37,6 +38,7 @@ class VxpSettings:
     hash_form: str = "unpadded"
     retry_codes: tuple[str, ...] = ()
     never_codes: tuple[str, ...] = ()
+    unknown_codes: tuple[str, ...] = ()
     repeat: str = "again"
     ca_file: str = ""
     allow_http: bool = False

@@ -150,6 +150,14 @@ class Simulator:
         """Puts a package on the axis as if `system_id` had sent it; the sender's DocId."""
         return await self._depot.deposit(data, system_id, sender)
 
+    def lose(self, doc_id: str) -> None:
+        """Forgets a package and every copy of it, as if it had never been sent."""
+        self._store.forget(doc_id)
+
+    def double(self, doc_id: str) -> None:
+        """Lays every copy of a package out once more, under new docIds."""
+        self._depot.lay_out_again(doc_id)
+
     def hold(self, operation: str = "*") -> Gate:
         """From now on requests of this operation wait at the returned gate."""
         gate = Gate(operation)
@@ -334,12 +342,14 @@ class Simulator:
     def _sent_list(self, call: _Call) -> dict[str, object]:
         package = self._store.package(call.received.get("docId"))
         if package is None or package.system_id != call.system_id:
+            if not self.settings.says_unknown:
+                return {"data": []}
             raise Refusal(OTHER, "unknown DocId")
         lines: list[dict[str, str]] = []
         entries = self._store.entries_of(package.doc_id)
         for code in package.receivers:
-            entry = next((entry for entry in entries if code in entry.receivers), None)
-            lines.append(sent_item(package, code, entry))
+            copies = [entry for entry in entries if code in entry.receivers]
+            lines += [sent_item(package, code, copy) for copy in copies or (None,)]
         return {"data": lines}
 
     async def _get(self, call: _Call) -> web.StreamResponse:

@@ -42,7 +42,9 @@ class SimulatorSettings:
     `dedupe`: a repeated sendEdoc (same system, hash-file, from, DocumentId) gets the first DocId.
     `rebuild`: packages are rebuilt on the way. `zip_all`: PDF attachments come out zipped too.
     `download`: whether downloadEdoc exists (SDK 2.0.1). `relist_failed`: `fail` entries are
-    offered again. Everything is kept in `folder` and found there by the next start.
+    offered again. `says_unknown`: getSentEdocList refuses a DocId that it does not know with an
+    ErrorCode (False: its list is empty). Everything is kept in `folder` and found there by the
+    next start.
     """
 
     systems: Mapping[str, tuple[str, tuple[str, ...]]]
@@ -54,6 +56,7 @@ class SimulatorSettings:
     zip_all: bool = False
     download: bool = True
     relist_failed: bool = False
+    says_unknown: bool = True
     max_package_bytes: int = 2 * 1024**3
     faults_file: Path | None = None
 
@@ -182,6 +185,12 @@ class Depot:
             if (system := self._directory.owner(code)) is not None:
                 by_system.setdefault(system, []).append(code)
         return {str(_new_uuid()): (system, codes) for system, codes in by_system.items()}
+
+    def lay_out_again(self, doc_id: str) -> None:
+        """A second copy for each receiving system of a package."""
+        for entry in self._store.entries_of(doc_id):
+            copy = (entry.system_id, entry.receivers)
+            self._store.add_entry(str(_new_uuid()), doc_id, *copy, at=self.now_text())
 
     def sent_file(self, doc_id: str) -> Path:
         return self._files / f"{doc_id}.sent.edxml"

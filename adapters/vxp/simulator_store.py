@@ -152,6 +152,21 @@ class SimulatorStore:
         self._db.execute("COMMIT")
         return True
 
+    def add_entry(
+        self, doc_id: str, package: str, system: str, codes: Sequence[str], at: str
+    ) -> None:
+        """One more copy of a package that is there."""
+        self._db.execute(
+            "INSERT INTO entry (doc_id, package, system_id, receivers, status, created, updated)"
+            " VALUES (?,?,?,?,?,?,?)",
+            (doc_id, package, system, json.dumps(codes), INITIAL, at, at),
+        )
+
+    def forget(self, package: str) -> None:
+        """A package and its copies, as if they had never been."""
+        self._db.execute("DELETE FROM entry WHERE package = ?", (package,))
+        self._db.execute("DELETE FROM package WHERE doc_id = ?", (package,))
+
     def waiting(self, system_id: str, kind: PackageKind, *, failed_too: bool) -> tuple[Entry, ...]:
         words = (*_WAITING, FAIL) if failed_too else _WAITING
         marks = ",".join("?" * len(words))

@@ -34,6 +34,7 @@ from gateway.api import (
     problems,
     quarantine,
     queue,
+    reconciliations,
 )
 from gateway.api.auth import authenticate
 from gateway.api.deps import DEPS, ApiDeps, Call, Handler
@@ -47,6 +48,7 @@ SERVER = "edoc-gateway"
 POLICY = "default-src 'none'; frame-ancestors 'none'"
 GONE = 499  # in the log only: the client went away before its answer
 EVERYBODY = tuple(Role)
+CHECKING = (Role.OPS, Role.ADMIN, Role.AUDITOR)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = web.RequestKey("request_id", str)
 _LANGUAGE = web.RequestKey("language", str)
@@ -106,6 +108,9 @@ ROUTES = (
     Route("GET", f"/v1/quarantine/{ID}", quarantine.one, (Role.OPS, Role.ADMIN)),
     Route("POST", f"/v1/quarantine/{ID}/open", quarantine.let_in, (Role.OPS, Role.ADMIN)),
     Route("POST", f"/v1/quarantine/{ID}/return", quarantine.send_back, (Role.OPS, Role.ADMIN)),
+    Route("POST", "/v1/reconciliations", reconciliations.make, CHECKING),
+    Route("GET", "/v1/reconciliations", reconciliations.listing, CHECKING),
+    Route("GET", f"/v1/reconciliations/{ID}", reconciliations.one, CHECKING),
     Route("GET", "/v1/ledger/checkpoint", ledger.checkpoint, EVERYBODY),
 )
 PUBLIC: tuple[tuple[str, PublicHandler], ...] = (

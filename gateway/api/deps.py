@@ -12,6 +12,7 @@ from gateway.desk import Account, Desk
 from gateway.errors import Finding
 from gateway.operating import Operating
 from gateway.ports import BlobStore
+from gateway.reconciling import Reconciling
 from gateway.replaying import Replaying
 from gateway.telemetry.metrics import Metrics
 
@@ -43,6 +44,7 @@ class ApiDeps:
     blobs: BlobStore
     readiness: Callable[[], Awaitable[Sequence[Finding]]]
     metrics: Metrics
+    reconciling: Reconciling
     limits: ApiLimits = field(default_factory=ApiLimits)
 
 

@@ -29,6 +29,8 @@ _PROMISE = {
 _PROMISED_AGAIN = (Event.TRANSFER_REPLAYED,)
 # promised, and sealed: the record and its entry say so themselves
 _WITHOUT_RECORD = (TransferState.ACCEPTED.value, TransferState.SEALED.value)
+# an attempt's verdict, or the axis' own list later on
+_ON_AXIS_BY = (Event.ATTEMPT_ENDED, Event.TRANSFER_SETTLED)
 _UNTOLD = (RecipientState.PENDING.value, RecipientState.ON_AXIS.value)
 _RECIPIENT_STATES = frozenset(s.value for s in RecipientState)
 
@@ -144,7 +146,7 @@ def _transfer(
     """Its state, and what became of each recipient."""
     on_axis = TransferState.ON_AXIS.value
     started = [s for s in told if s.event == Event.ATTEMPT_STARTED]
-    delivered = [s.at for s in told if s.event == Event.ATTEMPT_ENDED and _state(s) == on_axis]
+    delivered = [s.at for s in told if s.event in _ON_AXIS_BY and _state(s) == on_axis]
     moved = [s for s in told if s.event == Event.RECIPIENT_MOVED]
     shown = _shown_transfer(row.id)
     yield from shown.says("attempts", row.attempts, len(started))

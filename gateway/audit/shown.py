@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from gateway.audit import received, sent
+from gateway.audit import received, reconciled, sent
 from gateway.audit.against import Against, Said, batches, by, said
 from gateway.errors import Finding
 from gateway.store import Tx, accounts, audit
@@ -27,6 +27,7 @@ def shown_otherwise(tx: Tx) -> Iterator[Finding]:
     yield from sent.documents(tx)
     yield from received.arrivals(tx)
     yield from received.reports(tx)
+    yield from reconciled.reports(tx)
     told = by(people, lambda s: s.about.get("account", ""))
     for row in accounts.everyone(tx):
         yield from _account(row, told.get(row.id, []))

@@ -9,6 +9,7 @@ queue      queue                              the same, for people at the queue
 quarantine quarantine                         what arrived and waits for a person
 books      ledger                             the proof
 evidence   evidence                           the proof of one document, for others
+reconcile  reconcile                          a day, held against what an axis says of it
 
 A command's module is imported when it is called, and what is heavy inside its function: `--help`
 must not wait for a database driver. In: arguments. Out: text or JSON, and an exit code.
@@ -46,6 +47,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "quarantine": "quarantine:quarantine",
         "ledger": "books:ledger",
         "evidence": "evidence:evidence",
+        "reconcile": "reconcile:reconcile",
     }
 )
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gateway.cli.client import Client
     from gateway.config import Settings
     from gateway.desk import Desk
+    from gateway.wiring.process import Gateway
 
 T = TypeVar("T")
 BY = "cli"  # who did it, in the record; a person's name is not asked for and not kept
@@ -44,6 +45,16 @@ def ask(
     by_rest: Callable[[Client], T],
 ) -> T:
     """Through the database when it is free, else through the gateway that holds it."""
+    return ask_gateway(conf, lang, lambda gateway: directly(gateway.desk), by_rest)
+
+
+def ask_gateway(
+    conf: str | None,
+    lang: str,
+    directly: Callable[[Gateway], Awaitable[T]],
+    by_rest: Callable[[Client], T],
+) -> T:
+    """As `ask`, for what the desk does not do."""
     from gateway.cli import client
     from gateway.cli.places import named
     from gateway.cli.places import settings as load
@@ -54,7 +65,7 @@ def ask(
         return by_rest(client.Client.from_environment(lang))
     settings = load(conf)
     try:
-        return asyncio.run(_at_the_desk(settings, directly))
+        return asyncio.run(_inside(settings, directly))
     except Misconfigured as problem:
         if problem.code != "store.locked":
             raise
@@ -80,11 +91,11 @@ def ask(
     return by_rest(client.Client(url, key, lang))
 
 
-async def _at_the_desk(settings: Settings, act: Callable[[Desk], Awaitable[T]]) -> T:
+async def _inside(settings: Settings, act: Callable[[Gateway], Awaitable[T]]) -> T:
     from gateway.wiring.process import open_gateway
 
     async with open_gateway(settings) as gateway:
-        return await act(gateway.desk)
+        return await act(gateway)
 
 
 # -- accounts --------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from gateway.config.sections import (
     DatabaseSection,
     DispatchSection,
     ReceiverCertificate,
+    ReconcileSection,
     Seconds,
     SecretsSection,
     Settings,
@@ -58,6 +59,7 @@ __all__ = [
     "DatabaseSection",
     "DispatchSection",
     "ReceiverCertificate",
+    "ReconcileSection",
     "Seconds",
     "SecretsSection",
     "Settings",
@@ -300,6 +302,14 @@ def _check_values(written: Written, url: str, source: _Source) -> None:
     dispatch, seal = written.dispatch, written.seal
     if dispatch.base > dispatch.cap:
         source.say(("dispatch", "base"), "conf.value", "base phải ≤ cap", "base must be <= cap")
+    reconcile = written.reconcile
+    if not re.fullmatch(r"(([01]\d|2[0-3]):[0-5]\d)?", reconcile.at):
+        vi, en = 'giờ như "03:10", hoặc trống', 'a time of day as "03:10", or nothing'
+        source.refuse(("reconcile", "at"), vi, en)
+    if reconcile.stuck_after > reconcile.answer_within:
+        vi = "stuck_after phải ≤ answer_within"
+        en = "stuck_after must be <= answer_within"
+        source.say(("reconcile", "stuck_after"), "conf.value", vi, en)
     if seal.pause >= seal.max_delay:
         en = "pause must be shorter than max_delay"
         source.say(("seal", "pause"), "conf.value", "pause phải ngắn hơn max_delay", en)

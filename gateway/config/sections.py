@@ -123,6 +123,7 @@ class AxisSection:
     hash_form: Literal["unpadded", "padded"] = "unpadded"
     retry: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
     repeat: Literal["again", "never"] = "again"
     ca_file: Path | None = None
     allow_http: str = ""
@@ -169,6 +170,15 @@ class CollectSection:
     def polling(self) -> Polling:
         """How soon an axis is asked again."""
         return Polling(self.fastest, self.interval, self.slowest, self.failing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileSection:
+    at: str = "03:10"
+    stuck_after: Seconds = Seconds(86_400.0)
+    answer_within: Seconds = Seconds(432_000.0)
+    deadline: Seconds = Seconds(30.0)
+    at_once: int = field(default=4, metadata={"most": 64})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +261,7 @@ class Written:
     route: tuple[Route, ...] = ()
     dispatch: DispatchSection = DispatchSection()
     collect: CollectSection = CollectSection()
+    reconcile: ReconcileSection = ReconcileSection()
     limits: Limits = field(default_factory=Limits)
     key: tuple[AgencyKey, ...] = ()
     receiver: tuple[ReceiverCertificate, ...] = ()

@@ -17,9 +17,7 @@ kind of note that this key may ever sign must open with a line of its own that h
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,10 +27,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.c14n import canonical_json
 from gateway.errors import Text, Untrusted
-from gateway.ledger.keys import key_id
 from gateway.ledger.merkle import verify_inclusion
-from gateway.ledger.note import decode_base64, sign_note, split_note, verify_note
-from gateway.ledger.records import instant_text, leaf_hash, parse_instant, parse_record
+from gateway.ledger.records import leaf_hash, parse_record
+from gateway.ledger.statement import make_statement, read_statement
 from gateway.model.record import Checkpoint, Entry, Record
 
 VERSION = 1
@@ -57,9 +54,7 @@ def make_receipt(
 
     The same inputs give the same receipt (RFC 6979), so a repeated request cannot get a second.
     """
-    leaf = base64.b64encode(leaf_hash(record_bytes)).decode()
-    text = f"{DOMAIN}\n{origin}\n{leaf}\n{instant_text(at)}\n"
-    note = sign_note(text, origin, key)
+    note = make_statement(DOMAIN, origin, leaf_hash(record_bytes), at, key)
     return canonical_json({"v": VERSION, "record": record_bytes.decode(), "note": note})
 
 
@@ -88,8 +83,7 @@ def verify_receipt(
             raise _malformed()
     except (TypeError, ValueError) as error:
         raise _malformed() from error
-    keys = [public_keys] if isinstance(public_keys, ec.EllipticCurvePublicKey) else public_keys
-    origin, leaf, at = _promise(note, keys)
+    origin, leaf, at = read_statement(note, DOMAIN, public_keys, _malformed)
     raw = text.encode()
     record = parse_record(raw)
     if leaf_hash(raw) != leaf:
@@ -132,34 +126,6 @@ def find_receipt(
     if entry is None and waiting is not None and leaf_hash(waiting) == receipt.leaf:
         return ReceiptVerdict.NOT_SEALED
     return ReceiptVerdict.MISSING
-
-
-def _promise(note: str, keys: Sequence[ec.EllipticCurvePublicKey]) -> tuple[str, bytes, datetime]:
-    """Origin, leaf hash and time, from a note by one of the keys."""
-    text, lines = split_note(note)
-    fields = text.removesuffix("\n").split("\n")
-    if len(fields) != 4 or fields[0] != DOMAIN:
-        raise _malformed()
-    _, origin, encoded, at = fields
-    ids = {blob[:4] for name, blob in lines if name == origin}
-    key = next((k for k in keys if key_id(k) in ids), None)
-    if key is None:
-        raise Untrusted(
-            Text(
-                "Biên nhận không do khóa của sổ cái này ký",
-                "the receipt was not signed by this ledger's key",
-            ),
-            code="note.unsigned",
-        )
-    verify_note(note, origin, key)
-    leaf = decode_base64(encoded)
-    try:
-        when = parse_instant(at)
-    except ValueError as error:
-        raise _malformed() from error
-    if len(leaf) != 32 or re.search(r"\s", origin):
-        raise _malformed()
-    return origin, leaf, when
 
 
 def _malformed() -> Untrusted:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
@@ -42,6 +42,9 @@ _GIVE = (
     .values(owner="", until=bindparam("now"))
 )
 _FORGET = delete(lease)
+_HELD = select(func.count()).where(
+    lease.c.name == bindparam("lease_name"), lease.c.until > bindparam("now")
+)
 
 
 def take(tx: Tx, name: str, owner: str, *, now: datetime, until: datetime) -> int | None:
@@ -57,6 +60,11 @@ def holds(tx: Tx, name: str, owner: str, fence: int) -> bool:
     """True: this taking still stands, and does so until this transaction ends."""
     params = {"lease_name": name, "who": owner, "held": fence, "now": tx.now()}
     return tx.execute(_HOLDS, params).scalar() is not None
+
+
+def is_held(tx: Tx, name: str, now: datetime) -> bool:
+    """Whether somebody, whoever it is, has this turn."""
+    return bool(tx.execute(_HELD, {"lease_name": name, "now": now}).scalar())
 
 
 def give_back(tx: Tx, name: str, owner: str) -> None:

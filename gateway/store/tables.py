@@ -185,6 +185,7 @@ transfer = Table(
     _one_of("kind", PackageKind),
     _one_of("state", TransferState),
     Index(None, "axis", "state", "lane", "due_at"),
+    Index(None, "axis", "accepted_at"),
     Index(None, "document_ref"),
     Index(None, "record_id"),
     # whoever replays a transfer a second time, or at the same moment as another, meets this key
@@ -442,6 +443,39 @@ stamp = Table(
     Column("received_at", Instant, nullable=False),
     Index(None, "epoch", "size"),
     info={"append_only": True},
+)
+
+# -- reconciliation: what an axis said of a day, and how far a run that goes on has come ----------
+
+reconciliation = Table(
+    "reconciliation",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("axis", Text, nullable=False),
+    Column("day", Text, nullable=False),  # yyyy-mm-dd of Vietnam
+    Column("once", Text, nullable=False),  # daily: one for an axis and a day; asked for: its id
+    Column("made_at", Instant, nullable=False),
+    Column("counts", Json, nullable=False),
+    Column("report", LargeBinary, nullable=False),  # RFC 8785 bytes; the note is over these
+    Column("note", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    UniqueConstraint("once"),
+    Index(None, "axis", "day"),
+    info={"append_only": True},
+)
+
+reconciliation_page = Table(
+    "reconciliation_page",
+    metadata,
+    Column("axis", Text, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("page", Integer, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("after", Json, nullable=False),  # where the next page begins
+    Column("found", Json, nullable=False),
+    Column("at", Instant, nullable=False),
+    PrimaryKeyConstraint("axis", "day", "page"),
+    Index(None, "run_id"),
 )
 
 # -- bytes and turns -------------------------------------------------------------------------------

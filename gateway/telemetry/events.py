@@ -132,6 +132,11 @@ class Event(StrEnum):
         True,
         "Nothing to do. Another transfer on another axis carries the document on.",
     )
+    TRANSFER_SETTLED = (
+        "transfer.settled",
+        True,
+        "Nothing to do. It was in doubt, and the axis' own list says that it is there.",
+    )
     RECIPIENT_MOVED = (
         "recipient.moved",
         True,
@@ -224,6 +229,23 @@ class Event(StrEnum):
         "Nothing to do. The unit refused the document with a reason; status 02 goes back.",
     )
     ITEM_RECALLED = ("item.recalled", True, "Nothing to do. The sender recalled the document.")
+    # --- reconciliation
+    RECONCILIATION_MADE = (
+        "reconciliation.made",
+        True,
+        (
+            "Read the report when `wanting` is above 0: `reconcile` shows it. Questions without "
+            "an answer are the axis' silence, no proof of loss."
+        ),
+    )
+    RECONCILIATION_PUT_OFF = (
+        "reconciliation.put_off",
+        False,
+        (
+            "An axis did not answer, so its daily reconciliation waits and is tried again. After "
+            "six hours the report is made without its answers."
+        ),
+    )
     # --- people, clock, process
     ACCOUNT_ADDED = (
         "account.added",

@@ -84,6 +84,19 @@ def open_exporting(settings: Settings) -> Iterator[Exporting]:
         store.close_sync()
 
 
+def ledger_key(
+    settings: Settings | None, vkey: Path | None
+) -> tuple[str, ec.EllipticCurvePublicKey]:
+    """Name and public key of a ledger: as an auditor brought them, else as they are configured."""
+    if vkey is not None:
+        return ledger_keys.parse_vkey(read_public(vkey).decode("utf-8", "replace"))
+    if settings is None:
+        raise Misconfigured(
+            Text("Cần --vkey hoặc --conf", "give --vkey or --conf"), code="ledger.no_key_file"
+        )
+    return settings.ledger.origin, load_ledger_key(settings.ledger.key).public_key()
+
+
 def _trusted(file: Path, settings: Settings) -> ec.EllipticCurvePublicKey:
     name, key = ledger_keys.parse_vkey(read_public(file).decode("utf-8", "replace"))
     if name != settings.ledger.origin:

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from uuid import UUID
 
 from adapters.keys.ledger import load_ledger_key
@@ -30,12 +31,16 @@ from gateway.collecting import Collecting
 from gateway.config import AxisSection, Settings
 from gateway.desk import Desk
 from gateway.dispatch import lane_of
+from gateway.dispatch.reconcile import Limits
+from gateway.enquiring import Ours
+from gateway.enquiring import Pace as Asking
 from gateway.errors import Finding
 from gateway.inbound import Inbound
 from gateway.ledger import stamp as stamp_craft
 from gateway.outbound import Outbound
 from gateway.ports import Axis, BlobStore
 from gateway.promise import Outlet
+from gateway.reconciling import Reconciling
 from gateway.routing.plan import LOOPBACK, RoutingTable
 from gateway.scribe import Scribe
 from gateway.sealing import Pace, Sealing, Stamping
@@ -134,6 +139,7 @@ class Gateway:
     sealing: Sealing
     stamping: Stamping
     desk: Desk
+    reconciling: Reconciling
     metrics: Metrics
     axes: Mapping[str, Axis]
     files: watch.FileWatch
@@ -222,6 +228,7 @@ class Gateway:
             sweeping = sweep.Sweep(store=self.store, settling=self.settling, files=self.blobs)
             made.append(sweep.worker(sweeping, interval=conf.dispatch.sweep))
             made.append(sweep.asker(self.inbound.trusting, self.store))
+            made += sweep.daily(self.reconciling, interval=conf.dispatch.sweep)
         for name, axis in self.axes.items():
             if "deliver" in jobs:
                 limit = self.concurrency(name)
@@ -343,6 +350,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         gateway = build(settings, store, keys)
         for axis in gateway.axes.values():
             stack.push_async_callback(axis.close)
+        stack.push_async_callback(gateway.reconciling.close)
         for authority in gateway.stamping.authorities:
             stack.push_async_callback(authority.close)
         if (source := gateway.inbound.trusting.source) is not None:
@@ -436,6 +444,21 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
             limits=settings.reading_limits(),
             item_lease=timedelta(seconds=settings.api.item_lease),
         ),
+        reconciling=Reconciling(
+            axes=axes,
+            store=store,
+            scribe=scribe,
+            settling=settling,
+            ours=Ours(
+                key_of=outbound.key_of,
+                is_local=directory.is_local,
+                local_keys=[outbound.key_of(code) for code in settings.local.agencies],
+                lifetime=timedelta(seconds=settings.dispatch.lifetime),
+            ),
+            owner=owner,
+            limits=reconcile_limits(settings),
+            pace=reconcile_pace(settings),
+        ),
         metrics=metrics,
         axes=axes,
         files=watch.FileWatch(blobs, metrics),
@@ -462,6 +485,17 @@ def trusting_of(settings: Settings, store: Store, blobs: BlobStore, scribe: Scri
     )
 
 
+def reconcile_limits(settings: Settings) -> Limits:
+    asked = settings.reconcile
+    return Limits(timedelta(seconds=asked.stuck_after), timedelta(seconds=asked.answer_within))
+
+
+def reconcile_pace(settings: Settings) -> Asking:
+    asked = settings.reconcile
+    at = time_of_day.fromisoformat(asked.at) if asked.at else None
+    return Asking(at_once=asked.at_once, deadline=asked.deadline, at=at)
+
+
 def vxp_settings(settings: Settings, one: AxisSection) -> VxpSettings:
     """The axis' account; its secret comes sealed under the master key, or from a file of 0600."""
     return VxpSettings(
@@ -476,6 +510,7 @@ def vxp_settings(settings: Settings, one: AxisSection) -> VxpSettings:
         hash_form=one.hash_form,
         retry_codes=one.retry,
         never_codes=one.never,
+        unknown_codes=one.unknown,
         repeat=one.repeat,
         ca_file=str(one.ca_file or ""),
         allow_http=bool(one.allow_http),

@@ -40,6 +40,7 @@ def _deps(gateway: Gateway) -> ApiDeps:
         blobs=gateway.blobs,
         readiness=gateway.readiness,
         metrics=gateway.metrics,
+        reconciling=gateway.reconciling,
         limits=ApiLimits(
             body_bytes=gateway.settings.limits.package_bytes,
             metadata_bytes=conf.metadata_bytes,

@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 
+from gateway.errors import Unavailable
 from gateway.ports import BlobStore
+from gateway.reconciling import Reconciling
 from gateway.settling import Settling
 from gateway.store import Store, Tx, blobs, leases, transfers
 from gateway.store.migrations import ensure_partitions
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.trusting import CHANNEL, Trusting
-from gateway.workers.loop import Worker
+from gateway.workers.loop import Turn, Worker
 
 UNUSED_FOR = timedelta(hours=24)
 UNUSED_EVERY = timedelta(hours=1)
 UNUSED_LOOK = 600.0  # seconds between a process' looks whether it is time, and its turn
 UNUSED = "unused-blobs"  # this lease is not given back: it lasts until it is time again
 ASK_EVERY = 30.0  # seconds between looks for places that are due; new ones are noticed at once
+LOOK_AGAIN = 60.0  # seconds before a reconciliation that was put off is tried again
 MONTHS_EVERY = 3600.0  # seconds between looks for the partitions of coming months (PostgreSQL)
 
 
@@ -93,3 +97,38 @@ def asker(trusting: Trusting, store: Store) -> Worker:
 
 def worker(sweep: Sweep, *, interval: float) -> Worker:
     return Worker("sweep", sweep.turn, idle=interval)
+
+
+def daily(reconciling: Reconciling, *, interval: float) -> list[Worker]:
+    """One worker for each axis that can be asked: the day before, once it is due."""
+    return [
+        Worker(f"sweep:reconcile:{name}", _daily(reconciling, name), idle=interval)
+        for name, axis in reconciling.axes.items()
+        if axis.capabilities.follows_up or axis.capabilities.collects
+    ]
+
+
+def _daily(reconciling: Reconciling, axis: str) -> Turn:
+    rest = 0.0
+
+    async def turn() -> bool:
+        nonlocal rest
+        if monotonic() < rest:
+            return False
+        days = await reconciling.due(axis)
+        rest = monotonic() + LOOK_AGAIN
+        if not days:
+            return False
+        log = get_logger(worker="sweep", axis=axis)
+        try:
+            made = await reconciling.daily(axis, days[0])
+        except Unavailable as not_now:
+            if not not_now.code.startswith("reconciliation."):
+                raise
+            log.warning(Event.RECONCILIATION_PUT_OFF, day=str(days[0]), code=not_now.code)
+            return False
+        log.info(Event.RECONCILIATION_MADE, day=made.day, id=made.id, **made.counts)
+        rest = 0.0
+        return len(days) > 1
+
+    return turn

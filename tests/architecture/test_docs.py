@@ -14,6 +14,7 @@ from gateway.cli import COMMANDS, cli
 from tests.support.commands import ROOT
 from tests.support.diagrams import DIAGRAMS
 
+NOTES = ("edoc-gateway receipt v1", "edoc-gateway reconciliation v1")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 NAMES = {
     "psycopg[binary]": "psycopg",
@@ -117,7 +118,7 @@ def shown() -> list[tuple[str, str]]:
     return [
         (name, line.removeprefix("edoc-gateway ").partition("#")[0])
         for name, line in lines
-        if line.startswith("edoc-gateway ") and not line.startswith("edoc-gateway receipt v1")
+        if line.startswith("edoc-gateway ") and not line.startswith(NOTES)
     ]
 
 

@@ -11,6 +11,7 @@ import io
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -18,7 +19,7 @@ import pytest
 
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncertain
 from gateway.model.package import PackageKind
-from gateway.ports import Axis, Listing
+from gateway.ports import Axis, Count, FollowUp, Listing
 from tests.support.axes import document_package, parcel, status_package
 
 LONG = 60.0  # far beyond anything a healthy remote needs; pytest's own timeout guards the rest
@@ -282,11 +283,48 @@ class CollectingAxisSuite(AxisSuite):
             async with self.world(tmp_path) as world:
                 sent = await world.axis.submit(parcel(PACKAGE), LONG)
                 assert isinstance(sent, Delivered)
-                lines = await world.axis.follow_up(sent.remote_ref, LONG)
-                if world.axis.capabilities.follows_up:
-                    assert [line.receiver for line in lines] == ["000.00.00.G22"]
+                assert world.axis.capabilities.follows_up
+                told = await world.axis.follow_up(sent.remote_ref, PackageKind.DOCUMENT, LONG)
+                assert told.failure is None
+                (line,) = told.items
+                assert (line.receiver, line.remote_ref) == ("000.00.00.G22", sent.remote_ref)
+                assert (line.passed_on, line.taken) == (True, False)
+                assert line.receiver_ref
                 for unknown in ("nothing", "", "\u0110", "a\nb"):
-                    assert tuple(await world.axis.follow_up(unknown, LONG)) == ()
+                    nothing = await world.axis.follow_up(unknown, PackageKind.DOCUMENT, LONG)
+                    assert nothing.items == ()
+
+        asyncio.run(scene())
+
+    def test_an_unknown_id_is_told_from_a_question_that_was_not_answered(self, tmp_path, listing):
+        """Else a silent axis would be charged with losing every document of the day."""
+
+        async def scene():
+            async with self.world(tmp_path) as world:
+                asking = partial(world.axis.follow_up, "never-given", PackageKind.DOCUMENT)
+                assert await asking(LONG) == FollowUp()
+                await world.break_remote(listing)
+                told = await asking(SHORT if listing == "silent" else LONG)
+                assert isinstance(told.failure, Deferred)
+                assert told.items == ()
+                await world.heal()
+                assert await asking(LONG) == FollowUp()
+
+        asyncio.run(scene())
+
+    def test_what_waits_can_be_counted_and_a_broken_count_is_not_zero(self, tmp_path, listing):
+        async def scene():
+            async with self.world(tmp_path) as world:
+                assert world.axis.capabilities.counts
+                await world.offer(PACKAGE)
+                await world.offer(status_package(sender="000.00.00.H14", to="000.00.00.G22"))
+                for kind in PackageKind:
+                    assert await world.axis.count_waiting(kind, LONG) == Count(1)
+                await world.break_remote(listing)
+                deadline = SHORT if listing == "silent" else LONG
+                told = await world.axis.count_waiting(PackageKind.DOCUMENT, deadline)
+                assert isinstance(told.failure, Deferred)
+                await world.heal()
 
         asyncio.run(scene())
 

@@ -12,7 +12,7 @@ from adapters.loopback.axis import LoopbackAxis
 from gateway.errors import Broken, Text, Unavailable
 from gateway.model.outcome import Deferred, Delivered
 from gateway.model.package import PackageKind
-from gateway.ports import Listing, WaitingItem
+from gateway.ports import Count, Listing, WaitingItem
 from tests.contract.axis_suite import AxisSuite
 from tests.support.axes import MemoryIntake, document_package, parcel
 
@@ -93,5 +93,10 @@ def test_nothing_is_ever_collected_from_loopback():
         got = await axis.fetch(WaitingItem("x", PackageKind.DOCUMENT), io.BytesIO(), 60)
         assert got.failure is not None
         assert isinstance(await axis.acknowledge("x", 60), Delivered)
+        assert not axis.capabilities.follows_up
+        assert not axis.capabilities.counts
+        told = await axis.follow_up("x", PackageKind.DOCUMENT, 60)
+        assert told.failure is not None
+        assert await axis.count_waiting(PackageKind.DOCUMENT, 60) == Count()
 
     asyncio.run(scene())

@@ -60,7 +60,9 @@ class TestVxpAxis(CollectingAxisSuite):
     @contextlib.asynccontextmanager
     async def world(self, folder):
         async with simulator(folder) as simulated:
-            settings = vxp_settings(simulated.url, never_codes=("22",), retry_codes=("20",))
+            settings = vxp_settings(
+                simulated.url, never_codes=("22",), retry_codes=("20",), unknown_codes=("-1",)
+            )
             axis = VxpAxis(settings, FixedClock())
             try:
                 yield VxpWorld(simulated, axis)
@@ -73,7 +75,9 @@ class TestVxpAxisWithoutDownload(TestVxpAxis):
 
     @contextlib.asynccontextmanager
     async def world(self, folder):
-        async with simulator(folder, download=False, rebuild=False) as simulated:
+        async with simulator(
+            folder, download=False, rebuild=False, says_unknown=False
+        ) as simulated:
             settings = vxp_settings(simulated.url, never_codes=("22",), hash_form="padded")
             axis = VxpAxis(settings, FixedClock())
             try:

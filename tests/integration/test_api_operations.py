@@ -335,7 +335,12 @@ def test_a_stored_file_that_is_gone_is_a_fault_without_detail(at: Door) -> None:
 
 
 def alone(at: Door, **changes: Any) -> ApiDeps:
-    given = {"desk": at.gateway.desk, "blobs": at.gateway.blobs, "metrics": Metrics()}
+    given = {
+        "desk": at.gateway.desk,
+        "blobs": at.gateway.blobs,
+        "metrics": Metrics(),
+        "reconciling": at.gateway.reconciling,
+    }
     return ApiDeps(**{"readiness": ready, **given, **changes})
 
 

@@ -102,7 +102,7 @@ async def meet(seed: int, rounds: int) -> None:
             outcome = await axis.acknowledge("d1", LONG)
             assert isinstance(outcome, Delivered | Deferred | Refused | Uncertain)
             await axis.count_waiting(PackageKind.STATUS, LONG)
-            await axis.follow_up("d1", LONG)
+            await axis.follow_up("d1", PackageKind.DOCUMENT, LONG)
             await axis.read_directory(lambda _: None, LONG)
 
 

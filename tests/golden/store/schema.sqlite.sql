@@ -283,6 +283,41 @@ CREATE TABLE recipient (
 	CONSTRAINT fk_recipient_transfer_id FOREIGN KEY(transfer_id) REFERENCES transfer (id)
 );
 
+CREATE INDEX ix_reconciliation_axis_day ON reconciliation (axis, day);
+
+CREATE TABLE reconciliation (
+	id TEXT NOT NULL, 
+	axis TEXT NOT NULL, 
+	day TEXT NOT NULL, 
+	once TEXT NOT NULL, 
+	made_at BIGINT NOT NULL, 
+	counts TEXT NOT NULL, 
+	report BLOB NOT NULL, 
+	note TEXT NOT NULL, 
+	record_id TEXT NOT NULL, 
+	CONSTRAINT pk_reconciliation PRIMARY KEY (id), 
+	CONSTRAINT uq_reconciliation_once UNIQUE (once)
+);
+
+CREATE TRIGGER reconciliation_no_delete BEFORE DELETE ON reconciliation
+BEGIN SELECT RAISE(ABORT, 'append_only: reconciliation'); END;
+
+CREATE TRIGGER reconciliation_no_update BEFORE UPDATE ON reconciliation
+BEGIN SELECT RAISE(ABORT, 'append_only: reconciliation'); END;
+
+CREATE INDEX ix_reconciliation_page_run_id ON reconciliation_page (run_id);
+
+CREATE TABLE reconciliation_page (
+	axis TEXT NOT NULL, 
+	day TEXT NOT NULL, 
+	page INTEGER NOT NULL, 
+	run_id TEXT NOT NULL, 
+	"after" TEXT NOT NULL, 
+	found TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	CONSTRAINT pk_reconciliation_page PRIMARY KEY (axis, day, page)
+);
+
 CREATE INDEX ix_record_arrival_id ON record (arrival_id);
 
 CREATE INDEX ix_record_document_ref ON record (document_ref);
@@ -366,6 +401,8 @@ CREATE TABLE status_event (
 	arrival_id TEXT NOT NULL, 
 	CONSTRAINT pk_status_event PRIMARY KEY (id, received_at)
 );
+
+CREATE INDEX ix_transfer_axis_accepted_at ON transfer (axis, accepted_at);
 
 CREATE INDEX ix_transfer_axis_moved_at ON transfer (axis, moved_at) WHERE state = 'ON_AXIS';
 

@@ -26,6 +26,8 @@ from gateway.api.queue import (
     RetryBody,
     WithdrawBody,
 )
+from gateway.api.reconciliations import ReconciliationBody
+from gateway.dispatch.reconcile import Kind
 from gateway.model.arrival import ArrivalState, ItemKind, ItemState
 from gateway.model.transfer import RecipientState, TransferState
 from gateway.store.tables import Role
@@ -105,6 +107,7 @@ def test_enumerations_are_those_of_the_model() -> None:
     assert SCHEMAS["TransferState"]["enum"] == [s.value for s in TransferState]
     assert SCHEMAS["RecipientState"]["enum"] == [s.value for s in RecipientState]
     assert SCHEMAS["Role"]["enum"] == [r.value for r in Role]
+    assert SCHEMAS["Difference"]["properties"]["kind"]["enum"] == [k.value for k in Kind]
     item = SCHEMAS["Item"]["properties"]
     assert item["state"]["enum"] == [s.value for s in ItemState]
     assert item["kind"]["enum"] == [k.value for k in ItemKind]
@@ -126,6 +129,7 @@ def test_bodies_have_the_members_that_are_read() -> None:
         (PeriodBody, SCHEMAS["PeriodBody"]),
         (OpenBody, SCHEMAS["OpenBody"]),
         (ReturnBody, SCHEMAS["ReturnBody"]),
+        (ReconciliationBody, SCHEMAS["ReconciliationBody"]),
         (StaffBody, SCHEMAS["StatusBody"]["properties"]["staff"]),
     ):
         read = {f.encode_name for f in fields(shape)}

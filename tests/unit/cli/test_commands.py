@@ -43,6 +43,7 @@ BUILT = {
     "queue replay", "queue forecast", "ledger verify", "ledger checkpoint", "evidence export",
     "evidence verify",
     "quarantine list", "quarantine show", "quarantine open", "quarantine return",
+    "reconcile",
 }  # fmt: skip
 
 

@@ -498,3 +498,14 @@ def test_keys_of_a_bucket_without_one_are_mistakes(home: Path) -> None:
         "5:blobs.access_key": "conf.value",
         "6:blobs.secret_file": "conf.value",
     }
+
+
+@pytest.mark.parametrize("at", ["24:00", "3:10", "03:60", "noon"])
+def test_the_hour_of_reconciliation_is_a_time_of_day(home: Path, at: str) -> None:
+    assert found(home, f'[reconcile]\nat = "{at}"\n') == {"2:reconcile.at": "conf.value"}
+
+
+def test_reconciliation_may_have_no_hour_and_stuck_comes_before_unanswered(home: Path) -> None:
+    assert config.load(write(home, '[reconcile]\nat = ""\n')).reconcile.at == ""
+    swapped = '[reconcile]\nstuck_after = "2d"\nanswer_within = "1d"\n'
+    assert found(home, swapped) == {"2:reconcile.stuck_after": "conf.value"}

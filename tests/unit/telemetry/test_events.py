@@ -14,9 +14,11 @@ RECORDED = {
     "fetch.failed",
     "fetch.held", "fetch.released", "item.available", "item.entered", "item.fetched",
     "item.recalled", "item.refused", "item.seen", "ledger.epoch_begun", "recipient.moved",
-    "replay.ordered", "report.available", "status.accepted", "submission.accepted",
-    "submission.refused", "transfer.expired", "transfer.held", "transfer.released",
-    "transfer.replayed", "transfer.rerouted", "transfer.retried", "transfer.withdrawn",
+    "reconciliation.made", "replay.ordered", "report.available", "status.accepted",
+    "submission.accepted", "submission.refused", "transfer.expired", "transfer.held",
+    "transfer.released",
+    "transfer.replayed", "transfer.rerouted", "transfer.retried", "transfer.settled",
+    "transfer.withdrawn",
 }  # fmt: skip
 
 

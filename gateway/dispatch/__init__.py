@@ -8,7 +8,7 @@ Next:   the corridors write the step; `workers/deliver` claims what is due, lane
 """
 
 from gateway.dispatch.fetching import FetchStep, next_fetch
-from gateway.dispatch.lanes import LANE_COUNT, lane_of
+from gateway.dispatch.lanes import lane_of, share
 from gateway.dispatch.schedule import (
     HoldCause,
     Policy,
@@ -20,7 +20,6 @@ from gateway.dispatch.schedule import (
 )
 
 __all__ = [
-    "LANE_COUNT",
     "FetchStep",
     "HoldCause",
     "Policy",
@@ -30,5 +29,6 @@ __all__ = [
     "lane_of",
     "next_fetch",
     "next_step",
+    "share",
     "taken_over",
 ]

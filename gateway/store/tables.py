@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from gateway.model.arrival import ArrivalState, FetchState, ItemKind, ItemState
@@ -46,6 +47,14 @@ metadata = MetaData(
 def _one_of(column: str, states: type[StrEnum]) -> CheckConstraint:
     listed = ", ".join(f"'{s.value}'" for s in states)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _partial(name: str, where: str, *columns: str) -> Index:
+    """An index over the rows that work is waiting in, which are few among all that ever were."""
+    condition = text(where)
+    return Index(
+        f"ix_transfer_{name}", *columns, sqlite_where=condition, postgresql_where=condition
+    )
 
 
 class Role(StrEnum):
@@ -156,11 +165,29 @@ transfer = Table(
     Column("replay_of", Text),
     Column("reroute_of", Text),
     Column("moved_at", Instant, nullable=False),
+    # how many earlier transfers of its family must end before it may leave (`turn`)
+    Column("behind", Integer, nullable=False, server_default="0"),
+    # the receiver's canonical code where there is just one; "": several
+    Column("destination", Text, nullable=False, server_default=""),
     _one_of("kind", PackageKind),
     _one_of("state", TransferState),
-    Index(None, "axis", "state", "lane", "due_at"),
+    # what may be claimed has a due time, nothing else has: a claim reads the front of this, however
+    # long the rest is
+    _partial("due", "behind = 0 AND due_at IS NOT NULL", "axis", "lane", "due_at", "id"),
+    _partial("lapsing", "due_at IS NOT NULL", "expires_at"),
+    _partial("leased", "lease_until IS NOT NULL", "lease_until"),
+    Index(None, "axis", "state"),
     Index(None, "document_ref"),
     Index(None, "record_id"),
+)
+
+# who must let whom go first: a recall never overtakes its document
+turn = Table(
+    "turn",
+    metadata,
+    Column("transfer_id", Text, nullable=False),
+    Column("after_id", Text, nullable=False),  # a transfer that has not ended yet
+    PrimaryKeyConstraint("after_id", "transfer_id"),
 )
 
 recipient = Table(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.dispatch import share
 from gateway.model.outcome import outcome_word
 from gateway.outbound import Outbound
 from gateway.promise import Work
 from gateway.store import Store
+from gateway.store.claims import Look
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
@@ -23,14 +25,18 @@ class Hands:
         self.axis = axis
         self.limit = limit
         self.busy: set[asyncio.Task[None]] = set()
+        self.look = Look(share)
 
     async def turn(self) -> bool:
         """Fill the free hands; True while there may be more to do at once."""
         free = self.limit - len(self.busy)
         if free > 0:
-            claimed = await self.outbound.claim(self.axis, free)
+            claimed = await self.outbound.claim(self.axis, free, self.look)
+            more = self.look.keep()
             for work in claimed:
                 self.busy.add(asyncio.create_task(self._attempt(work)))
+            if more:
+                return True
             if len(claimed) == free:
                 free = 0
             if not claimed and not self.busy:

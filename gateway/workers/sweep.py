@@ -8,7 +8,7 @@ from functools import partial
 
 from gateway.ports import BlobStore
 from gateway.settling import Settling
-from gateway.store import Store, Tx, blobs, transfers
+from gateway.store import Store, Tx, blobs, families, transfers
 from gateway.store.migrations import ensure_partitions
 from gateway.workers.loop import Worker
 
@@ -36,6 +36,8 @@ class Sweep:
         if now >= self._months_due:
             await self.store.write(lambda tx: ensure_partitions(tx, tx.now()))
             self._months_due = now + MONTHS_EVERY
+        if self._turns % 60 == 0:
+            await self.store.write(lambda tx: families.let_go_forgotten(tx, tx.now()))
         if self._turns % 600 == 0:
             await self.unused_blobs()
         self._turns += 1

@@ -319,9 +319,15 @@ CREATE TABLE status_event (
 	CONSTRAINT pk_status_event PRIMARY KEY (id, received_at)
 );
 
-CREATE INDEX ix_transfer_axis_state_lane_due_at ON transfer (axis, state, lane, due_at);
+CREATE INDEX ix_transfer_axis_state ON transfer (axis, state);
 
 CREATE INDEX ix_transfer_document_ref ON transfer (document_ref);
+
+CREATE INDEX ix_transfer_due ON transfer (axis, lane, due_at, id) WHERE behind = 0 AND due_at IS NOT NULL;
+
+CREATE INDEX ix_transfer_lapsing ON transfer (expires_at) WHERE due_at IS NOT NULL;
+
+CREATE INDEX ix_transfer_leased ON transfer (lease_until) WHERE lease_until IS NOT NULL;
 
 CREATE INDEX ix_transfer_record_id ON transfer (record_id);
 
@@ -350,10 +356,16 @@ CREATE TABLE transfer (
 	record_id TEXT NOT NULL, 
 	replay_of TEXT, 
 	reroute_of TEXT, 
-	moved_at BIGINT NOT NULL, 
+	moved_at BIGINT NOT NULL, behind INTEGER DEFAULT '0' NOT NULL, destination TEXT DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_transfer PRIMARY KEY (id), 
 	CONSTRAINT ck_transfer_kind CHECK (kind IN ('document', 'status')), 
 	CONSTRAINT ck_transfer_state CHECK (state IN ('ACCEPTED', 'SEALED', 'SENDING', 'ON_AXIS', 'DEFERRED', 'REFUSED', 'UNCERTAIN', 'HELD', 'EXPIRED', 'WITHDRAWN', 'REROUTED')), 
 	CONSTRAINT fk_transfer_document_ref FOREIGN KEY(document_ref) REFERENCES document (id)
+);
+
+CREATE TABLE turn (
+	transfer_id TEXT NOT NULL, 
+	after_id TEXT NOT NULL, 
+	CONSTRAINT pk_turn PRIMARY KEY (after_id, transfer_id)
 );
 

@@ -294,6 +294,9 @@ def _check_values(written: Written, url: str, source: _Source) -> None:
     dispatch, seal = written.dispatch, written.seal
     if dispatch.base > dispatch.cap:
         source.say(("dispatch", "base"), "conf.value", "base phải ≤ cap", "base must be <= cap")
+    if dispatch.probe_first > dispatch.probe_longest:
+        vi, en = "probe_first phải ≤ probe_longest", "probe_first must be <= probe_longest"
+        source.say(("dispatch", "probe_first"), "conf.value", vi, en)
     if seal.pause >= seal.max_delay:
         en = "pause must be shorter than max_delay"
         source.say(("seal", "pause"), "conf.value", "pause phải ngắn hơn max_delay", en)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NewType
 
-from gateway.dispatch import Policy
+from gateway.dispatch import BreakPolicy, Policy
 from gateway.errors import Finding
 from gateway.packing.profile import Profile
 from gateway.routing import Directory, Route
@@ -94,6 +94,7 @@ class AxisSection:
     secret_file: Path | None = None
     service_type: str = "eDoc"
     max_connections: int = 8
+    max_per_receiver: int = field(default=0, metadata={"least": 0})
     connect_timeout: Seconds = Seconds(10.0)
     keepalive: Seconds = Seconds(4.0)
     hash_form: Literal["unpadded", "padded"] = "unpadded"
@@ -113,6 +114,9 @@ class DispatchSection:
     attempt_deadline: Seconds = Seconds(300.0)
     grace: Seconds = Seconds(60.0)
     hold_after_equal: int = 3
+    break_after: int = 5
+    probe_first: Seconds = Seconds(10.0)
+    probe_longest: Seconds = Seconds(300.0)
     idle: Seconds = Seconds(1.0)
     sweep: Seconds = Seconds(1.0)
 
@@ -127,6 +131,14 @@ class DispatchSection:
             grace_seconds=self.grace,
             hold_after_equal=self.hold_after_equal,
             repeat=repeat,
+        )
+
+    def breaking(self) -> BreakPolicy:
+        """When an axis is left alone, and when it is probed."""
+        return BreakPolicy(
+            after=self.break_after,
+            first_seconds=self.probe_first,
+            longest_seconds=self.probe_longest,
         )
 
 

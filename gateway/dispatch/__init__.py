@@ -7,6 +7,7 @@ Never:  reads a clock, draws a random number, forgets doubt, sends anything.
 Next:   the corridors write the step; `workers/deliver` claims what is due, lane by lane.
 """
 
+from gateway.dispatch.breaker import BreakPolicy
 from gateway.dispatch.fetching import FetchStep, next_fetch
 from gateway.dispatch.lanes import lane_of, share
 from gateway.dispatch.schedule import (
@@ -20,6 +21,7 @@ from gateway.dispatch.schedule import (
 )
 
 __all__ = [
+    "BreakPolicy",
     "FetchStep",
     "HoldCause",
     "Policy",

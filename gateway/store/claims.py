@@ -31,7 +31,9 @@ from sqlalchemy import (
     update,
 )
 
+from gateway.model.breaker import Breaker, BreakerState
 from gateway.model.transfer import CLAIMABLE, LANE_COUNT, TransferState
+from gateway.store import breakers
 from gateway.store.session import Tx
 from gateway.store.tables import attempt, recipient
 from gateway.store.tables import transfer as t
@@ -88,13 +90,16 @@ class Look:
 
     `deal`: how places go to lanes, from how many wait in each, the places, and what is owed.
     `room`: how many transfers to a destination may be taken now, `room_for_others` where it names
-    none.
+    none. `probe`: the breaker's fence under which its owner probes an axis that failed; `standing`:
+    the breaker as the last claim found it.
     `keep` adopts what the last claim found out, once it is committed.
     """
 
     deal: Deal
     room: Mapping[str, int] = field(default_factory=dict)
     room_for_others: int = 1_000_000
+    probe: int = -1
+    standing: Breaker = field(default_factory=Breaker)
     owed: Owed = (0,) * LANE_COUNT
     places: dict[Full, Places] = field(default_factory=dict)
     began: datetime = _FIRST
@@ -205,9 +210,13 @@ def claim(
 ) -> list[tuple[Claim, tuple[str, ...]]]:
     """Take up to `most` due transfers of one axis; each with its receivers' codes.
 
-    Urgent lanes first, and in a lane the longest due first. What `look` holds stays as it was:
+    Urgent lanes first, and in a lane the longest due first; nothing while the axis' breaker is not
+    closed, but for its prober. What `look` holds stays as it was:
     `look.found` is what its owner may keep after the commit.
     """
+    look.found, look.standing = None, breakers.seen(tx, axis)
+    if look.standing.state is not BreakerState.CLOSED and look.standing.fence != look.probe:
+        return []
     full = frozenset(name for name, room in look.room.items() if room <= 0)
     began, start = look.start(full, now)
     window = LONG_WINDOW if full else WINDOW

@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from gateway.model.arrival import ArrivalState, FetchState, ItemKind, ItemState
+from gateway.model.breaker import BreakerState
 from gateway.model.package import PackageKind
 from gateway.model.transfer import RecipientState, TransferState
 from gateway.store.types import Instant, Json
@@ -236,6 +237,20 @@ status_event = Table(
     PrimaryKeyConstraint("id", "received_at"),
     Index(None, "document_ref"),
     info={"by_month": "received_at"},
+)
+
+# whether an axis is being sent to, for all processes together
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("axis", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("trips", Integer, nullable=False),
+    Column("until", Instant),
+    Column("fence", Integer, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    _one_of("state", BreakerState),
 )
 
 # -- inbound -------------------------------------------------------------------------------------

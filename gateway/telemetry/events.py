@@ -122,6 +122,16 @@ class Event(StrEnum):
         True,
         "Nothing to do, except for `NOT_DELIVERED` and `REJECTED`: tell the unit.",
     )
+    AXIS_PAUSED = (
+        "axis.paused",
+        False,
+        (
+            "Attempts on this axis failed one after the other (`trips`: how often in a row it was "
+            "paused). Nothing is lost; one transfer tries at `until`. For long: ask its operator."
+        ),
+    )
+    AXIS_PROBED = ("axis.probed", False, "Nothing to do. One transfer finds out how the axis is.")
+    AXIS_RESUMED = ("axis.resumed", False, "Nothing to do. The axis answers; transfers flow again.")
     # --- inbound
     FETCH_FAILED = (
         "fetch.failed",

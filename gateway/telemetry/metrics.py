@@ -22,6 +22,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SHORT = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_STANDING = {"CLOSED": 0, "HALF_OPEN": 1, "OPEN": 2}
 _LONG = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
 
 
@@ -100,6 +101,12 @@ class Metrics:
             "edoc_backlog",
             "Transfers not yet on the axis, by axis. If this rises for long, compare "
             "edoc_attempts: no attempts = worker, deferred attempts = axis.",
+            "axis",
+        )
+        self._standing = self._gauge(
+            "edoc_axis_paused",
+            "Whether an axis is being sent to: 0 yes, 1 one transfer probes it, 2 paused. If it "
+            "stays above 0: ask the axis' operator; transfers wait, and lapse with their lifetime.",
             "axis",
         )
         self._held = self._gauge(
@@ -206,6 +213,10 @@ class Metrics:
         """`oldest_due_seconds`: 0 when nothing is due."""
         self._backlog.labels(axis).set(backlog)
         self._oldest_due.labels(axis).set(max(oldest_due_seconds, 0.0))
+
+    def axis_standing(self, axis: str, state: str) -> None:
+        """`state`: CLOSED | HALF_OPEN | OPEN, of its breaker."""
+        self._standing.labels(axis).set(_STANDING[state])
 
     def expose(self) -> bytes:
         """Prometheus text format, UTF-8; its content type is CONTENT_TYPE."""

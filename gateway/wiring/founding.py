@@ -53,6 +53,8 @@ SANDBOX_PACE: Mapping[str, Mapping[str, Any]] = {
         "grace": "5s",
         "idle": "200ms",
         "sweep": "500ms",
+        "probe_first": "500ms",
+        "probe_longest": "2s",
     },
     "collect": {"interval": "300ms", "list_deadline": "5s", "fetch_deadline": "10s"},
 }

@@ -100,6 +100,8 @@ def _service_pace() -> dict[str, dict[str, str]]:
             "grace": "60s",
             "idle": "1s",
             "sweep": "1s",
+            "probe_first": "10s",
+            "probe_longest": "5m",
         },
         "collect": {"interval": "15s", "list_deadline": "60s", "fetch_deadline": "5m"},
     }

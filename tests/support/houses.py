@@ -47,6 +47,8 @@ QUICK = {
         "grace": "500ms",
         "idle": "50ms",
         "sweep": "100ms",
+        "probe_first": "50ms",
+        "probe_longest": "400ms",
     },
     "collect": {"interval": "50ms", "list_deadline": "5s", "fetch_deadline": "10s"},
     "stamp": {"interval": "200ms", "deadline": "5s"},

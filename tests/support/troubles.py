@@ -32,6 +32,8 @@ IMPATIENT: Mapping[str, Mapping[str, Any]] = {
         "grace": "100ms",
         "idle": "20ms",
         "sweep": "20ms",
+        "probe_first": "20ms",
+        "probe_longest": "50ms",
     },
     "collect": {"interval": "20ms"},
 }

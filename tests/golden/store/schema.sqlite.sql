@@ -78,6 +78,18 @@ CREATE TABLE blob (
 	CONSTRAINT pk_blob PRIMARY KEY (sha256)
 );
 
+CREATE TABLE breaker (
+	axis TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	failures INTEGER NOT NULL, 
+	trips INTEGER NOT NULL, 
+	until BIGINT, 
+	fence INTEGER NOT NULL, 
+	changed_at BIGINT NOT NULL, 
+	CONSTRAINT pk_breaker PRIMARY KEY (axis), 
+	CONSTRAINT ck_breaker_state CHECK (state IN ('CLOSED', 'OPEN', 'HALF_OPEN'))
+);
+
 CREATE TABLE checkpoint (
 	epoch INTEGER NOT NULL, 
 	size BIGINT NOT NULL, 

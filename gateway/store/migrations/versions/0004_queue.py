@@ -1,9 +1,11 @@
-"""The queue: what may leave is found at the front of an index; who must wait for whom."""
+"""The queue: what may leave stands at the front of an index; who waits for whom; breakers."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from gateway.store.types import Instant
 
 revision = "0004"
 down_revision = "0002"
@@ -19,6 +21,20 @@ def upgrade() -> None:
         sa.Column("transfer_id", sa.Text(), nullable=False),
         sa.Column("after_id", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("after_id", "transfer_id", name=op.f("pk_turn")),
+    )
+    op.create_table(
+        "breaker",
+        sa.Column("axis", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("trips", sa.Integer(), nullable=False),
+        sa.Column("until", Instant(), nullable=True),
+        sa.Column("fence", sa.Integer(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('CLOSED', 'OPEN', 'HALF_OPEN')", name=op.f("ck_breaker_state")
+        ),
+        sa.PrimaryKeyConstraint("axis", name=op.f("pk_breaker")),
     )
     op.add_column("transfer", sa.Column("behind", sa.Integer(), server_default="0", nullable=False))
     op.add_column(

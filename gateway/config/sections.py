@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NewType
 
-from gateway.dispatch import BreakPolicy, Policy
+from gateway.dispatch import BreakPolicy, Policy, retry
 from gateway.errors import Finding
 from gateway.packing.profile import Profile
 from gateway.routing import Directory, Route
@@ -107,9 +107,7 @@ class AxisSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchSection:
-    base: Seconds = Seconds(30.0)
-    cap: Seconds = Seconds(3600.0)
-    lifetime: Seconds = Seconds(259_200.0)
+    retry: str = retry.DEFAULT
     uncertain_wait: Seconds = Seconds(600.0)
     attempt_deadline: Seconds = Seconds(300.0)
     grace: Seconds = Seconds(60.0)
@@ -123,9 +121,7 @@ class DispatchSection:
     def policy(self, repeat: Literal["again", "never"] = "again") -> Policy:
         """The schedule's policy; `repeat` is the axis' own (`[[axis]]`)."""
         return Policy(
-            base_seconds=self.base,
-            cap_seconds=self.cap,
-            lifetime_seconds=self.lifetime,
+            retry=retry.parse(self.retry),
             uncertain_wait_seconds=self.uncertain_wait,
             attempt_deadline_seconds=self.attempt_deadline,
             grace_seconds=self.grace,

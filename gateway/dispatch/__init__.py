@@ -10,6 +10,8 @@ Next:   the corridors write the step; `workers/deliver` claims what is due, lane
 from gateway.dispatch.breaker import BreakPolicy
 from gateway.dispatch.fetching import FetchStep, next_fetch
 from gateway.dispatch.lanes import lane_of, share
+from gateway.dispatch.retry import Retry
+from gateway.dispatch.retry import parse as parse_retry
 from gateway.dispatch.schedule import (
     HoldCause,
     Policy,
@@ -25,12 +27,14 @@ __all__ = [
     "FetchStep",
     "HoldCause",
     "Policy",
+    "Retry",
     "Step",
     "backoff_seconds",
     "expire",
     "lane_of",
     "next_fetch",
     "next_step",
+    "parse_retry",
     "share",
     "taken_over",
 ]

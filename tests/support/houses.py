@@ -39,9 +39,7 @@ CONF = Path(__file__).parents[2] / "conf"
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 QUICK = {
     "dispatch": {
-        "base": "50ms",
-        "cap": "400ms",
-        "lifetime": "5m",
+        "retry": "50ms, 100ms, 200ms then every 400ms for 5m, jitter full",
         "uncertain_wait": "300ms",
         "attempt_deadline": "5s",
         "grace": "500ms",

@@ -25,8 +25,7 @@ EVERYONE = [{"axis": "vxp", "everyone": True}]
 WORKERS = ("seal", "stamp", "deliver", "collect", "open", "sweep")
 IMPATIENT: Mapping[str, Mapping[str, Any]] = {
     "dispatch": {
-        "base": "20ms",
-        "cap": "50ms",
+        "retry": "20ms, 40ms then every 50ms for 3d, jitter full",
         "uncertain_wait": "50ms",
         "attempt_deadline": "2s",
         "grace": "100ms",

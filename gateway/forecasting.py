@@ -63,7 +63,7 @@ class Forecasting:
             held[axis] = sum(w.number for w in counts if w.state == TransferState.HELD.value)
         made = [room.emptying(queue, now) for queue in queues]
         # an attempt may lie further away than the end of the queue, by one wait at most
-        longest = max((o.policy.cap_seconds for o in outlets.values()), default=0.0)
+        longest = max((o.policy.retry.longest for o in outlets.values()), default=0.0)
         known = (Outlook.MOVING, Outlook.STANDS)
         ends = [one.empty_at or NEVER for one in made if one.outlook in known]
         until = min(max(ends, default=now), NEVER) + timedelta(seconds=longest)

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from gateway import reporting
-from gateway.dispatch import schedule
+from gateway.dispatch import schedule, share
 from gateway.enciphering import Encryption
 from gateway.errors import Finding, Rejected, Text, Unavailable, errors_in
 from gateway.making import Manner, make_package
@@ -72,7 +72,7 @@ from gateway.rules import checks
 from gateway.scribe import Scribe
 from gateway.settling import IN_MEMORY, Hold, reach_axis, stored_bytes
 from gateway.signing import DEFAULT_POLICY, Policy
-from gateway.store import Store, Tx, Violation, acts, documents, ledger, transfers
+from gateway.store import Store, Tx, Violation, acts, claims, documents, ledger, transfers
 from gateway.store import blobs as blob_rows
 from gateway.store.patience import write_patiently
 from gateway.telemetry.events import Event
@@ -542,7 +542,7 @@ class Outbound:
 
     # -- deliver -----------------------------------------------------------------------------------
 
-    async def claim(self, axis: str, most: int) -> list[Work]:
+    async def claim(self, axis: str, most: int, look: claims.Look | None = None) -> list[Work]:
         """Step 7: SENDING, the attempt and its record are committed before a byte leaves."""
         policy = self.outlets[axis].policy
         lease = timedelta(seconds=policy.attempt_deadline_seconds + policy.grace_seconds)
@@ -550,11 +550,12 @@ class Outbound:
         started = time.monotonic()
 
         def take(tx: Tx) -> list[Work]:
-            now = tx.now()
-            claims = transfers.claim(tx, axis=axis, most=most, lease_until=now + lease, now=now)
-            if not claims:
+            now, seen = tx.now(), look or claims.Look(share)
+            until = now + lease
+            taken = claims.claim(tx, axis=axis, most=most, lease_until=until, now=now, look=seen)
+            if not taken:
                 return []
-            transfers.start_attempts(
+            claims.start_attempts(
                 tx,
                 [
                     {
@@ -564,7 +565,7 @@ class Outbound:
                         "fence": claim.fence,
                         "started_at": at,
                     }
-                    for claim, _ in claims
+                    for claim, _ in taken
                 ],
             )
             ledger.append(
@@ -581,10 +582,10 @@ class Outbound:
                         },
                         document_ref=claim.document_ref,
                     )
-                    for claim, _ in claims
+                    for claim, _ in taken
                 ],
             )
-            return [Work(c, receivers, started, lease.total_seconds()) for c, receivers in claims]
+            return [Work(c, receivers, started, lease.total_seconds()) for c, receivers in taken]
 
         return await self.store.write(take)
 

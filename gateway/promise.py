@@ -32,7 +32,7 @@ from gateway.model.transfer import RecipientState, TransferState
 from gateway.packing import metadata
 from gateway.ports import Axis
 from gateway.signing import Profile
-from gateway.store import documents, transfers
+from gateway.store import claims, documents
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 FIRST_YEAR, LAST_YEAR = 1990, 2200  # of instants that others may state or report
@@ -111,7 +111,7 @@ class Promise:
 class Work:
     """A claim with what one attempt needs. `claimed`: monotonic seconds when it was taken."""
 
-    claim: transfers.Claim
+    claim: claims.Claim
     receivers: tuple[str, ...]
     claimed: float
     lease_seconds: float
@@ -381,6 +381,8 @@ def document_row(
         answer=answer,
         record_id=record_id,
         about_item=about_item,
+        # a status speaks of the document whose id it carries
+        about=(header.document_id,) if promise.kind is PackageKind.STATUS else header.about(),
     )
 
 

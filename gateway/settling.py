@@ -21,7 +21,7 @@ from gateway.model.transfer import RecipientState, TransferState, furthest
 from gateway.ports import BlobStore
 from gateway.promise import Outlet, Work, from_vietnam_time, plain_code
 from gateway.scribe import Scribe
-from gateway.store import Store, Tx, acts, documents, ledger, transfers
+from gateway.store import Store, Tx, acts, claims, documents, ledger, transfers
 from gateway.telemetry.events import Event
 
 AGREED = "15"
@@ -327,9 +327,7 @@ class Hold:
             self._until = asked + seconds
 
 
-async def stored_bytes(
-    blobs: BlobStore, claim: transfers.Claim, hold: Hold
-) -> AsyncIterator[bytes]:
+async def stored_bytes(blobs: BlobStore, claim: claims.Claim, hold: Hold) -> AsyncIterator[bytes]:
     """The package of an attempt as it was stored, its lease renewed on the way."""
     sha256, size = claim.package_sha256, claim.package_size
     if size <= IN_MEMORY:

@@ -42,6 +42,7 @@ from gateway.config.sections import (
     Settings,
     Written,
 )
+from gateway.dispatch import parse_retry
 from gateway.errors import Finding, Misconfigured, Severity, Text, errors_in
 from gateway.model.agency import Agency
 from gateway.packing.profile import load_profile
@@ -300,8 +301,13 @@ def _integer(raw: Any, path: Where, source: _Source, bounds: Mapping[str, Any]) 
 
 def _check_values(written: Written, url: str, source: _Source) -> None:
     dispatch, seal = written.dispatch, written.seal
-    if dispatch.base > dispatch.cap:
-        source.say(("dispatch", "base"), "conf.value", "base phải ≤ cap", "base must be <= cap")
+    try:
+        parse_retry(dispatch.retry)
+    except Misconfigured as wrong:
+        source.say(("dispatch", "retry"), wrong.code, wrong.text.vi, wrong.text.en)
+    if dispatch.probe_first > dispatch.probe_longest:
+        vi, en = "probe_first phải ≤ probe_longest", "probe_first must be <= probe_longest"
+        source.say(("dispatch", "probe_first"), "conf.value", vi, en)
     reconcile = written.reconcile
     if not re.fullmatch(r"(([01]\d|2[0-3]):[0-5]\d)?", reconcile.at):
         vi, en = 'giờ như "03:10", hoặc trống', 'a time of day as "03:10", or nothing'

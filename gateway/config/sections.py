@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NewType
 
-from gateway.dispatch import Policy
+from gateway.dispatch import BreakPolicy, Policy, retry
 from gateway.dispatch.polling import Polling
 from gateway.errors import Finding
 from gateway.packing.profile import Profile
@@ -118,6 +118,7 @@ class AxisSection:
     secret_file: Path | None = None
     service_type: str = "eDoc"
     max_connections: int = 8
+    max_per_receiver: int = field(default=0, metadata={"least": 0})
     connect_timeout: Seconds = Seconds(10.0)
     keepalive: Seconds = Seconds(4.0)
     hash_form: Literal["unpadded", "padded"] = "unpadded"
@@ -132,27 +133,34 @@ class AxisSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchSection:
-    base: Seconds = Seconds(30.0)
-    cap: Seconds = Seconds(3600.0)
-    lifetime: Seconds = Seconds(259_200.0)
+    retry: str = retry.DEFAULT
     uncertain_wait: Seconds = Seconds(600.0)
     attempt_deadline: Seconds = Seconds(300.0)
     grace: Seconds = Seconds(60.0)
     hold_after_equal: int = 3
+    break_after: int = 5
+    probe_first: Seconds = Seconds(10.0)
+    probe_longest: Seconds = Seconds(300.0)
     idle: Seconds = Seconds(1.0)
     sweep: Seconds = Seconds(1.0)
 
     def policy(self, repeat: Literal["again", "never"] = "again") -> Policy:
         """The schedule's policy; `repeat` is the axis' own (`[[axis]]`)."""
         return Policy(
-            base_seconds=self.base,
-            cap_seconds=self.cap,
-            lifetime_seconds=self.lifetime,
+            retry=retry.parse(self.retry),
             uncertain_wait_seconds=self.uncertain_wait,
             attempt_deadline_seconds=self.attempt_deadline,
             grace_seconds=self.grace,
             hold_after_equal=self.hold_after_equal,
             repeat=repeat,
+        )
+
+    def breaking(self) -> BreakPolicy:
+        """When an axis is left alone, and when it is probed."""
+        return BreakPolicy(
+            after=self.break_after,
+            first_seconds=self.probe_first,
+            longest_seconds=self.probe_longest,
         )
 
 

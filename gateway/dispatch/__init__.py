@@ -7,8 +7,11 @@ Never:  reads a clock, draws a random number, forgets doubt, sends anything.
 Next:   the corridors write the step; `workers/deliver` claims what is due, lane by lane.
 """
 
+from gateway.dispatch.breaker import BreakPolicy
 from gateway.dispatch.fetching import FetchStep, next_fetch
-from gateway.dispatch.lanes import LANE_COUNT, lane_of
+from gateway.dispatch.lanes import lane_of, share
+from gateway.dispatch.retry import Retry
+from gateway.dispatch.retry import parse as parse_retry
 from gateway.dispatch.schedule import (
     HoldCause,
     Policy,
@@ -20,15 +23,18 @@ from gateway.dispatch.schedule import (
 )
 
 __all__ = [
-    "LANE_COUNT",
+    "BreakPolicy",
     "FetchStep",
     "HoldCause",
     "Policy",
+    "Retry",
     "Step",
     "backoff_seconds",
     "expire",
     "lane_of",
     "next_fetch",
     "next_step",
+    "parse_retry",
+    "share",
     "taken_over",
 ]

@@ -1,4 +1,4 @@
-"""The schedule: exponential back-off with full jitter, until a lifetime; doubt is never lost.
+"""The schedule: pauses as the policy writes them, until a lifetime; doubt is never lost.
 
 In:     an Outcome, the transfer's doubt, attempts and age, a Policy, `now`, a fraction in [0, 1).
 Out:    a Step: states to walk (each legal by `model.transfer.step`), due time, doubt, hold cause.
@@ -13,17 +13,15 @@ no direct edge: a refusal after doubt goes SENDING -> UNCERTAIN -> HELD, both in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+from gateway.dispatch.retry import DEFAULT, Retry, parse
 from gateway.errors import Misconfigured, Text
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused
 from gateway.model.transfer import CLAIMABLE, TransferState
-
-# 2**40 seconds are 35,000 years: beyond it only the cap speaks, and floats stay finite
-_LARGEST_EXPONENT = 40
 
 
 class HoldCause(StrEnum):
@@ -45,9 +43,7 @@ class Policy:
     `never` = a person decides. `hold_after_equal`: how many equal unlisted answers hold.
     """
 
-    base_seconds: float = 30.0
-    cap_seconds: float = 3600.0
-    lifetime_seconds: float = 259_200.0
+    retry: Retry = field(default_factory=lambda: parse(DEFAULT))
     uncertain_wait_seconds: float = 600.0
     attempt_deadline_seconds: float = 300.0
     grace_seconds: float = 60.0
@@ -56,23 +52,22 @@ class Policy:
 
     def __post_init__(self) -> None:
         durations = (
-            self.base_seconds,
-            self.cap_seconds,
-            self.lifetime_seconds,
             self.uncertain_wait_seconds,
             self.attempt_deadline_seconds,
             self.grace_seconds,
         )
-        if min(durations) <= 0 or self.base_seconds > self.cap_seconds or self.hold_after_equal < 1:
+        if min(durations) <= 0 or self.hold_after_equal < 1:
             raise Misconfigured(
                 Text(
-                    "Chính sách gửi lại không hợp lệ: thời lượng phải dương, base ≤ cap, "
-                    "hold_after_equal ≥ 1",
-                    "dispatch policy: durations must be positive, base <= cap, "
-                    "hold_after_equal >= 1",
+                    "Chính sách gửi lại không hợp lệ: thời lượng phải dương, hold_after_equal ≥ 1",
+                    "dispatch policy: durations must be positive, hold_after_equal >= 1",
                 ),
                 code="conf.dispatch_invalid",
             )
+
+    @property
+    def lifetime_seconds(self) -> float:
+        return self.retry.lifetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +89,8 @@ class Step:
 
 
 def backoff_seconds(attempts: int, fraction: float, policy: Policy) -> float:
-    """Full jitter: `fraction` of min(cap, base * 2^(attempts - 1)). `attempts` counts from 1."""
-    exponent = min(max(attempts, 1) - 1, _LARGEST_EXPONENT)
-    return fraction * min(policy.cap_seconds, policy.base_seconds * float(2**exponent))
+    """The pause that the policy writes for this attempt (from 1), with its jitter."""
+    return policy.retry.pause(attempts, fraction)
 
 
 def next_step(

@@ -45,6 +45,7 @@ TRANSFER_TRANSITIONS: Mapping[TransferState, frozenset[TransferState]] = Mapping
 )
 UNFINISHED = (T.ACCEPTED, T.SEALED, T.SENDING, T.DEFERRED, T.UNCERTAIN, T.HELD)
 CLAIMABLE = (T.SEALED, T.DEFERRED, T.UNCERTAIN)
+LANE_COUNT = 4  # 0 hỏa tốc, 1 thượng khẩn, 2 khẩn, 3 thường
 # What a person may do to a transfer where it stands. While bytes may be leaving: nothing.
 PERSON_MAY: Mapping[TransferState, tuple[str, ...]] = MappingProxyType(
     {

@@ -139,7 +139,7 @@ def keep(
             "business_type": business_type,
             "document_id": name,
         }
-        for name in sorted({form for d in about for form in _forms(d)})
+        for name in sorted({form for d in about for form in forms(d)})
     ]
     if rows:
         tx.execute(_INSERT, rows)
@@ -152,7 +152,7 @@ def targets(tx: Tx, act_ref: str) -> list[str]:
 
 def sent(tx: Tx, *, sender_key: str, document_id: str) -> list[SentAct]:
     """Our acts about a document of ours, oldest first."""
-    asked = {"agency": sender_key, "document_ids": _forms(document_id)}
+    asked = {"agency": sender_key, "document_ids": forms(document_id)}
     return [SentAct._make(row) for row in tx.execute(_SENT, asked).all()]
 
 
@@ -167,7 +167,7 @@ def asked_back(tx: Tx, *, sender_key: str, document_id: str, receiver_key: str) 
     who = {"agency": sender_key, "receiver": receiver_key}
     for asked, params in (
         (_TAKE_BACK_SENT, {"document_id": document_id}),
-        (_RECALL_SENT, {"document_ids": _forms(document_id)}),
+        (_RECALL_SENT, {"document_ids": forms(document_id)}),
     ):
         if tx.execute(asked, {**who, **params}).first() is not None:
             return True
@@ -184,7 +184,7 @@ class Received(NamedTuple):
 
 def received(tx: Tx, *, agency_key: str, document_id: str) -> list[Received]:
     """The acts in this agency's inbox about a document, whoever sent them, oldest first."""
-    asked = {"agency": agency_key, "document_ids": _forms(document_id)}
+    asked = {"agency": agency_key, "document_ids": forms(document_id)}
     return [
         Received(Named._make(row[:-2]), int(row[-2]), str(row[-1]))
         for row in tx.execute(_RECEIVED, asked).all()
@@ -193,13 +193,13 @@ def received(tx: Tx, *, agency_key: str, document_id: str) -> list[Received]:
 
 def named(tx: Tx, *, agency_key: str, document_ids: Sequence[str]) -> list[Named]:
     """Documents with these ids in this agency's inbox, and take-backs of them, oldest first."""
-    forms = sorted({form for d in document_ids for form in _forms(d)})
-    if not forms:
+    names = sorted({form for d in document_ids for form in forms(d)})
+    if not names:
         return []
-    asked = {"agency": agency_key, "document_ids": forms}
+    asked = {"agency": agency_key, "document_ids": names}
     return [Named._make(row) for row in tx.execute(_NAMED, asked).all()]
 
 
-def _forms(document_id: str) -> list[str]:
+def forms(document_id: str) -> list[str]:
     """Ids are compared after NFC and trimming (edxml-format 7), and kept as they came."""
     return sorted({document_id, normal_text(document_id)} - {""})

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, insert, or_, select
 
+from gateway.store import families
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
 from gateway.store.tables import document, document_key, idempotency, recipient, sent_receiver
@@ -50,6 +51,7 @@ class NewDocument(NamedTuple):
     answer: str
     record_id: str
     about_item: str | None = None
+    about: tuple[str, ...] = ()  # document ids: whom it must not overtake (`families`)
 
 
 class DocumentRow(NamedTuple):
@@ -176,7 +178,16 @@ def add(
     transfer_rows: Sequence[Mapping[str, Any]],
     recipient_rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    """One submission with everything it promises. Raises Violation when a receiver was served."""
+    """One submission with everything it promises. Raises Violation when a receiver was served.
+
+    A transfer waits behind those of its family that have not ended, and knows its destination.
+    """
+    keys: dict[str, list[str]] = {str(row["id"]): [] for row in transfer_rows}
+    for row in recipient_rows:
+        keys[str(row["transfer_id"])].append(str(row["agency_key"]))
+    waiting = families.waits_for(
+        tx, new.id, sender_key=new.sender_key, about=new.about, receivers=keys
+    )
     tx.execute(
         _INSERT_SERVED,
         [
@@ -189,8 +200,19 @@ def add(
             for key in receiver_keys
         ],
     )
-    tx.execute(_INSERT_DOCUMENT, new._asdict())
-    tx.execute(_INSERT_TRANSFER, list(transfer_rows))
+    tx.execute(_INSERT_DOCUMENT, {k: v for k, v in new._asdict().items() if k != "about"})
+    tx.execute(
+        _INSERT_TRANSFER,
+        [
+            {
+                **row,
+                "behind": len(waiting.get(row["id"], ())),
+                "destination": keys[row["id"]][0] if len(keys[row["id"]]) == 1 else "",
+            }
+            for row in transfer_rows
+        ],
+    )
+    families.line_up(tx, waiting)
     tx.execute(_INSERT_RECIPIENT, list(recipient_rows))
 
 

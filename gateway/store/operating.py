@@ -347,6 +347,8 @@ def add_replay(
             "equal_answers": 0,
             "record_id": record_id,
             "replay_of": old.id,
+            "behind": 0,
+            "destination": recipients[0][0] if len(recipients) == 1 else "",
             "moved_at": now,
         },
     ).count

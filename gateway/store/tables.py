@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from gateway.model.arrival import ArrivalState, FetchState, ItemKind, ItemState
+from gateway.model.breaker import BreakerState
 from gateway.model.package import PackageKind
 from gateway.model.transfer import CLAIMABLE, RecipientState, TransferState
 from gateway.store.types import Instant, Json
@@ -49,12 +50,12 @@ def _one_of(column: str, states: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def _partly(where: str, *columns: str) -> Index:
+def _partly(where: str, *columns: str, name: str | None = None) -> Index:
     """An index over the few rows that `where` names. Statements must spell it out the same way:
     values that come as parameters cannot be recognised in it.
     """
     named = text(where)
-    return Index(None, *columns, sqlite_where=named, postgresql_where=named)
+    return Index(name, *columns, sqlite_where=named, postgresql_where=named)
 
 
 _WAITING = f"state IN ({', '.join(repr(s.value) for s in CLAIMABLE)})"
@@ -182,9 +183,25 @@ transfer = Table(
     Column("reroute_of", Text),
     Column("moved_at", Instant, nullable=False),
     Column("due_date", Text),  # the document's DueDate, yyyy-MM-dd, where it states a valid one
+    # how many earlier transfers of its family must end before it may leave (`turn`)
+    Column("behind", Integer, nullable=False, server_default="0"),
+    # the receiver's canonical code where there is just one; "": several
+    Column("destination", Text, nullable=False, server_default=""),
     _one_of("kind", PackageKind),
     _one_of("state", TransferState),
-    Index(None, "axis", "state", "lane", "due_at"),
+    # what may be claimed has a due time, nothing else has: a claim reads the front of this, however
+    # long the rest is
+    _partly(
+        "behind = 0 AND due_at IS NOT NULL",
+        "axis",
+        "lane",
+        "due_at",
+        "id",
+        name="ix_transfer_due",
+    ),
+    _partly("due_at IS NOT NULL", "expires_at", name="ix_transfer_lapsing"),
+    _partly("lease_until IS NOT NULL", "lease_until", name="ix_transfer_leased"),
+    Index(None, "axis", "state", "lane"),
     Index(None, "axis", "accepted_at"),
     Index(None, "document_ref"),
     Index(None, "record_id"),
@@ -201,6 +218,15 @@ transfer = Table(
     _partly(_WAITING, "expires_at"),
     _partly(f"{_WAITING} AND due_date IS NOT NULL", "due_date"),
     _partly(f"state = '{TransferState.ON_AXIS.value}'", "axis", "moved_at"),
+)
+
+# who must let whom go first: a recall never overtakes its document
+turn = Table(
+    "turn",
+    metadata,
+    Column("transfer_id", Text, nullable=False),
+    Column("after_id", Text, nullable=False),  # a transfer that has not ended yet
+    PrimaryKeyConstraint("after_id", "transfer_id"),
 )
 
 recipient = Table(
@@ -249,6 +275,20 @@ status_event = Table(
     PrimaryKeyConstraint("id", "received_at"),
     Index(None, "document_ref"),
     info={"by_month": "received_at"},
+)
+
+# whether an axis is being sent to, for all processes together
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("axis", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("trips", Integer, nullable=False),
+    Column("until", Instant),
+    Column("fence", Integer, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    _one_of("state", BreakerState),
 )
 
 # -- inbound -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Transfers in motion: claimed under a lease and a fencing token, ended only by its holder."""
+"""Transfers in motion: an attempt ended only by its holder, and every other step of a transfer."""
 
 from __future__ import annotations
 
@@ -12,35 +12,18 @@ from gateway.model.package import PackageKind
 from gateway.model.transfer import (
     CLAIMABLE,
     TRANSFER_TRANSITIONS,
+    UNFINISHED,
     RecipientState,
     TransferState,
 )
+from gateway.store import families
+from gateway.store.claims import Claim
 from gateway.store.session import Tx
 from gateway.store.tables import attempt, document, recipient, status_event
 from gateway.store.tables import transfer as t
 from gateway.store.types import Instant
 
 URGENT = 1  # the lanes 0 and 1, whose stamps come sooner
-
-
-class Claim(NamedTuple):
-    """One transfer taken for one attempt. `fence` must be shown by every commit that ends it."""
-
-    id: str
-    document_ref: str
-    kind: str
-    axis: str
-    sender: str
-    package_sha256: str
-    package_size: int
-    attempts: int
-    fence: int
-    doubt: bool
-    lane: int
-    accepted_at: datetime
-    expires_at: datetime
-    last_code: str
-    equal_answers: int
 
 
 class TransferRow(NamedTuple):
@@ -89,33 +72,6 @@ class Ending(NamedTuple):
 
 
 _CLAIMABLE = [s.value for s in CLAIMABLE]
-_DUE = (
-    select(t.c.id)
-    .where(
-        t.c.axis == bindparam("on_axis"),
-        t.c.state.in_(_CLAIMABLE),
-        t.c.due_at <= bindparam("now"),
-        t.c.expires_at > bindparam("now"),
-    )
-    .order_by(t.c.lane, t.c.due_at, t.c.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-    # as a CTE it is run once; a sub-select may be run once a row, and then takes others each time
-    .cte("due")
-)
-_CLAIM = (
-    update(t)
-    .where(t.c.id.in_(select(_DUE.c.id)), t.c.state.in_(_CLAIMABLE))
-    .values(
-        state=TransferState.SENDING.value,
-        attempts=t.c.attempts + 1,
-        fence=t.c.fence + 1,
-        lease_until=bindparam("until"),
-        moved_at=bindparam("now"),
-    )
-    .returning(*[t.c[name] for name in Claim._fields])
-)
-_INSERT_ATTEMPT = insert(attempt)
 _RENEW = (
     update(t)
     .where(
@@ -176,15 +132,25 @@ _ARRIVE = (
 )
 _STALE = (
     select(t.c.id, t.c.document_ref, t.c.axis, t.c.fence, t.c.attempts, t.c.lease_until)
-    .where(t.c.state == TransferState.SENDING.value, t.c.lease_until <= bindparam("now"))
+    .where(
+        t.c.state == TransferState.SENDING.value,
+        t.c.lease_until.is_not(None),  # as the index says it
+        t.c.lease_until <= bindparam("now"),
+    )
+    .order_by(t.c.lease_until)
     .limit(500)
 )
 _SENDING = select(
     t.c.id, t.c.document_ref, t.c.axis, t.c.fence, t.c.attempts, t.c.lease_until
-).where(t.c.state == TransferState.SENDING.value)
+).where(t.c.state == TransferState.SENDING.value, t.c.lease_until.is_not(None))
 _PAST_LIFETIME = (
     select(t.c.id, t.c.document_ref, t.c.axis, t.c.fence, t.c.state, t.c.doubt, t.c.expires_at)
-    .where(t.c.state.in_(_CLAIMABLE), t.c.expires_at <= bindparam("now"))
+    .where(
+        t.c.state.in_(_CLAIMABLE),
+        t.c.due_at.is_not(None),  # as the index says it
+        t.c.expires_at <= bindparam("now"),
+    )
+    .order_by(t.c.expires_at)
     .limit(500)
 )
 _MOVE = (
@@ -298,27 +264,6 @@ _ATTEMPTS = (
 )
 
 
-def claim(
-    tx: Tx, *, axis: str, most: int, lease_until: datetime, now: datetime
-) -> list[tuple[Claim, tuple[str, ...]]]:
-    """Take up to `most` due transfers of one axis; each with its receivers' codes."""
-    rows = tx.execute(
-        _CLAIM, {"on_axis": axis, "most": most, "until": lease_until, "now": now}
-    ).all()
-    claims = sorted((Claim._make(row) for row in rows), key=lambda c: (c.lane, c.accepted_at))
-    if not claims:
-        return []
-    receivers: dict[str, list[str]] = {}
-    for r in recipients_of(tx, [c.id for c in claims]):
-        receivers.setdefault(r.transfer_id, []).append(r.agency)
-    return [(c, tuple(receivers.get(c.id, ()))) for c in claims]
-
-
-def start_attempts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows: id, transfer_id, number, fence, started_at."""
-    tx.execute(_INSERT_ATTEMPT, list(rows))
-
-
 def renew(tx: Tx, transfer_id: str, fence: int, *, now: datetime, until: datetime) -> bool:
     """Prolong a lease that is still ours; False when it is lost."""
     params = {"transfer_id": transfer_id, "held": fence, "now": now, "until": until}
@@ -370,7 +315,15 @@ def end_attempt(
             "now": now,
         },
     ).count
+    if moved:
+        _let_go(tx, claim.id, ending.state, now)
     return moved == 1
+
+
+def _let_go(tx: Tx, transfer_id: str, state: TransferState, now: datetime) -> None:
+    """With its end, in the same commit: whoever waits behind it moves up."""
+    if state not in UNFINISHED:
+        families.let_go(tx, transfer_id, now)
 
 
 def arrive_on_axis(tx: Tx, transfer_id: str, *, seen: datetime, now: datetime) -> None:
@@ -423,22 +376,22 @@ def move(
     hold_cause: str = "",
 ) -> bool:
     """One step outside an attempt (takeover, lifetime, settling). The fence moves on with it."""
-    return (
-        tx.execute(
-            _MOVE,
-            {
-                "transfer_id": transfer_id,
-                "held": fence,
-                "from_state": old.value,
-                "to_state": new.value,
-                "to_due": due_at,
-                "to_doubt": doubt,
-                "to_cause": hold_cause,
-                "now": now,
-            },
-        ).count
-        == 1
-    )
+    moved = tx.execute(
+        _MOVE,
+        {
+            "transfer_id": transfer_id,
+            "held": fence,
+            "from_state": old.value,
+            "to_state": new.value,
+            "to_due": due_at,
+            "to_doubt": doubt,
+            "to_cause": hold_cause,
+            "now": now,
+        },
+    ).count
+    if moved:
+        _let_go(tx, transfer_id, new, now)
+    return moved == 1
 
 
 def settle_on_axis(tx: Tx, transfer_id: str, *, now: datetime, remote_ref: str = "") -> bool:
@@ -448,7 +401,10 @@ def settle_on_axis(tx: Tx, transfer_id: str, *, now: datetime, remote_ref: str =
     over, and its last chunk stays here. False: the state allows no such step.
     """
     params = {"transfer_id": transfer_id, "to_ref": remote_ref, "now": now}
-    return tx.execute(_SETTLE, params).count == 1
+    moved = tx.execute(_SETTLE, params).count
+    if moved:
+        _let_go(tx, transfer_id, TransferState.ON_AXIS, now)
+    return moved == 1
 
 
 class Sealed(NamedTuple):

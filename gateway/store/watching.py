@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from gateway.model.arrival import ArrivalState, FetchState
-from gateway.model.transfer import CLAIMABLE, UNFINISHED, TransferState
+from gateway.model.transfer import UNFINISHED, TransferState
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_update
 from gateway.store.tables import arrival, fetch, worker_turn
@@ -48,19 +48,22 @@ _WAITING = (
     .where(t.c.axis == bindparam("on_axis"), t.c.state.in_([s.value for s in UNFINISHED]))
     .group_by(t.c.state, t.c.lane)
 )
-# One seek for each lane and state: a single MIN over all would read the whole backlog, because
-# in the index due_at stands behind them.
+# One seek for each lane: each is the first row of its part of the index that claims read.
 _OLDEST_DUE = union_all(
     *(
         select(
             literal_column(str(lane)).label("lane"),
             select(func.min(t.c.due_at))
-            .where(t.c.axis == bindparam("on_axis"), t.c.state == state, t.c.lane == lane)
+            .where(
+                t.c.axis == bindparam("on_axis"),
+                t.c.lane == lane,
+                t.c.behind == literal_column("0"),  # as the index says it
+                t.c.due_at.is_not(None),
+            )
             .scalar_subquery()
             .label("oldest"),
         )
         for lane in LANES
-        for state in (s.value for s in CLAIMABLE)
     )
 )
 _DEAD = select(func.count()).select_from(
@@ -116,6 +119,8 @@ def waiting(tx: Tx, axis: str) -> list[Waiting]:
 
 def oldest_due(tx: Tx, axis: str) -> dict[int, datetime]:
     """Lane -> the earliest due time of what may be sent; lanes in which nothing waits are absent.
+
+    What waits for an earlier one of its family is not due (`store/families.py`).
 
     It may lie in the future: then nothing of that lane is due yet.
     """

@@ -147,6 +147,16 @@ class Event(StrEnum):
         True,
         "Nothing to do. The sender can read that its document did not arrive, or waits, and why.",
     )
+    AXIS_PAUSED = (
+        "axis.paused",
+        False,
+        (
+            "Attempts on this axis failed one after the other (`trips`: how often in a row it was "
+            "paused). Nothing is lost; one transfer tries at `until`. For long: ask its operator."
+        ),
+    )
+    AXIS_PROBED = ("axis.probed", False, "Nothing to do. One transfer finds out how the axis is.")
+    AXIS_RESUMED = ("axis.resumed", False, "Nothing to do. The axis answers; transfers flow again.")
     # --- inbound
     FETCH_FAILED = (
         "fetch.failed",

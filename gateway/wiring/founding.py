@@ -47,14 +47,14 @@ SANDBOX_PACE: Mapping[str, Mapping[str, Any]] = {
     "seal": {"max_delay": "60s"},
     "stamp": {"interval": "1s", "urgent_interval": "1s", "deadline": "5s"},
     "dispatch": {
-        "base": "200ms",
-        "cap": "2s",
-        "lifetime": "10m",
+        "retry": "200ms, 400ms, 800ms, 1600ms then every 2s for 10m, jitter full",
         "uncertain_wait": "1s",
         "attempt_deadline": "10s",
         "grace": "5s",
         "idle": "200ms",
         "sweep": "500ms",
+        "probe_first": "500ms",
+        "probe_longest": "2s",
     },
     "collect": {
         "fastest": "100ms",

@@ -35,6 +35,7 @@ from gateway.dispatch.reconcile import Limits
 from gateway.enquiring import Ours
 from gateway.enquiring import Pace as Asking
 from gateway.errors import Finding
+from gateway.gating import Gate, Width
 from gateway.inbound import Inbound
 from gateway.ledger import stamp as stamp_craft
 from gateway.outbound import Outbound
@@ -231,8 +232,7 @@ class Gateway:
             made += sweep.daily(self.reconciling, interval=conf.dispatch.sweep)
         for name, axis in self.axes.items():
             if "deliver" in jobs:
-                limit = self.concurrency(name)
-                hands = deliver.Hands(self.outbound, self.metrics, name, limit)
+                hands = deliver.Hands(self.outbound, self.metrics, self.gate(name))
                 self._hands.append(hands)
                 made.append(deliver.worker(hands, self.store, idle=idle))
             if "collect" in jobs and axis.capabilities.collects:
@@ -258,11 +258,25 @@ class Gateway:
                 )
         return made
 
-    def concurrency(self, axis: str) -> int:
+    def gate(self, axis: str) -> Gate:
+        policy = self.outbound.outlets[axis].policy
+        lease = policy.attempt_deadline_seconds + policy.grace_seconds
+        return Gate(
+            store=self.store,
+            metrics=self.metrics,
+            axis=axis,
+            width=self.concurrency(axis),
+            policy=self.settings.dispatch.breaking(),
+            probe_lease=timedelta(seconds=lease),
+            fraction=self.scribe.entropy.fraction,
+        )
+
+    def concurrency(self, axis: str) -> Width:
         for one in self.settings.axis:
             if one.name == axis:
-                return one.max_connections
-        return LOOPBACK_HANDS
+                most = one.max_connections
+                return Width(most, min(one.max_per_receiver or most, most))
+        return Width(LOOPBACK_HANDS, LOOPBACK_HANDS)
 
     async def readiness(self) -> list[Finding]:
         """Why this gateway should not be given work now; () when it should."""
@@ -453,7 +467,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
                 key_of=outbound.key_of,
                 is_local=directory.is_local,
                 local_keys=[outbound.key_of(code) for code in settings.local.agencies],
-                lifetime=timedelta(seconds=settings.dispatch.lifetime),
+                lifetime=timedelta(seconds=settings.dispatch.policy().lifetime_seconds),
             ),
             owner=owner,
             limits=reconcile_limits(settings),

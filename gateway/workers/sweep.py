@@ -15,7 +15,7 @@ from gateway.errors import Unavailable
 from gateway.ports import BlobStore
 from gateway.reconciling import Reconciling
 from gateway.settling import Settling
-from gateway.store import Store, Tx, blobs, leases, transfers
+from gateway.store import Store, Tx, blobs, families, leases, transfers
 from gateway.store.migrations import ensure_partitions
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
@@ -25,6 +25,7 @@ from gateway.workers.loop import Turn, Worker
 UNUSED_FOR = timedelta(hours=24)
 UNUSED_EVERY = timedelta(hours=1)
 UNUSED_LOOK = 600.0  # seconds between a process' looks whether it is time, and its turn
+FORGOTTEN_EVERY = 60.0
 UNUSED = "unused-blobs"  # this lease is not given back: it lasts until it is time again
 ASK_EVERY = 30.0  # seconds between looks for places that are due; new ones are noticed at once
 LOOK_AGAIN = 60.0  # seconds before a reconciliation that was put off is tried again
@@ -37,6 +38,7 @@ class Sweep:
         self.settling = settling
         self.files = files
         self._months_due = 0.0
+        self._forgotten_due = 0.0
         self._unused_due = 0.0
 
     async def turn(self) -> bool:
@@ -51,6 +53,9 @@ class Sweep:
         if now >= self._months_due:
             await self.store.write(lambda tx: ensure_partitions(tx, tx.now()))
             self._months_due = now + MONTHS_EVERY
+        if now >= self._forgotten_due:
+            self._forgotten_due = now + FORGOTTEN_EVERY
+            await self.store.write(lambda tx: families.let_go_forgotten(tx, tx.now()))
         if now >= self._unused_due:
             self._unused_due = now + UNUSED_LOOK
             if await self.store.write(self._my_turn):

@@ -18,6 +18,7 @@ from gateway.model.arrival import (
     FetchState,
     ItemState,
 )
+from gateway.model.breaker import BreakerState
 from gateway.model.transfer import (
     CLAIMABLE,
     STAGE,
@@ -36,6 +37,7 @@ CHECKED = {
     ("fetch", "state"): FetchState,
     ("arrival", "state"): ArrivalState,
     ("inbox_item", "state"): ItemState,
+    ("breaker", "state"): BreakerState,
 }
 # where a life begins, and where it may end (architecture 5)
 LIVES: list[tuple[Mapping[StrEnum, frozenset[StrEnum]], str, set[str]]] = [

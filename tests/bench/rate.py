@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from gateway.dispatch import retry
 from gateway.wiring.founding import Wish, found
 from tests.bench import machine
 from tests.bench.children import ROOT, Child, running
@@ -92,14 +93,14 @@ def _service_pace() -> dict[str, dict[str, str]]:
         "seal": {"max_delay": "10m"},
         "stamp": {"interval": "60s", "urgent_interval": "5s", "deadline": "180s"},
         "dispatch": {
-            "base": "30s",
-            "cap": "1h",
-            "lifetime": "3d",
+            "retry": retry.DEFAULT,
             "uncertain_wait": "10m",
             "attempt_deadline": "5m",
             "grace": "60s",
             "idle": "1s",
             "sweep": "1s",
+            "probe_first": "10s",
+            "probe_longest": "5m",
         },
         "collect": {"interval": "15s", "list_deadline": "60s", "fetch_deadline": "5m"},
     }

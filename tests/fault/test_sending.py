@@ -231,7 +231,11 @@ def test_a_lifetime_that_ends_without_doubt_expires(tmp_path: Path) -> None:
         ends = [r["event"] for r in await scene.history(answer) if state_of(r) == "EXPIRED"]
         assert ends in (["attempt.ended"], ["transfer.expired"])
 
-    play(tmp_path, plot, changes=with_changes(dispatch={"lifetime": "400ms"}))
+    play(
+        tmp_path,
+        plot,
+        changes=with_changes(dispatch={"retry": "20ms, 40ms then every 50ms for 400ms"}),
+    )
 
 
 def test_a_lifetime_that_ends_with_doubt_is_held(tmp_path: Path) -> None:
@@ -263,7 +267,11 @@ def test_an_expired_transfer_that_did_arrive_is_settled_by_its_status(tmp_path: 
         shown = await scene.until(answer, state="ON_AXIS")
         assert shown["recipients"][0]["status_code"] == "01"
 
-    play(tmp_path, plot, changes=with_changes(dispatch={"lifetime": "300ms"}))
+    play(
+        tmp_path,
+        plot,
+        changes=with_changes(dispatch={"retry": "20ms, 40ms then every 50ms for 300ms"}),
+    )
 
 
 def test_an_attempt_whose_lease_ran_out_is_taken_over_as_doubt(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from gateway import collecting as corridor
 from gateway.collecting import Collecting
 from gateway.dispatch import Policy
 from gateway.dispatch.polling import Polling
+from gateway.dispatch.retry import parse
 from gateway.model.outcome import Deferred, Delivered, Outcome
 from gateway.model.package import PackageKind
 from gateway.ports import AxisCapabilities, Fetched, Listing, Parcel, SentItem, WaitingItem
@@ -98,7 +99,7 @@ def collector(here: Running, axis: Shelf, at_once: int = 1) -> Collecting:
         blobs=gateway.blobs,
         scribe=gateway.scribe,
         intake=gateway.inbound,
-        policy=Policy(base_seconds=600, cap_seconds=600),
+        policy=Policy(retry=parse("10m for 3d")),
         list_seconds=5,
         fetch_seconds=5,
         hold_after=5,

@@ -27,7 +27,7 @@ from tests.support.reported import books_disagree, reports
 from tests.support.troubles import SO19, VPCP, Scene, rows, trouble, with_changes
 
 Plot = Callable[[Scene], Awaitable[None]]
-PATIENT = {"base": "1h", "cap": "2h", "uncertain_wait": "2h"}
+PATIENT = {"retry": "1h then every 2h for 3d", "uncertain_wait": "2h"}
 
 
 def play(folder: Path, plot: Plot, **setting: Any) -> None:

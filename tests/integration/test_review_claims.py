@@ -7,8 +7,9 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from gateway.dispatch import share
 from gateway.model.package import PackageKind
-from gateway.store import Store, Tx, arrivals, transfers
+from gateway.store import Store, Tx, arrivals, claims
 from tests.support.queues import queued_transfers
 
 SLOW_PLANS = ("enable_hashjoin", "enable_mergejoin", "enable_hashagg", "enable_material")
@@ -28,7 +29,9 @@ def test_a_claim_takes_no_more_than_asked_whatever_plan_the_server_chooses(
     def claim(tx: Tx) -> int:
         now = tx.now()
         until = now + timedelta(minutes=5)
-        return len(transfers.claim(tx, axis="vxp", most=4, lease_until=until, now=now))
+        look = claims.Look(share)
+        got = claims.claim(tx, axis="vxp", most=4, lease_until=until, now=now, look=look)
+        return len(got)
 
     assert [postgres_store.write_sync(claim) for _ in range(8)] == [4] * 7 + [2]
 

@@ -17,6 +17,7 @@ from sqlalchemy import update
 
 from adapters.blobs.local import LocalBlobs
 from gateway.collecting import Collecting
+from gateway.dispatch import parse_retry
 from gateway.errors import Rejected, Text, Unavailable
 from gateway.model.outcome import Deferred, Delivered, Outcome
 from gateway.model.package import PackageKind
@@ -343,7 +344,7 @@ class NeverEarly:
 
 def replace_at_once(one: Collecting, at_once: int) -> Collecting:
     one.at_once = at_once
-    one.policy = replace(one.policy, base_seconds=3600.0, cap_seconds=3600.0)
+    one.policy = replace(one.policy, retry=parse_retry("1h for 3d"))
     return one
 
 

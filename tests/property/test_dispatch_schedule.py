@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dispatch import HoldCause, Policy, Step, backoff_seconds, expire, next_step, taken_over
+from gateway.dispatch import (
+    HoldCause,
+    Policy,
+    Retry,
+    Step,
+    backoff_seconds,
+    expire,
+    next_step,
+    taken_over,
+)
+from gateway.dispatch.retry import Jitter
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncertain
 from gateway.model.transfer import CLAIMABLE, TransferState, step
 
@@ -25,11 +35,10 @@ fractions = st.floats(min_value=0, max_value=1, exclude_max=True)
 
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
-    base = draw(seconds)
+    *pauses, every = sorted(draw(st.lists(seconds, min_size=2, max_size=9)))
+    jitter: Jitter = draw(st.sampled_from(["full", "half", "none"]))
     return Policy(
-        base_seconds=base,
-        cap_seconds=base + draw(seconds),
-        lifetime_seconds=draw(seconds),
+        retry=Retry(tuple(pauses), every, draw(seconds), jitter),
         uncertain_wait_seconds=draw(seconds),
         attempt_deadline_seconds=draw(seconds),
         grace_seconds=draw(seconds),
@@ -84,10 +93,10 @@ def test_a_whole_history_stays_legal_forward_and_doubtful(
 
 
 @given(policy=policies(), attempts=st.integers(1, 10_000), fraction=fractions)
-def test_a_delay_lies_between_nothing_and_the_cap(
+def test_a_delay_lies_between_nothing_and_the_longest_pause(
     policy: Policy, attempts: int, fraction: float
 ) -> None:
-    assert 0 <= backoff_seconds(attempts, fraction, policy) <= policy.cap_seconds
+    assert 0 <= backoff_seconds(attempts, fraction, policy) <= policy.retry.every
 
 
 @given(policy=policies(), fraction=fractions, attempts=st.integers(1, 99))

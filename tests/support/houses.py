@@ -40,14 +40,14 @@ PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\
 QUIET = {"fastest": "20ms", "slowest": "50ms", "failing": "100ms"}  # how axes are asked in tests
 QUICK = {
     "dispatch": {
-        "base": "50ms",
-        "cap": "400ms",
-        "lifetime": "5m",
+        "retry": "50ms, 100ms, 200ms then every 400ms for 5m, jitter full",
         "uncertain_wait": "300ms",
         "attempt_deadline": "5s",
         "grace": "500ms",
         "idle": "50ms",
         "sweep": "100ms",
+        "probe_first": "50ms",
+        "probe_longest": "400ms",
     },
     "collect": {**QUIET, "interval": "50ms", "list_deadline": "5s", "fetch_deadline": "10s"},
     "stamp": {"interval": "200ms", "deadline": "5s"},

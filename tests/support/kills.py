@@ -51,6 +51,8 @@ HASTE: Mapping[str, Mapping[str, Any]] = {
         "uncertain_wait": "100ms",
         "idle": "20ms",
         "sweep": "50ms",
+        "probe_first": "20ms",
+        "probe_longest": "100ms",
     },
     "collect": {"interval": "20ms", "list_deadline": "3s", "fetch_deadline": "3s"},
     "stamp": {"interval": "50ms", "deadline": "5s"},

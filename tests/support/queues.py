@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
-from gateway.store import Tx, documents, ledger, transfers
+from gateway.dispatch import share
+from gateway.store import Tx, claims, documents, ledger, transfers
 from gateway.store.ledger import NewRecord
 
 
-def queued_transfers(tx: Tx, count: int, *, axis: str = "vxp") -> list[str]:
-    """`count` documents of one recipient each, SEALED and due; ids: t0, t1..."""
+def queued_transfers(
+    tx: Tx,
+    count: int,
+    *,
+    axis: str = "vxp",
+    first: int = 0,
+    lane: int = 3,
+    to: Sequence[str] = ("G22",),
+    about: Sequence[str] = (),
+    kind: str = "document",
+    sealed: bool = True,
+    lifetime: timedelta = timedelta(days=3),
+    due_at: datetime | None = None,
+) -> list[str]:
+    """`count` documents of H14.19, SEALED and due: t0, t1... from `first` on, of doc-0, doc-1..."""
     now = tx.now()
-    for n in range(count):
+    numbers = range(first, first + count)
+    for n in numbers:
         ledger.append(tx, [NewRecord(f"r{n}", "submission.accepted", now, b"{}", f"d{n}")])
         documents.add(
             tx,
             documents.NewDocument(
                 id=f"d{n}",
-                kind="document",
+                kind=kind,
                 account_id="a",
                 sender="H14.19",
                 sender_key="H14.19",
-                document_id=f"doc-{n}",
+                document_id=about[0] if kind == "status" else f"doc-{n}",
                 identity=f"identity-{n}",
                 business_type=0,
                 header={},
@@ -31,16 +47,17 @@ def queued_transfers(tx: Tx, count: int, *, axis: str = "vxp") -> list[str]:
                 released_source="assumed",
                 answer="{}",
                 record_id=f"r{n}",
+                about=tuple(about),
             ),
-            ["G22"],
+            list(to),
             [
                 {
                     "id": f"t{n}",
                     "document_ref": f"d{n}",
-                    "kind": "document",
+                    "kind": kind,
                     "axis": axis,
                     "state": "ACCEPTED",
-                    "lane": 3,
+                    "lane": lane,
                     "due_at": None,
                     "doubt": False,
                     "attempts": 0,
@@ -48,7 +65,7 @@ def queued_transfers(tx: Tx, count: int, *, axis: str = "vxp") -> list[str]:
                     "package_sha256": "0" * 64,
                     "package_size": 1,
                     "accepted_at": now,
-                    "expires_at": now + timedelta(days=3),
+                    "expires_at": now + lifetime,
                     "fence": 0,
                     "equal_answers": 0,
                     "record_id": f"r{n}",
@@ -58,12 +75,42 @@ def queued_transfers(tx: Tx, count: int, *, axis: str = "vxp") -> list[str]:
             [
                 {
                     "transfer_id": f"t{n}",
-                    "agency": "G22",
-                    "agency_key": "G22",
+                    "agency": key,
+                    "agency_key": key,
                     "state": "PENDING",
                     "moved_at": now,
                 }
+                for key in to
             ],
         )
-    transfers.mark_sealed(tx, [f"r{n}" for n in range(count)], now)
-    return [f"t{n}" for n in range(count)]
+    if sealed:
+        transfers.mark_sealed(tx, [f"r{n}" for n in numbers], due_at or now)
+    return [f"t{n}" for n in numbers]
+
+
+def claimed(
+    tx: Tx, most: int, *, axis: str = "vxp", look: claims.Look | None = None
+) -> list[claims.Claim]:
+    """One claim with a lease of five minutes; its attempts are begun."""
+    now = tx.now()
+    found = claims.claim(
+        tx,
+        axis=axis,
+        most=most,
+        lease_until=now + timedelta(minutes=5),
+        now=now,
+        look=look or claims.Look(share),
+    )
+    rows = [
+        {
+            "id": f"{c.id}/{c.fence}",
+            "transfer_id": c.id,
+            "number": c.attempts,
+            "fence": c.fence,
+            "started_at": now,
+        }
+        for c, _ in found
+    ]
+    if rows:
+        claims.start_attempts(tx, rows)
+    return [c for c, _ in found]

@@ -25,13 +25,14 @@ EVERYONE = [{"axis": "vxp", "everyone": True}]
 WORKERS = ("seal", "stamp", "deliver", "collect", "open", "sweep")
 IMPATIENT: Mapping[str, Mapping[str, Any]] = {
     "dispatch": {
-        "base": "20ms",
-        "cap": "50ms",
+        "retry": "20ms, 40ms then every 50ms for 3d, jitter full",
         "uncertain_wait": "50ms",
         "attempt_deadline": "2s",
         "grace": "100ms",
         "idle": "20ms",
         "sweep": "20ms",
+        "probe_first": "20ms",
+        "probe_longest": "50ms",
     },
     "collect": {"interval": "20ms"},
 }

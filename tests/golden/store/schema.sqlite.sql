@@ -78,6 +78,18 @@ CREATE TABLE blob (
 	CONSTRAINT pk_blob PRIMARY KEY (sha256)
 );
 
+CREATE TABLE breaker (
+	axis TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	failures INTEGER NOT NULL, 
+	trips INTEGER NOT NULL, 
+	until BIGINT, 
+	fence INTEGER NOT NULL, 
+	changed_at BIGINT NOT NULL, 
+	CONSTRAINT pk_breaker PRIMARY KEY (axis), 
+	CONSTRAINT ck_breaker_state CHECK (state IN ('CLOSED', 'OPEN', 'HALF_OPEN'))
+);
+
 CREATE TABLE checkpoint (
 	epoch INTEGER NOT NULL, 
 	size BIGINT NOT NULL, 
@@ -406,15 +418,21 @@ CREATE INDEX ix_transfer_axis_accepted_at ON transfer (axis, accepted_at);
 
 CREATE INDEX ix_transfer_axis_moved_at ON transfer (axis, moved_at) WHERE state = 'ON_AXIS';
 
-CREATE INDEX ix_transfer_axis_state_lane_due_at ON transfer (axis, state, lane, due_at);
+CREATE INDEX ix_transfer_axis_state_lane ON transfer (axis, state, lane);
 
 CREATE INDEX ix_transfer_dead ON transfer (moved_at, id) WHERE state IN ('REFUSED', 'HELD', 'EXPIRED');
 
 CREATE INDEX ix_transfer_document_ref ON transfer (document_ref);
 
+CREATE INDEX ix_transfer_due ON transfer (axis, lane, due_at, id) WHERE behind = 0 AND due_at IS NOT NULL;
+
 CREATE INDEX ix_transfer_due_date ON transfer (due_date) WHERE state IN ('SEALED', 'DEFERRED', 'UNCERTAIN') AND due_date IS NOT NULL;
 
 CREATE INDEX ix_transfer_expires_at ON transfer (expires_at) WHERE state IN ('SEALED', 'DEFERRED', 'UNCERTAIN');
+
+CREATE INDEX ix_transfer_lapsing ON transfer (expires_at) WHERE due_at IS NOT NULL;
+
+CREATE INDEX ix_transfer_leased ON transfer (lease_until) WHERE lease_until IS NOT NULL;
 
 CREATE INDEX ix_transfer_record_id ON transfer (record_id);
 
@@ -445,11 +463,17 @@ CREATE TABLE transfer (
 	record_id TEXT NOT NULL, 
 	replay_of TEXT, 
 	reroute_of TEXT, 
-	moved_at BIGINT NOT NULL, due_date TEXT, 
+	moved_at BIGINT NOT NULL, due_date TEXT, behind INTEGER DEFAULT '0' NOT NULL, destination TEXT DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_transfer PRIMARY KEY (id), 
 	CONSTRAINT ck_transfer_kind CHECK (kind IN ('document', 'status')), 
 	CONSTRAINT ck_transfer_state CHECK (state IN ('ACCEPTED', 'SEALED', 'SENDING', 'ON_AXIS', 'DEFERRED', 'REFUSED', 'UNCERTAIN', 'HELD', 'EXPIRED', 'WITHDRAWN', 'REROUTED')), 
 	CONSTRAINT fk_transfer_document_ref FOREIGN KEY(document_ref) REFERENCES document (id)
+);
+
+CREATE TABLE turn (
+	transfer_id TEXT NOT NULL, 
+	after_id TEXT NOT NULL, 
+	CONSTRAINT pk_turn PRIMARY KEY (after_id, transfer_id)
 );
 
 CREATE INDEX ix_unjudged_due_at ON unjudged (due_at);

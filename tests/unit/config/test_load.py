@@ -146,7 +146,7 @@ batch = 251
 pause = "20 ms"
 max_delay = "0s"
 [dispatch]
-base = "2h"
+retry = "2h then for 3d"
 hold_after_equal = 0
 [[axis]]
 endpoint = "ftp://x"
@@ -178,7 +178,7 @@ level = "loud"
         "10:seal.batch": "conf.value",
         "11:seal.pause": "conf.value",
         "12:seal.max_delay": "conf.value",
-        "14:dispatch.base": "conf.value",
+        "14:dispatch.retry": "conf.value",
         "15:dispatch.hold_after_equal": "conf.value",
         "16:axis[0].name": "conf.missing_key",
         "17:axis[0].endpoint": "conf.value",
@@ -200,9 +200,9 @@ level = "loud"
 
 
 def test_a_misspelt_key_is_answered_with_the_one_that_was_meant(home: Path) -> None:
-    (finding,) = config.check(write(home, "[dispatch]\nlifetme = '3d'"))
-    assert "lifetime?" in finding.text.en
-    assert "lifetime?" in finding.text.vi
+    (finding,) = config.check(write(home, "[dispatch]\ngraec = '60s'"))
+    assert "grace?" in finding.text.en
+    assert "grace?" in finding.text.vi
 
 
 def test_load_refuses_with_all_findings_and_check_gives_the_same(home: Path) -> None:

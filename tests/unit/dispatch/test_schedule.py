@@ -15,6 +15,7 @@ from gateway.dispatch import (
     lane_of,
     next_fetch,
     next_step,
+    parse_retry,
     taken_over,
 )
 from gateway.errors import Misconfigured
@@ -24,9 +25,7 @@ from gateway.model.transfer import TransferState as T
 
 START = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 POLICY = Policy(
-    base_seconds=10,
-    cap_seconds=100,
-    lifetime_seconds=1000,
+    retry=parse_retry("10s, 20s, 40s, 80s then every 100s for 1000s"),
     uncertain_wait_seconds=60,
     attempt_deadline_seconds=30,
     grace_seconds=5,
@@ -212,10 +211,8 @@ def test_a_fetch_is_held_after_equal_failures_and_never_given_up() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        {"base_seconds": 0},
-        {"cap_seconds": -1},
-        {"base_seconds": 20, "cap_seconds": 10},
-        {"lifetime_seconds": 0},
+        {"grace_seconds": 0},
+        {"uncertain_wait_seconds": -1},
         {"hold_after_equal": 0},
     ],
 )

@@ -151,7 +151,7 @@ def test_numbers_that_follow_from_the_configuration_fit_its_defaults() -> None:
     assert limit("EdocAxisWorkerSilent") > 2 * (collect.list_deadline + collect.fetch_deadline)
     assert limit("EdocAxisWorkerSilent") > stamp.interval + stamp.deadline
     # long before a document is lost to its lifetime
-    assert limit("EdocUrgentLate") < limit("EdocQueueLate") < dispatch.lifetime / 24
+    assert limit("EdocUrgentLate") < limit("EdocQueueLate") < parse(dispatch.retry).lifetime / 24
 
 
 def test_the_page_for_operators_lists_the_alarms_and_no_others() -> None:

@@ -230,7 +230,7 @@ class Simulator:
             for gate in self._gates:
                 await gate.pass_through(name)
             return await self._answer(request, name)
-        except Dropped:
+        except (Dropped, ConnectionError):  # ours, or the client went away by itself
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()

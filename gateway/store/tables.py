@@ -3,6 +3,8 @@
 Tables flagged `append_only` refuse UPDATE, DELETE and TRUNCATE by trigger: they hold legal facts.
 CHECK constraints on states are made from the enums of `gateway.model`, never written by hand.
 `*_key` columns hold the canonical code of an agency, so that both written forms meet.
+Tables flagged `moves` refuse, by trigger, an UPDATE of `state` that their table of transitions does
+not allow; `{kind: {old: news}}`, with the kind "" where all kinds share one.
 Tables flagged `by_month` are partitioned by their first `Instant` column on PostgreSQL.
 """
 
@@ -27,9 +29,18 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from gateway.model.arrival import ArrivalState, FetchState, ItemKind, ItemState
+from gateway.model.arrival import (
+    ARRIVAL_TRANSITIONS,
+    DOCUMENT_ITEM_TRANSITIONS,
+    FETCH_MOVES,
+    NOTICE_ITEM_TRANSITIONS,
+    ArrivalState,
+    FetchState,
+    ItemKind,
+    ItemState,
+)
 from gateway.model.package import PackageKind
-from gateway.model.transfer import RecipientState, TransferState
+from gateway.model.transfer import TRANSFER_MOVES, RecipientState, TransferState
 from gateway.store.types import Instant, Json
 
 metadata = MetaData(
@@ -161,6 +172,7 @@ transfer = Table(
     Index(None, "axis", "state", "lane", "due_at"),
     Index(None, "document_ref"),
     Index(None, "record_id"),
+    info={"moves": {"": TRANSFER_MOVES}},
 )
 
 recipient = Table(
@@ -233,6 +245,7 @@ fetch = Table(
     _one_of("kind", PackageKind),
     _one_of("state", FetchState),
     Index(None, "axis", "state", "due_at"),
+    info={"moves": {"": FETCH_MOVES}},
 )
 
 arrival = Table(
@@ -262,6 +275,7 @@ arrival = Table(
     _one_of("kind", PackageKind),
     _one_of("state", ArrivalState),
     Index(None, "state", "received_at"),
+    info={"moves": {"": ARRIVAL_TRANSITIONS}},
 )
 
 inbox_item = Table(
@@ -293,6 +307,13 @@ inbox_item = Table(
     Index(None, "agency_key", "state", "lane", "id"),
     Index(None, "agency_key", "document_id"),
     Index(None, "arrival_id"),
+    info={
+        "moves": {
+            ItemKind.DOCUMENT: DOCUMENT_ITEM_TRANSITIONS,
+            ItemKind.STATUS: NOTICE_ITEM_TRANSITIONS,
+            ItemKind.REPORT: NOTICE_ITEM_TRANSITIONS,
+        }
+    },
 )
 
 # -- business acts: which document speaks of which earlier one, found from either end -----------

@@ -8,10 +8,15 @@ from gateway.store import Tx, documents, ledger, transfers
 from gateway.store.ledger import NewRecord
 
 
-def queued_transfers(tx: Tx, count: int, *, axis: str = "vxp") -> list[str]:
-    """`count` documents of one recipient each, SEALED and due; ids: t0, t1..."""
+def queued_transfers(
+    tx: Tx, count: int, *, axis: str = "vxp", name: str = "", sealed: bool = True
+) -> list[str]:
+    """`count` documents of one recipient each, SEALED and due (or still ACCEPTED).
+
+    Ids: t0, t1..., with `name` between letter and number; their records: r0, r1...
+    """
     now = tx.now()
-    for n in range(count):
+    for n in [f"{name}{n}" for n in range(count)]:
         ledger.append(tx, [NewRecord(f"r{n}", "submission.accepted", now, b"{}", f"d{n}")])
         documents.add(
             tx,
@@ -65,5 +70,6 @@ def queued_transfers(tx: Tx, count: int, *, axis: str = "vxp") -> list[str]:
                 }
             ],
         )
-    transfers.mark_sealed(tx, [f"r{n}" for n in range(count)], now)
-    return [f"t{n}" for n in range(count)]
+    if sealed:
+        transfers.mark_sealed(tx, [f"r{name}{n}" for n in range(count)], now)
+    return [f"t{name}{n}" for n in range(count)]

@@ -198,14 +198,20 @@ class Traffic:
 
     def receive(self) -> None:
         """Inboxes are emptied from now on."""
-        for code in TO.values():
+        for code in TO.values() if RECEIVER in self._world.sides else ():
             self._begin(self.unit(RECEIVER, code).empty_inbox(code, "document"))
-        self._begin(self.unit(SENDER, FROM).empty_inbox(FROM, "status"))
+        if SENDER in self._world.sides:
+            self._begin(self.unit(SENDER, FROM).empty_inbox(FROM, "status"))
 
     async def send(
-        self, *, rate: float, sizes: Sequence[tuple[float, int]], until: Callable[[], bool]
+        self,
+        *,
+        rate: float,
+        sizes: Sequence[tuple[float, int]],
+        until: Callable[[], bool],
+        both: bool = True,
     ) -> None:
-        """`rate` documents a second, to one or both receivers; `sizes`: (weight, bytes).
+        """`rate` documents a second, to one receiver or (`both`) two; `sizes`: (weight, bytes).
 
         A rate, not a queue: who is not answered in time does not hold up those who come after.
         Returns when every submission begun before `until` has its answer.
@@ -218,7 +224,7 @@ class Traffic:
             due += 1 / rate
             await asyncio.sleep(max(0.0, start + due - time.monotonic()))
             self._numbers += 1
-            to = self._rng.choice(((north,), (south,), (north, south)))
+            to = self._rng.choice(((north,), (south,), (north, south))[: 3 if both else 2])
             weights, lengths = zip(*sizes, strict=True)
             (size,) = self._rng.choices(lengths, weights)
             task = asyncio.create_task(unit.submit(self._numbers, to, size))

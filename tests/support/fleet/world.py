@@ -133,8 +133,12 @@ async def world(
     scenarios: Mapping[str, Mapping[str, Any]],
     changes: Mapping[str, Mapping[str, Any]] = PACE,
     sides: Sequence[str] = (SENDER, RECEIVER),
+    axis: Sequence[str] = ("-m", "gateway", "simulate", "vxp", "--faults"),
 ) -> AsyncIterator[World]:
-    """`workers`: of each job, and as many doors; on SQLite there is the one process."""
+    """`workers`: of each job, and as many doors; on SQLite there is the one process.
+
+    `axis`: what python runs as an axis, followed by the file of its scenario.
+    """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -145,7 +149,7 @@ async def world(
         )
         made = World(folder, session)
         for name, scenario in scenarios.items():
-            url = await stack.enter_async_context(_axis(folder, name, scenario))
+            url = await stack.enter_async_context(_axis(folder, name, scenario, axis))
             made.axes[name] = Axis(name, url, session)
         authority = make_authority(folder / "tsa", NOW)
         tsa = await stack.enter_async_context(
@@ -214,8 +218,10 @@ async def _keys(house: House) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _axis(folder: Path, name: str, scenario: Mapping[str, Any]) -> AsyncIterator[str]:
-    """`simulate vxp` as a process; its address."""
+async def _axis(
+    folder: Path, name: str, scenario: Mapping[str, Any], command: Sequence[str]
+) -> AsyncIterator[str]:
+    """An axis as a process; its address."""
     file = folder / f"{name}.json"
     systems = {
         f"sys.{SENDER}": {"secret": "made-up-secret", "codes": [FROM]},
@@ -226,11 +232,7 @@ async def _axis(folder: Path, name: str, scenario: Mapping[str, Any]) -> AsyncIt
     process = await asyncio.create_subprocess_exec(
         *((setpriv, "--pdeathsig", "TERM") if setpriv else ()),
         sys.executable,
-        "-m",
-        "gateway",
-        "simulate",
-        "vxp",
-        "--faults",
+        *command,
         str(file),
         cwd=ROOT,
         stdin=asyncio.subprocess.DEVNULL,

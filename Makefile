@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-long check bench format clean
+.PHONY: help demo serve test test-long kill-test soak check bench format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,12 @@ test-long: $(VENV)/.dev ## kills at every commit, soak, fuzz, 500 MB; report in 
 	  $(BIN)/python -m pytest tests/property -m "not long" --hypothesis-profile=explore \
 	  >> build/test-long.txt; explored=$$?; tail -n 3 build/test-long.txt; \
 	  exit $$((long + explored))
+
+kill-test: $(VENV)/.dev ## 200 SIGKILLs on each database, faults on both axes; build/kill-test.txt
+	$(BIN)/python -m tests.kill $(ARGS)
+
+soak: $(VENV)/.dev ## 600 s at 50 documents/s, each database, each side; build/soak.txt
+	$(BIN)/python -m tests.soak $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -16,19 +16,23 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from math import ceil
 from pathlib import Path
 from types import MappingProxyType
 
 from aiohttp import web
 
 from adapters.vxp import wire
-from adapters.vxp.faults import Fault, Faults, Gate, faults_from, read_fault_file
+from adapters.vxp.faults import Fault, Faults, Gate, Scenario, read_fault_file, scenario_from
+from adapters.vxp.faults.plan import COMPANIONS
 from adapters.vxp.simulator_depot import (
     BAD_ACCOUNT,
     OTHER,
+    Body,
     Depot,
     Refusal,
     SimulatorSettings,
@@ -36,6 +40,19 @@ from adapters.vxp.simulator_depot import (
     sent_item,
 )
 from adapters.vxp.simulator_directory import Directory, agency_key
+from adapters.vxp.simulator_faults import (
+    BENDS,
+    DAMAGES,
+    STEPS,
+    Dropped,
+    SkewedClock,
+    Slowly,
+    closed,
+    damaged_json,
+    failed,
+    lines_as_told,
+    slow_json,
+)
 from adapters.vxp.simulator_store import (
     DONE,
     STATUSES,
@@ -53,7 +70,6 @@ __all__ = ["SAMPLE_SYSTEMS", "Gate", "Simulator", "SimulatorSettings", "run", "s
 _HEADER_LIMIT = 64 * 1024
 _IDLE_SECONDS = 15  # SDK clients leave connections open (vxp-protocol 6)
 _BLOCK = 192 * 1024  # a multiple of 3
-_PAGE = b"<html><head><title>502</title></head><body>Bad gateway</body></html>"
 
 
 class _SystemClock:
@@ -68,9 +84,8 @@ class _Call:
     system_id: str
     fault: Fault | None
 
-
-class _Dropped(Exception):
-    """The connection is to die without an answer."""
+    def meets(self, kind: str) -> bool:
+        return self.fault is not None and self.fault.kind == kind
 
 
 class Simulator:
@@ -79,16 +94,19 @@ class Simulator:
     def __init__(self, settings: SimulatorSettings, clock: Clock) -> None:
         self.settings = settings
         self.faults = Faults()
+        self._clock = SkewedClock(clock)
         self.requests: Counter[str] = Counter()  # by operation, failed ones too
         self._store = SimulatorStore(settings.folder)
         self._directory = Directory(settings.systems, self._store)
-        self._depot = Depot(settings, self._store, self._directory, clock)
+        self._depot = Depot(settings, self._store, self._directory, self._clock)
         self._gates: list[Gate] = []
         self._moved = asyncio.Condition()
         self._stopping = asyncio.Event()
         self._site: web.TCPSite | None = None
         self._port = settings.port
         self._watcher: asyncio.Task[None] | None = None
+        self._outage: asyncio.Task[None] | None = None
+        self._closed_until = 0.0  # maintenance, by the loop's clock
         app = web.Application(client_max_size=settings.max_package_bytes)
         app.router.add_get("/_simulator/state", self._show_state)
         app.router.add_route("*", "/_simulator/faults", self._change_faults)
@@ -196,16 +214,17 @@ class Simulator:
         address = self._runner.addresses[0]
         self._port = int(address[1])
         if self.settings.faults_file is not None:
-            self._load_faults(self.settings.faults_file)
+            self.follow(read_fault_file(self.settings.faults_file))
             self._watcher = asyncio.create_task(self._watch(self.settings.faults_file))
 
     async def close(self) -> None:
         self._stopping.set()
         for gate in self._gates:
             gate.release()
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait({self._watcher})
+        for task in (self._watcher, self._outage):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
         await self.refuse_connections()
         await self._runner.cleanup()
         self._store.close()
@@ -219,7 +238,7 @@ class Simulator:
             for gate in self._gates:
                 await gate.pass_through(name)
             return await self._answer(request, name)
-        except _Dropped:
+        except (Dropped, ConnectionError):  # ours, or the client went away by itself
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
@@ -228,11 +247,30 @@ class Simulator:
                 self._moved.notify_all()
 
     async def _answer(self, request: web.Request, name: str) -> web.StreamResponse:
-        fault = await self._meet_faults(name)
+        met = self.faults.take(name)
+        fault = next((f for f in met if f.kind not in COMPANIONS), None)
+        seconds = sum(f.seconds for f in met if f.kind == "latency")
+        if seconds:
+            await self._pause(seconds)
+        loop = asyncio.get_running_loop()
+        if fault is not None and fault.kind == "maintenance":
+            self._closed_until = max(self._closed_until, loop.time() + fault.seconds)
+        if (left := self._closed_until - loop.time()) > 0:
+            return closed(left)
+        with self._clock.skewed(sum(f.seconds for f in met if f.kind == "skew")):
+            return await self._answer_meeting(request, name, fault)
+
+    async def _answer_meeting(
+        self, request: web.Request, name: str, fault: Fault | None
+    ) -> web.StreamResponse:
+        if fault is not None and fault.kind == "maintenance":
+            fault = None  # of no seconds: it was over before it began
         # a download is nothing but its answer: there is no work that could be done before it
-        nothing_to_do = name in {Operation.GET, Operation.DOWNLOAD} and not _damages(fault)
-        if fault is not None and (nothing_to_do or not fault.carried_out):
-            return await self._fail(fault)
+        only_answer = name in {Operation.GET, Operation.DOWNLOAD}
+        if fault is not None and fault.kind not in BENDS:
+            nothing_to_do = only_answer and fault.kind not in DAMAGES
+            if nothing_to_do or not fault.carried_out:
+                return await self._fail(fault)
         try:
             response = await self._carry_out(request, name, fault)
         except Refusal as refusal:
@@ -240,53 +278,39 @@ class Simulator:
         except Rejected as refused:
             code = BAD_ACCOUNT if refused.code == "vxp.signature" else OTHER
             response = _json(wire.render_answer(code, refused.text.en))
-        if fault is not None and not _damages(fault):
+        if fault is None or fault.kind in BENDS - {"slow"}:
+            return response
+        if fault.kind not in DAMAGES | BENDS:
             return await self._fail(fault)
-        if fault is not None and not response.prepared and isinstance(response, web.Response):
-            return await self._damaged_json(request, response, fault)
-        return response
-
-    async def _meet_faults(self, name: str) -> Fault | None:
-        worst: Fault | None = None
-        for fault in self.faults.take(name):
-            if fault.kind == "latency":
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), fault.seconds)
-            else:
-                worst = fault
-        return worst
+        if response.prepared or not isinstance(response, web.Response):
+            return response
+        if fault.kind == "slow":
+            return await slow_json(request, response, self._pause_of(fault))
+        return await damaged_json(request, response, fault)
 
     async def _fail(self, fault: Fault) -> web.Response:
-        match fault.kind:
-            case "http":
-                moved = {"Location": "/elsewhere"} if 300 <= fault.status < 400 else None
-                body = b"" if fault.status < 300 else b"<html>refused by a proxy</html>"
-                return web.Response(
-                    status=fault.status, body=body, content_type="text/html", headers=moved
-                )
-            case "error":
-                return _json(wire.render_answer(fault.code, "Lỗi mô phỏng / simulated error"))
-            case "garbage":
-                return _json(b'{"status":"OK","ErrorCode":"0",,"Err')
-            case "html":
-                return web.Response(body=_PAGE, content_type="text/html")
-            case "hang" | "hang_after":
-                await self._stopping.wait()
-        raise _Dropped
+        if fault.kind == "die" and self._outage is None:
+            self._outage = asyncio.create_task(self._die(fault.seconds))
+        if fault.kind in {"hang", "hang_after"}:
+            await self._stopping.wait()
+        return failed(fault)
 
-    async def _damaged_json(
-        self, request: web.Request, response: web.Response, fault: Fault
-    ) -> web.StreamResponse:
-        """A small answer cut in the middle: by the transport, or within a good one."""
-        body = response.body if isinstance(response.body, bytes) else b""
-        half = body[: len(body) // 2]
-        if fault.kind == "cut":
-            return _json(half)
-        cut = web.StreamResponse(headers={"Content-Type": "application/json"})
-        cut.content_length = len(body)
-        await cut.prepare(request)
-        await cut.write(half)
-        raise _Dropped
+    async def _die(self, seconds: float) -> None:
+        """Nobody listens for a while; what was accepted stays, as after a crash."""
+        await self.refuse_connections()
+        await self._pause(seconds)
+        self._outage = None
+        if not self.faults.refusing:
+            await self.accept_connections()
+
+    def _pause_of(self, fault: Fault) -> Callable[[], Awaitable[None]]:
+        """The pause before each piece of a body that trickles."""
+        return partial(self._pause, fault.seconds / STEPS)
+
+    async def _pause(self, seconds: float) -> None:
+        """So many seconds, or until the simulator closes."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _carry_out(
         self, request: web.Request, name: str, fault: Fault | None
@@ -311,7 +335,9 @@ class Simulator:
         if operation is Operation.DOWNLOAD:
             return await self._download(call)
         if operation is Operation.REGISTER_AGENCY:
-            if not self._directory.register(call.system_id, await request.read()):
+            if not call.meets("lie") and not self._directory.register(
+                call.system_id, await request.read()
+            ):
                 raise Refusal(OTHER, "no JSON, no code, or the code of another system")
             return _json(wire.render_answer())
         response = _json(wire.render_answer(extra=self._answers[operation](call)))
@@ -324,12 +350,17 @@ class Simulator:
         message_type = wire.kind_of(call.received.get("messagetype"))
         if message_type is None or call.received.get("servicetype").lower() != "edoc":
             raise Refusal(OTHER, "messagetype or servicetype is wrong")
+        content: Body = call.request.content
+        if call.fault is not None and call.fault.kind == "slow":
+            size = call.request.content_length
+            content = Slowly(call.request.content, size, self._pause_of(call.fault))
         return await self._depot.receive(
-            call.request.content,
+            content,
             claimed_hash=call.received.get("hash-file"),
             system_id=call.system_id,
             sender=call.received.get("from"),
             message_type=message_type,
+            copies={"lie": 0, "duplicate": 2}.get(call.fault.kind if call.fault else "", 1),
         )
 
     # --- receiving ---------------------------------------------------------------------------
@@ -337,7 +368,7 @@ class Simulator:
     def _received_list(self, call: _Call) -> dict[str, object]:
         kind = self._kind(call)
         entries = self._store.waiting(call.system_id, kind, failed_too=self.settings.relist_failed)
-        return {"data": [received_item(entry) for entry in entries]}
+        return {"data": lines_as_told([received_item(e) for e in entries], call.fault)}
 
     def _sent_list(self, call: _Call) -> dict[str, object]:
         package = self._store.package(call.received.get("docId"))
@@ -350,16 +381,18 @@ class Simulator:
         for code in package.receivers:
             copies = [entry for entry in entries if code in entry.receivers]
             lines += [sent_item(package, code, copy) for copy in copies or (None,)]
-        return {"data": lines}
+        return {"data": lines_as_told(lines, call.fault)}
 
     async def _get(self, call: _Call) -> web.StreamResponse:
         """The package as base64 in JSON, written while it is read."""
         entry = self._entry(call)
+        if call.meets("lie"):
+            return _json(wire.render_answer(extra={"data": ""}))
         path = self._depot.outgoing_file(entry.package)
         size = path.stat().st_size
         head, tail = wire.render_answer(extra={"data": "\n"}).split(b"\\n")
         encoded = (size + 2) // 3 * 4
-        cut = call.fault is not None and call.fault.kind == "cut"
+        cut = call.meets("cut")
         # a cut that leaves a broken group of four, inside JSON that closes
         kept = max(encoded // 3 * 2, 2) | 1 if cut else encoded
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -368,7 +401,8 @@ class Simulator:
         await response.write(head)
         left = kept
         with path.open("rb") as source:
-            while left and (block := source.read(_BLOCK)):
+            while left and (block := source.read(self._block(call, size))):
+                await self._trickle(call)
                 text = base64.b64encode(block)[:left]
                 left -= len(text)
                 await response.write(text)
@@ -380,32 +414,39 @@ class Simulator:
     async def _download(self, call: _Call) -> web.StreamResponse:
         """The bare bytes; an empty body is the only way to say no (4.3)."""
         entry = self._store.entry(call.received.get("docId"), call.system_id)
-        if entry is None:
+        if entry is None or call.meets("lie"):
             return web.Response(content_type=wire.FILE_TYPE)
         path = self._depot.outgoing_file(entry.package)
         size = path.stat().st_size
-        cut = call.fault is not None and call.fault.kind == "cut"
+        cut = call.meets("cut")
         kept = size * 2 // 3 if cut else size
         response = web.StreamResponse(headers={"Content-Type": wire.FILE_TYPE})
         response.content_length = kept
         await response.prepare(call.request)
         left = kept
         with path.open("rb") as source:
-            while left and (block := source.read(min(left, _BLOCK))):
+            while left and (block := source.read(min(left, self._block(call, size)))):
+                await self._trickle(call)
                 left -= len(block)
-                half = block[: len(block) // 2] if self._truncating(call) else block
+                half = block[: len(block) // 2] if call.meets("truncated") else block
                 await response.write(half)
                 self._cut_transport(call, kept - left, size)
         await response.write_eof()
         return response
 
     @staticmethod
-    def _truncating(call: _Call) -> bool:
-        return call.fault is not None and call.fault.kind == "truncated"
+    def _block(call: _Call, size: int) -> int:
+        """How much of a file is written at once: a multiple of 3."""
+        return min(_BLOCK, 3 * ceil(max(size, 1) / STEPS / 3)) if call.meets("slow") else _BLOCK
 
-    def _cut_transport(self, call: _Call, written: int, size: int) -> None:
-        if self._truncating(call) and written * 2 >= size:
-            raise _Dropped
+    async def _trickle(self, call: _Call) -> None:
+        if call.fault is not None and call.fault.kind == "slow":
+            await self._pause(call.fault.seconds / STEPS)
+
+    @staticmethod
+    def _cut_transport(call: _Call, written: int, size: int) -> None:
+        if call.meets("truncated") and written * 2 >= size:
+            raise Dropped
 
     def _update_status(self, call: _Call) -> dict[str, object]:
         entry = self._entry(call)
@@ -413,15 +454,21 @@ class Simulator:
         if status not in STATUSES:
             raise Refusal(OTHER, "unknown status")
         description = call.received.get("description")
+        if call.meets("lie"):
+            return {}
         self._store.set_status(entry.doc_id, status, description, self._depot.now_text())
         return {}
 
     def _delete_agency(self, call: _Call) -> dict[str, object]:
-        if not self._directory.delete(call.system_id, call.received.get("AgencyCode")):
+        if not call.meets("lie") and not self._directory.delete(
+            call.system_id, call.received.get("AgencyCode")
+        ):
             raise Refusal(OTHER, "no such agency of this system")
         return {}
 
     def _count(self, call: _Call, kind: PackageKind) -> dict[str, object]:
+        if call.meets("lie"):
+            return {"count": 0}
         failed_too = self.settings.relist_failed
         return {"count": len(self._store.waiting(call.system_id, kind, failed_too=failed_too))}
 
@@ -466,22 +513,30 @@ class Simulator:
                 for e in self._store.entries()
             ],
             "requests": dict(self.requests),
+            "faults": dict(self.faults.met),
         }
         return web.json_response(state)
 
     async def _change_faults(self, request: web.Request) -> web.Response:
-        """POST a JSON list replaces the plan, DELETE clears it."""
+        """POST a JSON list of faults, or a whole scenario, replaces the plan; DELETE clears it."""
         try:
-            plan = () if request.method == "DELETE" else faults_from(await request.json())
-        except (ValueError, TypeError) as error:
+            said = {} if request.method == "DELETE" else await request.json()
+            scenario = scenario_from({"fault": said} if isinstance(said, list) else said)
+        except (ValueError, TypeError, KeyError) as error:
             return web.json_response({"error": str(error)}, status=400)
-        if any(fault.kind == "refuse" for fault in plan):
+        if any(fault.kind == "refuse" for fault in scenario.faults):
             return web.json_response({"error": "refuse: nobody could take it back"}, status=400)
-        self.faults.replace(plan)
-        return web.json_response({"faults": len(self.faults.plan)})
+        if scenario.systems:
+            return web.json_response({"error": "systems are told at the start"}, status=400)
+        self.follow(scenario)
+        return web.json_response({"faults": len(self.faults.plan), "seed": self.faults.seed})
 
-    def _load_faults(self, path: Path) -> None:
-        self.faults.replace(read_fault_file(path).faults)
+    def follow(self, scenario: Scenario) -> None:
+        """From the next request on: these faults, counted from 1. Accounts stay as they are."""
+        self.faults.replace(scenario.faults, seed=scenario.seed)
+        self._closed_until = 0.0
+        if scenario.dedupe is not None:
+            self._depot.dedupe = scenario.dedupe
 
     async def _watch(self, path: Path) -> None:
         """Follows the fault file, and closes or opens the listener as its plan says.
@@ -492,18 +547,13 @@ class Simulator:
         while True:
             if self.faults.refusing:
                 await self.refuse_connections()
-            else:
+            elif self._outage is None:
                 await self.accept_connections()
             await asyncio.sleep(0.2)
             with contextlib.suppress(FileNotFoundError, Misconfigured):
                 if (changed := _modified(path)) != seen:
                     seen = changed
-                    self._load_faults(path)
-
-
-def _damages(fault: Fault | None) -> bool:
-    """Whether the answer is begun and then spoilt."""
-    return fault is not None and fault.kind in {"cut", "truncated"}
+                    self.follow(read_fault_file(path))
 
 
 def _modified(path: Path) -> int:
@@ -544,9 +594,9 @@ def run(
     """
     with contextlib.ExitStack() as stack:
         kept = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vxp-axis-")))
-        scripted = read_fault_file(faults).systems if faults else {}
+        scenario = read_fault_file(faults) if faults else Scenario()
         settings = SimulatorSettings(
-            scripted or SAMPLE_SYSTEMS, kept, port=port, faults_file=faults
+            scenario.systems or SAMPLE_SYSTEMS, kept, port=port, faults_file=faults
         )
         asyncio.run(_serve_forever(settings, say))
 
@@ -558,6 +608,8 @@ async def _serve_forever(settings: SimulatorSettings, say: Callable[[str], None]
     simulator = await start(settings)
     try:
         say(f"endpoint {simulator.url}")
+        if simulator.faults.plan:
+            say(f"seed {simulator.faults.seed}")
         for system_id, (secret, codes) in settings.systems.items():
             say(f"system {system_id} secret {secret} agencies {' '.join(codes)}")
         await ended.wait()

@@ -13,13 +13,12 @@ import hashlib
 import json
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 from zoneinfo import ZoneInfo
-
-from aiohttp import StreamReader
 
 from adapters.vxp import wire
 from adapters.vxp.rebuild import Contents, PackageRefused, read_package, write_rebuilt
@@ -39,7 +38,8 @@ OTHER = "-1"
 class SimulatorSettings:
     """`systems`: account id -> (secret, agency codes it stands for, in either written form).
 
-    `dedupe`: a repeated sendEdoc (same system, hash-file, from, DocumentId) gets the first DocId.
+    `dedupe`: a repeated sendEdoc (same system, hash-file, from, DocumentId) gets the first DocId;
+    a scenario may switch it while the axis runs.
     `rebuild`: packages are rebuilt on the way. `zip_all`: PDF attachments come out zipped too.
     `download`: whether downloadEdoc exists (SDK 2.0.1). `relist_failed`: `fail` entries are
     offered again. `says_unknown`: getSentEdocList refuses a DocId that it does not know with an
@@ -61,6 +61,12 @@ class SimulatorSettings:
     faults_file: Path | None = None
 
 
+class Body(Protocol):
+    """What a request brings, piece by piece."""
+
+    def iter_any(self) -> AsyncIterator[bytes]: ...
+
+
 class Refusal(Exception):
     """A protocol answer with an ErrorCode."""
 
@@ -80,6 +86,7 @@ class Depot:
         clock: Clock,
     ) -> None:
         self._settings = settings
+        self.dedupe = settings.dedupe
         self._store = store
         self._directory = directory
         self._clock = clock
@@ -88,20 +95,28 @@ class Depot:
 
     async def receive(
         self,
-        content: StreamReader,
+        content: Body,
         *,
         claimed_hash: str,
         system_id: str,
         sender: str,
         message_type: PackageKind,
+        copies: int = 1,
     ) -> str:
-        """One sendEdoc whose headers were checked; the DocId its sender is told."""
+        """One sendEdoc whose headers were checked; the DocId its sender is told.
+
+        `copies`: how many each receiving system gets; 0: its sender is told a DocId all the same.
+        """
         if self._directory.owner(sender) != system_id:
             raise Refusal(NO_SENDER, "the sender is not an agency of this system")
         incoming = self._incoming_file()
         try:
             digest, size = await _store_body(content, incoming, claimed_hash)
-            return await self._take(incoming, digest, size, system_id, sender, message_type)
+            if not copies:
+                return _new_doc_id()
+            return await self._take(
+                incoming, digest, size, system_id, sender, message_type, copies=copies
+            )
         finally:
             _forget(incoming)
 
@@ -123,8 +138,10 @@ class Depot:
         system_id: str,
         sender: str,
         message_type: PackageKind | None,
+        *,
+        copies: int = 1,
     ) -> str:
-        doc_id = secrets.token_hex(12)
+        doc_id = _new_doc_id()
         outgoing = self.outgoing_file(doc_id)
         try:
             if size > _INLINE:
@@ -138,11 +155,11 @@ class Depot:
             _forget(outgoing)
             raise Refusal(FORMAT, "messagetype and package disagree")
         key = f"{system_id}\n{sha256}\n{sender}\n{contents.document_id}"
-        dedupe = key if self._settings.dedupe else None
+        dedupe = key if self.dedupe else None
         if dedupe is not None and (first := self._store.known(dedupe)):
             _forget(outgoing)
             return first
-        deliveries = self._deliveries(contents)
+        deliveries = self._deliveries(contents, copies)
         if not deliveries:
             _forget(outgoing)
             raise Refusal(NO_RECEIVER, "no receiver of the package is on this axis")
@@ -178,13 +195,17 @@ class Depot:
                         )
         return contents
 
-    def _deliveries(self, contents: Contents) -> dict[str, tuple[str, list[str]]]:
-        """One entry for each system that owns a receiver, under a new docId."""
+    def _deliveries(self, contents: Contents, copies: int) -> dict[str, tuple[str, list[str]]]:
+        """One entry, or `copies`, for each system that owns a receiver, under new docIds."""
         by_system: dict[str, list[str]] = {}
         for code in contents.receivers:
             if (system := self._directory.owner(code)) is not None:
                 by_system.setdefault(system, []).append(code)
-        return {str(_new_uuid()): (system, codes) for system, codes in by_system.items()}
+        return {
+            str(_new_uuid()): (system, codes)
+            for system, codes in by_system.items()
+            for _ in range(copies)
+        }
 
     def lay_out_again(self, doc_id: str) -> None:
         """A second copy for each receiving system of a package."""
@@ -213,7 +234,7 @@ class Depot:
         return f"{self._now():%Y-%m-%d %H:%M:%S}"
 
 
-async def _store_body(content: StreamReader, path: Path, claimed: str) -> tuple[str, int]:
+async def _store_body(content: Body, path: Path, claimed: str) -> tuple[str, int]:
     """The body without the SDK's CRLF, its digest and size; refused unless hash-file fits."""
     digest = hashlib.sha256()
     kept = b""
@@ -245,6 +266,10 @@ def _move(path: Path, to: Path) -> None:
 
 def _forget(path: Path) -> None:
     path.unlink(missing_ok=True)
+
+
+def _new_doc_id() -> str:
+    return secrets.token_hex(12)
 
 
 def _new_uuid() -> uuid.UUID:

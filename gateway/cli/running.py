@@ -145,14 +145,15 @@ def simulate() -> None:
     cls=Command,
     epilog=example(
         "edoc-gateway simulate vxp --port 9001",
-        "edoc-gateway simulate vxp --port 9001 --faults faults.toml   # edit it while it runs",
+        "edoc-gateway simulate vxp --port 9001 --faults scenario.toml   # edit it while it runs",
     ),
 )
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: a free one.")
 @click.option(
     "--faults",
     type=click.Path(exists=True, dir_okay=False),
-    help="TOML or JSON: [[fault]] operation, kind, times; [systems.ID] secret, codes.",
+    help="A scenario (TOML or JSON): seed, dedupe, [[fault]] kind, operation, rate, times; "
+    "[[phase]] requests; [systems.ID] secret, codes. All kinds: docs/simulator.md.",
 )
 def vxp(port: int, faults: str | None, lang: str) -> None:
     """The national axis: faithful answers, packages rebuilt on the way, faults on demand."""

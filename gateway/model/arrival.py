@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from gateway.model.package import PackageKind
+from gateway.model.steps import moves
 
 
 class FetchState(StrEnum):
@@ -47,6 +48,8 @@ FETCH_TRANSITIONS: Mapping[FetchState, frozenset[FetchState]] = MappingProxyType
         FetchState.FETCHED: frozenset(),
     }
 )
+# a fetch that was held and came whole after all: somebody had begun it before it was held
+FETCH_MOVES = moves(FETCH_TRANSITIONS, ((FetchState.HELD, FetchState.DUE, FetchState.FETCHED),))
 A = ArrivalState
 ARRIVAL_TRANSITIONS: Mapping[ArrivalState, frozenset[ArrivalState]] = MappingProxyType(
     {

@@ -11,6 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from gateway.errors import Broken, Text
+from gateway.model.steps import moves
 
 
 class TransferState(StrEnum):
@@ -43,6 +44,13 @@ TRANSFER_TRANSITIONS: Mapping[TransferState, frozenset[TransferState]] = Mapping
         T.REROUTED: frozenset(),
     }
 )
+# what one commit walks at once (dispatch.schedule), and so what one UPDATE may do to a row
+TRANSFER_WALKS = (
+    (T.SENDING, T.UNCERTAIN, T.HELD),  # refused in doubt, too old in doubt, never to be repeated
+    (T.SENDING, T.DEFERRED, T.HELD),  # too many equal answers; too old in doubt
+    (T.SENDING, T.DEFERRED, T.EXPIRED),  # too old without doubt
+)
+TRANSFER_MOVES = moves(TRANSFER_TRANSITIONS, TRANSFER_WALKS)
 UNFINISHED = (T.ACCEPTED, T.SEALED, T.SENDING, T.DEFERRED, T.UNCERTAIN, T.HELD)
 CLAIMABLE = (T.SEALED, T.DEFERRED, T.UNCERTAIN)
 LANE_COUNT = 4  # 0 hỏa tốc, 1 thượng khẩn, 2 khẩn, 3 thường
@@ -77,6 +85,11 @@ def step(old: TransferState, new: TransferState) -> TransferState:
             code="transfer.illegal_step",
         )
     return new
+
+
+def move(old: TransferState, new: TransferState) -> TransferState:
+    """`step` for one UPDATE: the new state, or Broken when no edge and no walk leads there."""
+    return new if new in TRANSFER_MOVES[old] else step(old, new)
 
 
 class RecipientState(StrEnum):

@@ -46,6 +46,7 @@ _KINDS = {
     "23514": "check",
     "23503": "foreign_key",
     "23502": "not_null",
+    "27000": "transition",  # triggered_data_change_violation: raised by the triggers of 0009
     "23001": "append_only",  # restrict_violation: raised by the triggers of the first migration
 }
 # by SQLSTATE or its class: time will mend it

@@ -28,8 +28,8 @@ Params = Mapping[str, Any]
 class Violation(errors.Broken):
     """A constraint said no: often the answer to a race, so callers catch it and read again.
 
-    `kind`: unique | check | foreign_key | not_null | append_only. `table` and `constraint` are
-    the names in `tables.py`, "" where the database did not tell.
+    `kind`: unique | check | foreign_key | not_null | append_only | transition. `table` and
+    `constraint` are the names in `tables.py`, "" where the database did not tell.
     """
 
     default_code = "store.violation"

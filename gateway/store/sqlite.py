@@ -93,8 +93,8 @@ def _mapping(tables: MetaData) -> Callable[[Exception], errors.GatewayError]:
             what = said.partition(": ")[2]
             if kind == "unique":
                 return Violation(kind, *keys.get(what, ("", "")), detail=said)
-            if kind == "append_only":
-                return Violation(kind, what, detail=said)
+            if kind == "append_only":  # or another trigger of ours: they say which
+                return Violation(said.partition(": ")[0], what, detail=said)
             if kind == "not_null":
                 return Violation(kind, what.partition(".")[0], detail=said)
             return Violation(kind, constraint=what if kind == "check" else "", detail=said)

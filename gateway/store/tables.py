@@ -3,6 +3,8 @@
 Tables flagged `append_only` refuse UPDATE, DELETE and TRUNCATE by trigger: they hold legal facts.
 CHECK constraints on states are made from the enums of `gateway.model`, never written by hand.
 `*_key` columns hold the canonical code of an agency, so that both written forms meet.
+Tables flagged `moves` refuse, by trigger, an UPDATE of `state` that their table of transitions does
+not allow; `{kind: {old: news}}`, with the kind "" where all kinds share one.
 Tables flagged `by_month` are partitioned by their first `Instant` column on PostgreSQL.
 """
 
@@ -28,10 +30,19 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.model.arrival import ArrivalState, FetchState, ItemKind, ItemState
+from gateway.model.arrival import (
+    ARRIVAL_TRANSITIONS,
+    DOCUMENT_ITEM_TRANSITIONS,
+    FETCH_MOVES,
+    NOTICE_ITEM_TRANSITIONS,
+    ArrivalState,
+    FetchState,
+    ItemKind,
+    ItemState,
+)
 from gateway.model.breaker import BreakerState
 from gateway.model.package import PackageKind
-from gateway.model.transfer import CLAIMABLE, RecipientState, TransferState
+from gateway.model.transfer import CLAIMABLE, TRANSFER_MOVES, RecipientState, TransferState
 from gateway.store.types import Instant, Json
 
 metadata = MetaData(
@@ -218,6 +229,7 @@ transfer = Table(
     _partly(_WAITING, "expires_at"),
     _partly(f"{_WAITING} AND due_date IS NOT NULL", "due_date"),
     _partly(f"state = '{TransferState.ON_AXIS.value}'", "axis", "moved_at"),
+    info={"moves": {"": TRANSFER_MOVES}},
 )
 
 # who must let whom go first: a recall never overtakes its document
@@ -313,6 +325,7 @@ fetch = Table(
     _one_of("kind", PackageKind),
     _one_of("state", FetchState),
     Index(None, "axis", "state", "due_at"),
+    info={"moves": {"": FETCH_MOVES}},
 )
 
 arrival = Table(
@@ -342,6 +355,7 @@ arrival = Table(
     _one_of("kind", PackageKind),
     _one_of("state", ArrivalState),
     Index(None, "state", "received_at"),
+    info={"moves": {"": ARRIVAL_TRANSITIONS}},
 )
 
 orphan = Table(
@@ -384,6 +398,13 @@ inbox_item = Table(
     Index(None, "agency_key", "state", "lane", "id"),
     Index(None, "agency_key", "document_id"),
     Index(None, "arrival_id"),
+    info={
+        "moves": {
+            ItemKind.DOCUMENT: DOCUMENT_ITEM_TRANSITIONS,
+            ItemKind.STATUS: NOTICE_ITEM_TRANSITIONS,
+            ItemKind.REPORT: NOTICE_ITEM_TRANSITIONS,
+        }
+    },
 )
 
 # -- business acts: which document speaks of which earlier one, found from either end -----------

@@ -16,6 +16,7 @@ from gateway.model.transfer import (
     RecipientState,
     TransferState,
 )
+from gateway.model.transfer import move as allowed
 from gateway.store import families
 from gateway.store.claims import Claim
 from gateway.store.session import Tx
@@ -283,8 +284,10 @@ def end_attempt(
     """End the attempt that `claim` began. False: the transfer moved on without it.
 
     None: this attempt has its end already (a repeated write after an unknown commit). `seen`:
-    when the outcome came, as its record says; `now`: the database's clock.
+    when the outcome came, as its record says; `now`: the database's clock. Raises Broken for an
+    end that no walk of the table reaches.
     """
+    allowed(from_state, ending.state)
     ended = tx.execute(
         _END_ATTEMPT,
         {
@@ -375,7 +378,11 @@ def move(
     due_at: datetime | None = None,
     hold_cause: str = "",
 ) -> bool:
-    """One step outside an attempt (takeover, lifetime, settling). The fence moves on with it."""
+    """One step outside an attempt (takeover, lifetime, settling). The fence moves on with it.
+
+    Raises Broken for a step that the table does not know.
+    """
+    allowed(old, new)
     moved = tx.execute(
         _MOVE,
         {

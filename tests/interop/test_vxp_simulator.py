@@ -491,7 +491,7 @@ def test_control_requests_change_faults_and_show_the_state(tmp_path):
         async with aiohttp.ClientSession() as session:
             plan = [{"kind": "drop_after", "operation": "sendEdoc", "times": 1}]
             async with session.post(f"{base}/_simulator/faults", json=plan) as response:
-                assert await response.json() == {"faults": 1}
+                assert await response.json() == {"faults": 1, "seed": 0}
             async with session.post(f"{base}/_simulator/faults", json=[{"kind": "?"}]) as response:
                 assert response.status == 400
             async with vxp_axis(sim.url) as axis:
@@ -521,8 +521,8 @@ def test_a_fault_file_is_followed_while_the_axis_runs(tmp_path):
         async with vxp_axis(sim.url) as axis:
             assert (await axis.submit(parcel(PACKAGE), LONG)).code == "http.401"
             changed = asyncio.Event()
-            load = sim._load_faults
-            sim._load_faults = lambda file: (load(file), changed.set())
+            follow = sim.follow
+            sim.follow = lambda scenario: (follow(scenario), changed.set())
             path.write_text("# nothing is wrong any more\n")
             await changed.wait()
             assert isinstance(await axis.submit(parcel(PACKAGE), LONG), Delivered)

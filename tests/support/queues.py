@@ -16,6 +16,7 @@ def queued_transfers(
     *,
     axis: str = "vxp",
     first: int = 0,
+    name: str = "",
     lane: int = 3,
     to: Sequence[str] = ("G22",),
     about: Sequence[str] = (),
@@ -24,9 +25,12 @@ def queued_transfers(
     lifetime: timedelta = timedelta(days=3),
     due_at: datetime | None = None,
 ) -> list[str]:
-    """`count` documents of H14.19, SEALED and due: t0, t1... from `first` on, of doc-0, doc-1..."""
+    """`count` documents of H14.19, SEALED and due: t0, t1... from `first` on, of doc-0, doc-1...
+
+    `name` stands between letter and number.
+    """
     now = tx.now()
-    numbers = range(first, first + count)
+    numbers = [f"{name}{n}" for n in range(first, first + count)]
     for n in numbers:
         ledger.append(tx, [NewRecord(f"r{n}", "submission.accepted", now, b"{}", f"d{n}")])
         documents.add(

@@ -5,7 +5,11 @@ Used by migrations only. A change here changes history: tests/golden/store shows
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from alembic import op
+
+Moves = Mapping[str, Sequence[str]]
 
 MONTHS_AHEAD = 12
 
@@ -39,6 +43,66 @@ def append_only(*tables: str) -> None:
         )
         for trigger in ("no_change", "no_truncate"):
             op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_{trigger}")
+
+
+def moves(table: str, by_kind: Mapping[str, Moves]) -> None:
+    """From now on an UPDATE of `state` in `table` goes along `by_kind`, or is refused.
+
+    `by_kind`: kind -> old state -> new states; the kind "" stands for every row. A state that
+    stays what it is is no move. To say it again with other states: `drop_moves` first.
+    """
+    allowed = _allowed(by_kind)
+    if _on_sqlite():
+        op.execute(
+            f'CREATE TRIGGER {table}_moves BEFORE UPDATE OF state ON "{table}"\n'
+            f"WHEN OLD.state <> NEW.state AND NOT {allowed}\n"
+            f"BEGIN SELECT RAISE(ABORT, 'transition: {table}'); END"
+        )
+        return
+    op.execute(
+        f'CREATE TRIGGER {table}_moves BEFORE UPDATE OF state ON "{table}" FOR EACH ROW'
+        f" WHEN (OLD.state <> NEW.state AND NOT {allowed})"
+        " EXECUTE FUNCTION edoc_illegal_transition()"
+    )
+    op.execute(f'ALTER TABLE "{table}" ENABLE ALWAYS TRIGGER {table}_moves')
+
+
+def drop_moves(table: str) -> None:
+    """Before `moves` says it anew."""
+    where = "" if _on_sqlite() else f' ON "{table}"'
+    op.execute(f"DROP TRIGGER IF EXISTS {table}_moves{where}")
+
+
+def transition_function() -> None:
+    """PostgreSQL: what the triggers of `moves` call. It runs only for what is refused."""
+    if _on_sqlite():
+        return
+    op.execute(
+        """
+        CREATE FUNCTION edoc_illegal_transition() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          RAISE EXCEPTION 'transition: % -> %', OLD.state, NEW.state
+            USING ERRCODE = 'triggered_data_change_violation', TABLE = TG_TABLE_NAME;
+        END $$
+        """
+    )
+
+
+def _allowed(by_kind: Mapping[str, Moves]) -> str:
+    """The condition under which a move is allowed, in words that both databases know."""
+    if set(by_kind) == {""}:
+        return _along(by_kind[""])
+    whens = " ".join(f"WHEN '{kind}' THEN {_along(its)}" for kind, its in by_kind.items())
+    return f"(CASE OLD.kind {whens} ELSE FALSE END)"
+
+
+def _along(its: Moves) -> str:
+    whens = "".join(
+        f"\n  WHEN '{old}' THEN NEW.state IN ({', '.join(repr(new) for new in news)})"
+        for old, news in its.items()
+        if news
+    )
+    return f"(CASE OLD.state{whens}\n  ELSE FALSE END)"
 
 
 def functions() -> None:

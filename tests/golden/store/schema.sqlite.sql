@@ -55,6 +55,14 @@ CREATE TABLE arrival (
 	CONSTRAINT uq_arrival_axis_axis_doc_id UNIQUE (axis, axis_doc_id)
 );
 
+CREATE TRIGGER arrival_moves BEFORE UPDATE OF state ON "arrival"
+WHEN OLD.state <> NEW.state AND NOT (CASE OLD.state
+  WHEN 'RECEIVED' THEN NEW.state IN ('OPENED', 'DUPLICATE', 'ORPHAN', 'QUARANTINED')
+  WHEN 'ORPHAN' THEN NEW.state IN ('OPENED')
+  WHEN 'QUARANTINED' THEN NEW.state IN ('OPENED', 'RETURNED')
+  ELSE FALSE END)
+BEGIN SELECT RAISE(ABORT, 'transition: arrival'); END;
+
 CREATE INDEX ix_attempt_transfer_id ON attempt (transfer_id);
 
 CREATE TABLE attempt (
@@ -173,6 +181,13 @@ CREATE TABLE fetch (
 	CONSTRAINT ck_fetch_state CHECK (state IN ('DUE', 'FETCHED', 'HELD'))
 );
 
+CREATE TRIGGER fetch_moves BEFORE UPDATE OF state ON "fetch"
+WHEN OLD.state <> NEW.state AND NOT (CASE OLD.state
+  WHEN 'DUE' THEN NEW.state IN ('FETCHED', 'HELD')
+  WHEN 'HELD' THEN NEW.state IN ('DUE', 'FETCHED')
+  ELSE FALSE END)
+BEGIN SELECT RAISE(ABORT, 'transition: fetch'); END;
+
 CREATE TABLE idempotency (
 	account_id TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -217,6 +232,20 @@ CREATE TABLE "inbox_item" (
 	CONSTRAINT fk_inbox_item_arrival_id FOREIGN KEY(arrival_id) REFERENCES arrival (id), 
 	CONSTRAINT uq_inbox_item_agency_key_identity UNIQUE (agency_key, identity)
 );
+
+CREATE TRIGGER inbox_item_moves BEFORE UPDATE OF state ON "inbox_item"
+WHEN OLD.state <> NEW.state AND NOT (CASE OLD.kind WHEN 'document' THEN (CASE OLD.state
+  WHEN 'WAITING' THEN NEW.state IN ('LEASED', 'ENTERED', 'REFUSED', 'RECALLED')
+  WHEN 'LEASED' THEN NEW.state IN ('WAITING', 'ENTERED', 'REFUSED', 'RECALLED')
+  WHEN 'ENTERED' THEN NEW.state IN ('REFUSED', 'RECALLED')
+  ELSE FALSE END) WHEN 'status' THEN (CASE OLD.state
+  WHEN 'WAITING' THEN NEW.state IN ('LEASED', 'SEEN')
+  WHEN 'LEASED' THEN NEW.state IN ('WAITING', 'SEEN')
+  ELSE FALSE END) WHEN 'report' THEN (CASE OLD.state
+  WHEN 'WAITING' THEN NEW.state IN ('LEASED', 'SEEN')
+  WHEN 'LEASED' THEN NEW.state IN ('WAITING', 'SEEN')
+  ELSE FALSE END) ELSE FALSE END)
+BEGIN SELECT RAISE(ABORT, 'transition: inbox_item'); END;
 
 CREATE TABLE lease (
 	name TEXT NOT NULL, 
@@ -469,6 +498,19 @@ CREATE TABLE transfer (
 	CONSTRAINT ck_transfer_state CHECK (state IN ('ACCEPTED', 'SEALED', 'SENDING', 'ON_AXIS', 'DEFERRED', 'REFUSED', 'UNCERTAIN', 'HELD', 'EXPIRED', 'WITHDRAWN', 'REROUTED')), 
 	CONSTRAINT fk_transfer_document_ref FOREIGN KEY(document_ref) REFERENCES document (id)
 );
+
+CREATE TRIGGER transfer_moves BEFORE UPDATE OF state ON "transfer"
+WHEN OLD.state <> NEW.state AND NOT (CASE OLD.state
+  WHEN 'ACCEPTED' THEN NEW.state IN ('SEALED', 'HELD', 'WITHDRAWN')
+  WHEN 'SEALED' THEN NEW.state IN ('SENDING', 'HELD', 'EXPIRED', 'WITHDRAWN', 'REROUTED')
+  WHEN 'SENDING' THEN NEW.state IN ('ON_AXIS', 'DEFERRED', 'REFUSED', 'UNCERTAIN', 'HELD', 'EXPIRED')
+  WHEN 'DEFERRED' THEN NEW.state IN ('SENDING', 'ON_AXIS', 'HELD', 'EXPIRED', 'WITHDRAWN', 'REROUTED')
+  WHEN 'REFUSED' THEN NEW.state IN ('ON_AXIS')
+  WHEN 'UNCERTAIN' THEN NEW.state IN ('SENDING', 'ON_AXIS', 'HELD')
+  WHEN 'HELD' THEN NEW.state IN ('ACCEPTED', 'SEALED', 'ON_AXIS', 'EXPIRED', 'WITHDRAWN', 'REROUTED')
+  WHEN 'EXPIRED' THEN NEW.state IN ('ON_AXIS')
+  ELSE FALSE END)
+BEGIN SELECT RAISE(ABORT, 'transition: transfer'); END;
 
 CREATE TABLE turn (
 	transfer_id TEXT NOT NULL, 

@@ -17,6 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import config
+from gateway.dispatch.retry import parse
 from gateway.telemetry.metrics import BREAKER, OUTCOMES, Metrics
 from gateway.wiring.process import JOBS
 from tests.support.codes import catalogue

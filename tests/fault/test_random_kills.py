@@ -1,0 +1,45 @@
+"""SIGKILL at random points of random processes, with faults on both axes (`tests/kill`).
+
+The allowed end states are listed in `tests/support/fleet/judge.py`, the faults in
+`tests/kill/scenario.py`. A run that fails is had again with its seed: `python -m tests.kill`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.kill.run import Wish, run
+
+SHORT = {
+    "sqlite": Wish(kills=6, seed=4, database="sqlite", rate=5),
+    "postgresql": Wish(kills=5, seed=4, database="postgresql", workers=2, rate=4),
+}
+LONG = {
+    "sqlite": Wish(kills=200, seed=20261129, database="sqlite"),
+    "postgresql": Wish(kills=200, seed=20261129, database="postgresql", workers=3),
+}
+EACH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+def survives(wish: Wish, folder: Path) -> None:
+    outcome = asyncio.run(run(wish, folder))
+    print("\n".join(outcome.lines()))
+    assert outcome.verdict.problems == []
+    assert sum(outcome.kills.values()) == wish.kills
+    assert outcome.verdict.facts["documents"] > 0
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("database", EACH)
+def test_a_few_kills_lose_nothing_and_double_nothing(tmp_path: Path, database: str) -> None:
+    survives(SHORT[database], tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("database", EACH)
+def test_two_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path, database: str) -> None:
+    survives(LONG[database], tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +16,7 @@ from gateway.dispatch.polling import Polling
 from gateway.dispatch.retry import parse
 from gateway.model.outcome import Deferred, Delivered, Outcome
 from gateway.model.package import PackageKind
-from gateway.ports import AxisCapabilities, Fetched, Listing, Parcel, SentItem, WaitingItem
+from gateway.ports import AxisCapabilities, Fetched, FollowUp, Listing, Parcel, WaitingItem
 from gateway.store import Tx
 from gateway.store.tables import arrival, fetch
 from gateway.telemetry.metrics import Metrics
@@ -69,8 +68,10 @@ class Shelf:
     async def submit(self, parcel: Parcel, deadline_seconds: float) -> Outcome:
         return Deferred("shelf.closed")
 
-    async def follow_up(self, remote_ref: str, deadline_seconds: float) -> Sequence[SentItem]:
-        return ()
+    async def follow_up(
+        self, remote_ref: str, kind: PackageKind, deadline_seconds: float
+    ) -> FollowUp:
+        return FollowUp()
 
     async def close(self) -> None:
         pass

@@ -112,7 +112,8 @@ def test_lie_swallows_a_package_and_gives_a_docid_for_it(tmp_path):
         assert len(outcome.remote_ref) == 24
         assert sim.received() == ()
         assert list((tmp_path / "packages").iterdir()) == []
-        assert await ours.follow_up(outcome.remote_ref, LONG) == ()
+        told = await ours.follow_up(outcome.remote_ref, PackageKind.DOCUMENT, LONG)
+        assert told.items == ()
 
     scene(play, tmp_path, one("lie", "sendEdoc"))
 

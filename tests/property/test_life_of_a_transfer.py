@@ -23,7 +23,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import select, update
 
 from adapters.loopback.axis import LoopbackAxis
-from gateway.dispatch import schedule
+from gateway.dispatch import schedule, share
+from gateway.dispatch.retry import parse
 from gateway.errors import Broken
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncertain, outcome_word
 from gateway.model.transfer import CLAIMABLE, TRANSFER_MOVES, TransferState
@@ -31,6 +32,7 @@ from gateway.promise import Outlet
 from gateway.scribe import Scribe
 from gateway.settling import Settling, reach_axis
 from gateway.store import Store, Tx, Violation, transfers
+from gateway.store import claims as claiming
 from gateway.store.tables import transfer
 from gateway.wiring.process import SystemEntropy
 from tests.support.databases import opened
@@ -46,8 +48,10 @@ OUTCOMES = (
     Uncertain("answer.silence"),
 )
 POLICIES = {
-    "again": schedule.Policy(lifetime_seconds=3600, grace_seconds=10),
-    "never": schedule.Policy(lifetime_seconds=3600, grace_seconds=10, repeat="never"),
+    "again": schedule.Policy(retry=parse("30s then every 1h for 1h"), grace_seconds=10),
+    "never": schedule.Policy(
+        retry=parse("30s then every 1h for 1h"), grace_seconds=10, repeat="never"
+    ),
 }
 NAMES = itertools.count()
 states = st.sampled_from(list(TransferState))
@@ -92,7 +96,7 @@ class Lives(RuleBasedStateMachine):
         outlet = Outlet(LoopbackAxis(SimpleNamespace()), self.policy)
         self.settling = Settling(scribe=scribe, key_of=str, outlets={self.axis: outlet})
         self.lives: dict[str, Life] = {}
-        self.claims: list[transfers.Claim] = []
+        self.claims: list[claiming.Claim] = []
         self.before: dict[str, str] = {}
 
     def write(self, fn: Callable[[Tx], object]) -> object:
@@ -133,10 +137,17 @@ class Lives(RuleBasedStateMachine):
     def claimed(self, most: int) -> None:
         now = self.clock.at
 
-        def claim(tx: Tx) -> list[transfers.Claim]:
-            taken = transfers.claim(tx, axis=self.axis, most=most, lease_until=now + LEASE, now=now)
+        def claim(tx: Tx) -> list[claiming.Claim]:
+            taken = claiming.claim(
+                tx,
+                axis=self.axis,
+                most=most,
+                lease_until=now + LEASE,
+                now=now,
+                look=claiming.Look(share),
+            )
             claims = [one for one, _ in taken]
-            transfers.start_attempts(
+            claiming.start_attempts(
                 tx,
                 [
                     {

@@ -26,9 +26,7 @@ P99_MS = 150.0
 # the waits of service, but for those that would only make a short run longer
 PACE: Mapping[str, Mapping[str, Any]] = {
     "dispatch": {
-        "base": "1s",
-        "cap": "30s",
-        "lifetime": "1h",
+        "retry": "1s, 2s, 4s, 8s, 16s then every 30s for 1h, jitter full",
         "attempt_deadline": "60s",
         "idle": "1s",
         "sweep": "1s",

@@ -31,8 +31,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import Executable, func, select
 
+from gateway.arriving import POISON_AFTER
 from gateway.audit.books import look_for, verify_books
-from gateway.inbound import POISON_AFTER
 from gateway.ledger.receipt import ReceiptVerdict
 from gateway.store.tables import (
     arrival,

@@ -36,11 +36,12 @@ JOBS = ("seal", "stamp", "deliver", "collect", "open", "sweep")
 CONNECTIONS = 900  # of PostgreSQL: each process may have nine
 PACE: Mapping[str, Mapping[str, Any]] = {
     "dispatch": {
-        "lifetime": "1h",
+        "retry": "100ms, 200ms, 400ms then every 1s for 1h, jitter full",
+        "probe_first": "100ms",
+        "probe_longest": "1s",
         "attempt_deadline": "3s",
         "grace": "500ms",
         "uncertain_wait": "300ms",
-        "cap": "1s",
         "idle": "200ms",
         "sweep": "300ms",
     },

@@ -25,7 +25,7 @@ serve: $(VENV)/.runtime ## the sandbox left running, with addresses, keys and fi
 	@$(BIN)/python -m gateway demo --serve
 
 test: $(VENV)/.dev ## the test suite (under 15 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" -n auto --dist loadfile
 
 test-long: $(VENV)/.dev ## kills at every commit, soak, fuzz, 500 MB; report in build/test-long.txt
 	@mkdir -p build

@@ -16,10 +16,11 @@ from typing import NamedTuple
 
 from gateway.errors import Broken, Finding, Severity, Text, Unavailable
 from gateway.model.arrival import ArrivalState
+from gateway.model.breaker import Breaker, BreakerState
 from gateway.model.transfer import CLAIMABLE, TransferState
 from gateway.ports import BlobStore
 from gateway.promise import VIETNAM
-from gateway.store import Store, Tx, inbox, ledger, revocations, watching
+from gateway.store import Store, Tx, breakers, inbox, ledger, revocations, watching
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
@@ -91,6 +92,7 @@ class _Seen(NamedTuple):
     unstamped: float
     unasked: float
     due: Mapping[str, Mapping[int, float]]
+    standing: Mapping[str, Breaker]
     turns: Mapping[str, watching.LastTurn]
     snapshot: float | None
 
@@ -112,6 +114,7 @@ async def readiness(
             _age(now, ledger.oldest_unstamped(tx)),
             _age(now, asked),
             {a: _ages(now, watching.oldest_due(tx, a)) for a in axes},
+            {a: breakers.seen(tx, a) for a in axes},
             watching.turns(tx),
             watching.oldest_snapshot(tx),
         )
@@ -122,6 +125,7 @@ async def readiness(
         *_unstamped(seen, patience),
         *_stale(seen, patience),
         *_filling(backlog, patience),
+        *(alarm for axis in axes for alarm in _paused(axis, seen.standing[axis])),
         *(alarm for axis in axes for alarm in _late(axis, seen.due[axis])),
         *_silent(seen, patience),
         *_snapshot(seen),
@@ -253,6 +257,35 @@ def _filling(backlog: int, patience: Patience) -> list[Alarm]:
                 "nếu trục chịu được",
                 "see which axis it is (edoc_backlog) and ask its operator; raise max_connections "
                 "if the axis bears it",
+            ),
+        )
+    ]
+
+
+def _paused(axis: str, standing: Breaker) -> list[Alarm]:
+    if standing.state is BreakerState.CLOSED:
+        return []
+    until = _clock(standing.until) if standing.until else "-"
+    return [
+        Alarm(
+            path=f"dispatch.{axis}",
+            code="dispatch.paused",
+            severity=Severity.WARNING,
+            text=Text(
+                f"Trục {axis} lỗi liên tiếp, đã tạm ngừng gửi {standing.trips} lần",
+                f"axis {axis} failed again and again and was paused {standing.trips} times",
+            ),
+            at_risk=Text(
+                "mọi văn bản qua trục này chờ lại; hết dispatch.retry thì không gửi nữa",
+                "everything for this axis waits, and lapses at the end of dispatch.retry",
+            ),
+            until=Text(
+                f"một lượt gửi thử thành công; lần thử kế tiếp lúc {until}",
+                f"one transfer that tries succeeds; the next try is at {until}",
+            ),
+            do=Text(
+                "hỏi bên vận hành trục; xem `queue list` để biết câu trả lời cuối của trục",
+                "ask the axis' operator; `queue list` shows what the axis answered last",
             ),
         )
     ]
@@ -433,6 +466,7 @@ async def measure(
             )
         for state, count in one.dead.items():
             metrics.dead(axis, state, count)
+        metrics.breaker(axis, one.standing.value.lower())
     held = sum(one.held for one in seen.axes.values())
     metrics.waits(
         oldest_unsealed_seconds=seen.unsealed,
@@ -454,6 +488,7 @@ class _OfAxis(NamedTuple):
     due: Mapping[int, float]
     dead: Mapping[str, int]
     held_fetches: int
+    standing: BreakerState
 
     @property
     def held(self) -> int:
@@ -478,6 +513,7 @@ def _of_axis(tx: Tx, axis: str, now: datetime) -> _OfAxis:
         _ages(now, watching.oldest_due(tx, axis)),
         watching.dead(tx, axis),
         watching.held_fetches(tx, axis),
+        breakers.seen(tx, axis).state,
     )
 
 

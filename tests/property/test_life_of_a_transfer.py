@@ -173,6 +173,7 @@ class Lives(RuleBasedStateMachine):
         for one in claims:
             life = self.lives[one.id]
             life.state, life.lease, life.fence = S.SENDING, now + LEASE, life.fence + 1
+            life.due = None  # only what may be claimed has a due time
             assert (one.fence, one.doubt) == (life.fence, life.doubt)
         self.claims += claims
 

@@ -13,6 +13,7 @@ import asyncio
 import base64
 import contextlib
 import signal
+import socket
 import tempfile
 import time
 from collections import Counter
@@ -102,7 +103,8 @@ class Simulator:
         self._gates: list[Gate] = []
         self._moved = asyncio.Condition()
         self._stopping = asyncio.Event()
-        self._site: web.TCPSite | None = None
+        self._site: web.SockSite | None = None
+        self._listener: socket.socket | None = None
         self._port = settings.port
         self._watcher: asyncio.Task[None] | None = None
         self._outage: asyncio.Task[None] | None = None
@@ -189,22 +191,31 @@ class Simulator:
 
     async def refuse_connections(self) -> None:
         """Closes the listener and every open connection: the next connect is refused."""
-        if self._site is not None:
+        if self._site is not None and self._listener is not None:
             site, self._site = self._site, None
+            # what is being accepted at this moment must be a connection before the listener ends:
+            # asyncio of 3.11 otherwise drops it without closing its socket
+            asyncio.get_running_loop().remove_reader(self._listener)
+            for _ in range(3):
+                await asyncio.sleep(0)
             await site.stop()
         server = self._runner.server
-        for connection in server.connections if server is not None else ():
-            if connection.transport is not None:
-                connection.transport.abort()
-        for _ in range(3):  # sockets are closed in later rounds of the loop; peers see it then
+        # sockets are closed in later rounds of the loop, and peers see it then; what was accepted
+        # a moment ago is a connection only in the next round
+        for _ in range(4):
+            for connection in list(server.connections) if server is not None else ():
+                if connection.transport is not None:
+                    connection.transport.abort()
             await asyncio.sleep(0)
 
     async def accept_connections(self) -> None:
         """Listens again, on the same port."""
         if self._site is None:
-            self._site = web.TCPSite(
-                self._runner, self.settings.host, self._port, reuse_address=True
+            family = socket.AF_INET6 if ":" in self.settings.host else socket.AF_INET
+            self._listener = socket.create_server(
+                (self.settings.host, self._port), family=family, backlog=128
             )
+            self._site = web.SockSite(self._runner, self._listener)
             await self._site.start()
 
     async def open(self) -> None:

@@ -77,6 +77,7 @@ GAUGE_SECONDS = 2.0
 # queue is counted less often, and yet soon enough for api.max_backlog to hold
 GAUGE_SHARE = 20.0
 GAUGE_LONGEST = 30.0
+_OF_THIS_PROCESS = ("gauge", "files")  # every process turns these for itself
 PULSE_SECONDS = 15.0  # between two notes of which workers turned, for the other processes
 FILES_SECONDS = 5.0
 JOBS = ("api", "seal", "stamp", "deliver", "collect", "open", "sweep")
@@ -314,7 +315,7 @@ class Gateway:
         now = time.monotonic()
         if now - self._pulsed < PULSE_SECONDS:
             return
-        turned = [w for w in self.metrics.turned_since(self._pulsed) if w != "gauge"]
+        turned = [w for w in self.metrics.turned_since(self._pulsed) if w not in _OF_THIS_PROCESS]
         if turned:
             owner = self.stamping.owner
             await self.store.write(lambda tx: watching.turned(tx, turned, owner))

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import update
 
 from gateway.store import Tx, arrivals
-from gateway.store.tables import Role, fetch, transfer
+from gateway.store.tables import Role, fetch
 from tests.support.api import FARAWAY, PDF, RECEIVER, SENDER, Answer, Door, door, letter
+from tests.support.queues import standing_of, walked
 
 NUMBERS = iter(range(1, 1000))
 
@@ -35,11 +36,8 @@ def sent(at: Door, **values: Any) -> str:
 
 def put(at: Door, transfer_id: str, **values: Any) -> None:
     def change(tx: Tx) -> None:
-        tx.execute(
-            update(transfer)
-            .where(transfer.c.id == transfer_id)
-            .values({"moved_at": tx.now(), **values})
-        )
+        state = values.get("state") or standing_of(tx, transfer_id)
+        walked(tx, transfer_id, **{**values, "state": state})
 
     at.run(at.gateway.store.write(change))  # type: ignore[arg-type]  # a coroutine
 

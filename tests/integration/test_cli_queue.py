@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from gateway.store import Tx, open_store
-from gateway.store.tables import Role, record, transfer
+from gateway.store.tables import Role, record
 from tests.support.api import FARAWAY, PDF, SENDER, Door, door, letter
 from tests.support.commands import Ran, call
+from tests.support.queues import standing_of, walked
 
 LOGGED = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} \[")
 
@@ -135,8 +136,8 @@ def test_a_night_while_the_gateway_runs(tmp_path: Path, capsys, monkeypatch) -> 
 
         def put(transfer_id: str, **values: Any) -> None:
             def change(tx: Tx) -> None:
-                of = transfer.c.id == transfer_id
-                tx.execute(update(transfer).where(of).values({"moved_at": tx.now(), **values}))
+                state = values.get("state") or standing_of(tx, transfer_id)
+                walked(tx, transfer_id, **{**values, "state": state})
 
             at.run(at.gateway.store.write(change))  # type: ignore[arg-type]  # a coroutine
 
@@ -177,8 +178,8 @@ def test_a_night_while_it_stands_still(tmp_path: Path, capsys, monkeypatch) -> N
 
     def put(transfer_id: str, **values: Any) -> None:
         def change(tx: Tx) -> None:
-            of = transfer.c.id == transfer_id
-            tx.execute(update(transfer).where(of).values({"moved_at": tx.now(), **values}))
+            state = values.get("state") or standing_of(tx, transfer_id)
+            walked(tx, transfer_id, **{**values, "state": state})
 
         ask(change, writing=True)
 

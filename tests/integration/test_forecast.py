@@ -16,7 +16,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.dispatch.forecast import end_of_day
 from gateway.forecasting import Forecasting
-from gateway.model.transfer import TransferState
 from gateway.promise import VIETNAM, due_day, local_time
 from gateway.store import Tx, forecasts
 from gateway.store.tables import Role
@@ -24,7 +23,7 @@ from gateway.store.tables import transfer as t
 from tests.support.api import FARAWAY, PDF, Door, door, letter
 from tests.support.commands import call
 from tests.support.databases import Postgres
-from tests.support.queues import queued_transfers
+from tests.support.queues import queued_transfers, walked
 
 HOUR = timedelta(hours=1)
 
@@ -49,8 +48,8 @@ def fill(at: Door, waiting: int, delivered: int, *, age: timedelta = timedelta(0
         for n, transfer_id in enumerate(ids):
             values: dict[str, Any] = {"due_at": now - HOUR}
             if n < delivered:
-                values = {"state": TransferState.ON_AXIS.value, "moved_at": now - age}
-            tx.execute(update(t).where(t.c.id == transfer_id).values(**values))
+                values = {"state": "ON_AXIS", "due_at": None, "moved_at": now - age}
+            walked(tx, transfer_id, **{"state": "SEALED", **values})
         return now
 
     return at.run(at.gateway.store.write(make))  # type: ignore[arg-type]  # a coroutine

@@ -23,6 +23,7 @@ from gateway.store.documents import Answered
 from gateway.store.tables import attempt, record, transfer
 from tests.support.databases import Postgres
 from tests.support.houses import Running
+from tests.support.queues import walked
 from tests.support.reported import books_disagree, reports
 from tests.support.troubles import SO19, VPCP, Scene, rows, trouble, with_changes
 
@@ -373,8 +374,10 @@ async def many_dead(scene: Scene, count: int) -> Period:
         await scene.submit(str(n))
 
     def expire(tx: Tx) -> datetime:
-        tx.execute(update(transfer).values(state="EXPIRED", moved_at=tx.now()))
-        return tx.now()
+        now = tx.now()
+        for transfer_id in tx.scalars(select(transfer.c.id)):
+            walked(tx, transfer_id, "EXPIRED", moved_at=now)
+        return now
 
     when = await scene.here.gateway.store.write(expire)
     return Period(when, when + timedelta(microseconds=1), rate=60)

@@ -125,7 +125,7 @@ def test_which_workers_turned_is_written_down_for_the_other_processes(tmp_path: 
                 here.gateway._pulsed = float("-inf")
                 await here.gateway._gauge()
                 turns = await here.gateway.store.read(watching.turns)
-                assert set(turns) == {"seal", "deliver:loopback", "open"}
+                assert set(turns) == {"seal", "deliver:loopback", "open", "open:orphans"}
                 await here.gateway._gauge()
                 shown = here.gateway.metrics.expose().decode()
                 assert 'edoc_worker_silent_seconds{worker="sweep"}' in shown  # nobody turns it here

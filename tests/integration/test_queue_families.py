@@ -7,13 +7,13 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from gateway.model.transfer import TransferState
 from gateway.store import Store, Tx, claims, families, transfers
-from gateway.store.tables import transfer, turn
+from gateway.store.tables import turn
 from tests.support.executors import Gate
-from tests.support.queues import claimed, queued_transfers
+from tests.support.queues import claimed, queued_transfers, walked
 
 T = TransferState
 
@@ -155,8 +155,7 @@ def test_a_document_that_ends_while_its_recall_is_being_accepted_lets_it_go(
 def test_one_that_waits_for_nobody_any_more_is_let_go_by_the_sweep(any_store: Store) -> None:
     any_store.write_sync(partial(queued_transfers, count=1))
     act(any_store, 1)
-    by_hand = update(transfer).where(transfer.c.id == "t0").values(state="WITHDRAWN", due_at=None)
-    any_store.write_sync(lambda tx: tx.execute(by_hand))
+    any_store.write_sync(lambda tx: walked(tx, "t0", "WITHDRAWN", due_at=None))
     assert take(any_store) == []
     assert any_store.write_sync(lambda tx: families.let_go_forgotten(tx, tx.now())) == 1
     assert take(any_store) == ["t1"]

@@ -98,7 +98,11 @@ def test_an_end_by_lifetime_is_reported_once_whoever_saw_it_first(tmp_path: Path
             "connect.refused",
         )
 
-    play(tmp_path, plot, changes=with_changes(dispatch={"lifetime": "400ms"}))
+    play(
+        tmp_path,
+        plot,
+        changes=with_changes(dispatch={"retry": "20ms then every 50ms for 400ms, jitter full"}),
+    )
 
 
 def test_a_transfer_that_a_person_must_decide_about_is_reported_as_delayed(tmp_path: Path) -> None:

@@ -8,24 +8,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.dialects import sqlite
 
 from gateway.model.transfer import TransferState
 from gateway.store import Store, Tx, ledger, operating, transfers
 from gateway.store.ledger import NewRecord
 from gateway.store.tables import arrival, fetch, transfer
-from tests.support.queues import queued_transfers
+from tests.support.queues import queued_transfers, walked
 
 LATER = datetime.max.replace(tzinfo=UTC)
 
 
 def set_to(tx: Tx, transfer_id: str, state: str, **values: Any) -> None:
-    tx.execute(
-        update(transfer)
-        .where(transfer.c.id == transfer_id)
-        .values(state=state, due_at=None, **values)
-    )
+    walked(tx, transfer_id, state, **{"due_at": None, **values})
 
 
 def replayed(tx: Tx, old_id: str, new_id: str, due_at: datetime | None = None) -> bool:

@@ -16,17 +16,16 @@ from gateway import watch
 from gateway.model.arrival import ArrivalState
 from gateway.store import Store, Tx, watching
 from gateway.store.tables import pending
-from gateway.store.tables import transfer as t
 from gateway.telemetry.metrics import Metrics
 from tests.support.databases import opened
-from tests.support.queues import queued_transfers
+from tests.support.queues import queued_transfers, walked
 
 HOUR = timedelta(hours=1)
 WORKERS = {"seal": 120.0, "collect:vxp": 300.0}
 
 
 def changed(tx: Tx, transfer_id: str, **values: object) -> None:
-    tx.execute(update(t).where(t.c.id == transfer_id).values(**values))
+    walked(tx, transfer_id, **{"state": "SEALED", **values})  # type: ignore[arg-type]  # as given
 
 
 def crowd(tx: Tx) -> None:
@@ -38,7 +37,7 @@ def crowd(tx: Tx) -> None:
     changed(tx, "t2", due_at=now - 2 * HOUR, state="UNCERTAIN")
     changed(tx, "t3", state="HELD", due_at=None)
     changed(tx, "t4", state="REFUSED", due_at=None)
-    changed(tx, "t5", state="SENDING")
+    changed(tx, "t5", state="SENDING", due_at=None)
     changed(tx, "t6", state="ON_AXIS", due_at=None)
     changed(tx, "t7", lane=1, due_at=now + HOUR, state="DEFERRED")
 

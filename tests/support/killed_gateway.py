@@ -47,6 +47,9 @@ _OTHERS = (
     # what follows stands in one commit with entries or with a record
     (re.compile(r"(INSERT INTO|UPDATE) lease "), ""),
     (re.compile(r"UPDATE (fetch|arrival) SET"), ""),
+    # bookkeeping that no promise rests on: who turned last, how an axis stands, a lease prolonged
+    (re.compile(r"(INSERT INTO|UPDATE) (worker_turn|breaker|noted) "), ""),
+    (re.compile(r"UPDATE transfer SET lease_until="), ""),
 )
 
 

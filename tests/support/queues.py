@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import update
 
 from gateway.dispatch import share
+from gateway.model.transfer import TRANSFER_TRANSITIONS, TransferState
 from gateway.store import Tx, claims, documents, ledger, transfers
 from gateway.store.ledger import NewRecord
+from gateway.store.tables import transfer
 
 
 def queued_transfers(
@@ -118,3 +123,31 @@ def claimed(
     if rows:
         claims.start_attempts(tx, rows)
     return [c for c, _ in found]
+
+
+def standing_of(tx: Tx, transfer_id: str) -> str:
+    found = transfers.by_id(tx, transfer_id)
+    assert found is not None, transfer_id
+    return found.state
+
+
+def walked(tx: Tx, transfer_id: str, state: str, **values: Any) -> None:
+    """The transfer brought to a state along the table, step by step; then what a row there says."""
+    for step in _way(TransferState(standing_of(tx, transfer_id)), TransferState(state)):
+        tx.execute(update(transfer).where(transfer.c.id == transfer_id).values(state=step.value))
+    told = {"moved_at": tx.now(), **values}
+    tx.execute(update(transfer).where(transfer.c.id == transfer_id).values(told))
+
+
+def _way(old: TransferState, new: TransferState) -> list[TransferState]:
+    """The shortest walk of the table from one state to another, without the first."""
+    ways: list[list[TransferState]] = [[old]]
+    seen = {old}
+    for way in ways:
+        if way[-1] is new:
+            return way[1:]
+        for after in sorted(TRANSFER_TRANSITIONS.get(way[-1], ())):
+            if after not in seen:
+                seen.add(after)
+                ways.append([*way, after])
+    raise AssertionError(f"no walk from {old} to {new}")

@@ -8,15 +8,16 @@ from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import Executable, select, text, update
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import dialect as sqlite_dialect
 
 from gateway.dispatch import share
-from gateway.store import Store, Tx, claims
+from gateway.store import Store, Tx, claims, transfers
 from gateway.store.plans import Plans
 from gateway.store.tables import transfer
 from tests.support.databases import opened
@@ -201,14 +202,17 @@ def plan_of_a_claim(store: Store, url: str) -> str:
     look = claims.Look(share)
     now = store.read_sync(lambda tx: tx.now())
     _, start = look.start(frozenset(), now)
-    asked = claims.asked("vxp", start, claims.WINDOW, now)
+    return plan_of(store, url, claims.FRONT, claims.asked("vxp", start, claims.WINDOW, now))
+
+
+def plan_of(store: Store, url: str, asked: Executable, params: dict[str, Any]) -> str:
     if store.dialect == "sqlite":
-        _, sql, values = Plans(sqlite_dialect(paramstyle="qmark")).one(claims.FRONT, asked)
+        _, sql, values = Plans(sqlite_dialect(paramstyle="qmark")).one(asked, params)
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as conn:
             rows = conn.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
         return "\n".join(str(row[3]) for row in rows)
     dialect = registry.load("postgresql.psycopg")(paramstyle="format")
-    _, sql, values = Plans(dialect).one(claims.FRONT, asked)
+    _, sql, values = Plans(dialect).one(asked, params)
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute("ANALYZE transfer")
         return "\n".join(str(row[0]) for row in conn.execute(f"EXPLAIN {sql}", values).fetchall())
@@ -230,3 +234,8 @@ def test_the_front_of_each_lane_is_read_from_its_index_without_sorting(
     assert plan.count("ix_transfer_due") == 4
     assert "TEMP B-TREE" not in plan
     assert "Sort" not in plan
+    shown = {"states": ["SEALED", "HELD"], "after_lane": -1, "after_id": "", "most": 50}
+    page = plan_of(any_store, any_url, transfers.OPEN_QUEUE, shown)
+    assert "ix_transfer_open" in page
+    assert "TEMP B-TREE" not in page
+    assert "Sort" not in page

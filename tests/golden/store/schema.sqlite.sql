@@ -463,6 +463,8 @@ CREATE INDEX ix_transfer_lapsing ON transfer (expires_at) WHERE due_at IS NOT NU
 
 CREATE INDEX ix_transfer_leased ON transfer (lease_until) WHERE lease_until IS NOT NULL;
 
+CREATE INDEX ix_transfer_open ON transfer (lane, id) WHERE state IN ('ACCEPTED', 'DEFERRED', 'HELD', 'SEALED', 'SENDING', 'UNCERTAIN');
+
 CREATE INDEX ix_transfer_record_id ON transfer (record_id);
 
 CREATE UNIQUE INDEX ix_transfer_replay_of ON transfer (replay_of);

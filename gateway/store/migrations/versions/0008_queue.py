@@ -11,6 +11,7 @@ revision = "0008"
 down_revision = "0007"
 
 DUE = sa.text("behind = 0 AND due_at IS NOT NULL")
+OPEN = sa.text("state IN ('ACCEPTED', 'DEFERRED', 'HELD', 'SEALED', 'SENDING', 'UNCERTAIN')")
 WAITING = sa.text("due_at IS NOT NULL")
 LEASED = sa.text("lease_until IS NOT NULL")
 
@@ -55,6 +56,7 @@ def upgrade() -> None:
         op.f("ix_transfer_axis_state_lane"), "transfer", ["axis", "state", "lane"], unique=False
     )
     for name, columns, where in (
+        ("open", ["lane", "id"], OPEN),
         ("due", ["axis", "lane", "due_at", "id"], DUE),
         ("lapsing", ["expires_at"], WAITING),
         ("leased", ["lease_until"], LEASED),

@@ -108,12 +108,16 @@ class _OneFile:
     """A sink for one file that its owner closes."""
 
     def __init__(self, out: BinaryIO) -> None:
+        self._begin = out.tell()
         self.write = out.write
         self.seek = out.seek
         self.truncate = out.truncate
 
     def open(self, index: int, name: str) -> _OneFile:
+        """Asked for once more when a reading begins anew: what was written before is void."""
         del index, name
+        self.seek(self._begin)
+        self.truncate()
         return self
 
     def close(self) -> None:

@@ -282,6 +282,17 @@ def test_extracting_one_of_several_leaves_the_others_alone() -> None:
     assert out.getvalue() == files[2][1]
 
 
+def test_a_file_is_extracted_once_though_the_reading_began_anew_behind_it() -> None:
+    """A prefix that nobody declared shows only behind the file: all is read once more."""
+    package = carrying("a.pdf", PDF).replace(
+        b"</AttachmentEncoded>", b"<Attachment><edXML:Note/></Attachment></AttachmentEncoded>"
+    )
+    out = io.BytesIO(b"before")
+    out.seek(6)
+    extract_file(io.BytesIO(package), 0, out, unwrap=False)
+    assert out.getvalue() == b"before" + PDF
+
+
 @pytest.mark.parametrize("index", [1, 7])
 def test_a_file_that_is_not_there_cannot_be_extracted(index: int) -> None:
     with pytest.raises(Unreadable) as caught:

@@ -25,7 +25,7 @@ from gateway.model.submission import Attachment
 from gateway.model.transfer import RecipientState, TransferState
 from gateway.outbound import Outbound
 from gateway.packing import read
-from gateway.promise import Order, Promise, status_about
+from gateway.promise import Order, Promise, keep_answer, status_about
 from gateway.safexml import Limits
 from gateway.signing import verify
 from gateway.store import Tx, documents, transfers
@@ -208,14 +208,7 @@ class Acting:
             ]
             told = _answer(tx, row, ids, [r for r in everyone if r not in asked])
             answered = documents.Answered(order.content, 202, told, f"/v1/documents/{row.id}")
-            if order.idempotency_key is not None:
-                documents.keep_answer(
-                    tx,
-                    account_id=order.account_id,
-                    key=order.idempotency_key,
-                    answered=answered,
-                    created_at=tx.now(),
-                )
+            keep_answer(tx, order, answered)
             return answered
 
         return await write_after_race(self.outbound.store, commit)

@@ -21,7 +21,7 @@ from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unknown
 from gateway.model.arrival import ItemKind, ItemState
 from gateway.model.package import BusinessType, Organ, Staff, StatusReport
 from gateway.outbound import Outbound
-from gateway.promise import Order, key_mismatch, plain_id, status_about
+from gateway.promise import Order, keep_answer, key_mismatch, plain_id, status_about
 from gateway.store import Tx, acts, documents, inbox, ledger
 from gateway.store.acts import TAKE_BACK
 from gateway.store.patience import write_after_race
@@ -115,14 +115,8 @@ class Answering:
                 ],
             )
             sent = self.outbound.add_status(tx, account_id, status, code, item.id)
-            if order is not None and order.idempotency_key is not None:
-                documents.keep_answer(
-                    tx,
-                    account_id=account_id,
-                    key=order.idempotency_key,
-                    answered=documents.Answered(order.content, 202, sent, ""),
-                    created_at=tx.now(),
-                )
+            if order is not None:
+                keep_answer(tx, order, documents.Answered(order.content, 202, sent, ""))
             return sent
 
         return await write_after_race(self.outbound.store, commit)

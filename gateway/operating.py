@@ -22,7 +22,7 @@ from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unknown
 from gateway.model.arrival import FetchState
 from gateway.model.transfer import TransferState, person_may, step
 from gateway.outbound import MINIMUM_RATE, Outbound
-from gateway.promise import Order, local_time
+from gateway.promise import Order, keep_answer, local_time
 from gateway.settling import Settling
 from gateway.store import Tx, documents, transfers
 from gateway.store import ledger as ledger_rows
@@ -211,14 +211,7 @@ class Operating:
 
     def keep(self, tx: Tx, order: Order, value: dict[str, Any]) -> documents.Answered:
         answered = documents.Answered(order.content, 200, json.dumps(value, ensure_ascii=False), "")
-        if order.idempotency_key is not None:
-            documents.keep_answer(
-                tx,
-                account_id=order.account_id,
-                key=order.idempotency_key,
-                answered=answered,
-                created_at=tx.now(),
-            )
+        keep_answer(tx, order, answered)
         return answered
 
     def move(self, tx: Tx, row: Standing, new: TransferState, *, hold_cause: str = "") -> None:

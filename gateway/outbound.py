@@ -53,6 +53,7 @@ from gateway.promise import (
     document_row,
     first_code,
     impossible_release,
+    keep_answer,
     key_mismatch,
     ledger_unsealed,
     not_acceptable,
@@ -428,14 +429,7 @@ class Outbound:
         def commit(tx: Tx) -> None:
             now = tx.now()
             self._refuse_when_unsealed(tx, now)
-            if order.idempotency_key is not None:
-                documents.keep_answer(
-                    tx,
-                    account_id=order.account_id,
-                    key=order.idempotency_key,
-                    answered=answered,
-                    created_at=now,
-                )
+            keep_answer(tx, order, answered)
             if bind and promise.header.business.type == 0:
                 documents.claim_document_id(
                     tx,

@@ -32,7 +32,7 @@ from gateway.model.transfer import RecipientState, TransferState
 from gateway.packing import metadata
 from gateway.ports import Axis
 from gateway.signing import Profile
-from gateway.store import claims, documents
+from gateway.store import Tx, claims, documents
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 FIRST_YEAR, LAST_YEAR = 1990, 2200  # of instants that others may state or report
@@ -492,3 +492,15 @@ def status_promise(
         findings=(),
         legal_value={},
     )
+
+
+def keep_answer(tx: Tx, order: Order, answered: documents.Answered) -> None:
+    """Under the key of the request, in the commit of what it did; without a key, nowhere."""
+    if order.idempotency_key is not None:
+        documents.keep_answer(
+            tx,
+            account_id=order.account_id,
+            key=order.idempotency_key,
+            answered=answered,
+            created_at=tx.now(),
+        )

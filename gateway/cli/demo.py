@@ -306,8 +306,9 @@ class Story:
             return code
 
         # undecided (2) until a stamp covers the newest record too
-        await self._wait(take_and_judge, lambda code: code != 2, "evidence with all its stamps")
-        self._must(await take_and_judge() == 0, f"the evidence of {letter.sender.side.folder}")
+        wanted = "evidence with all its stamps"
+        code = await self._wait(take_and_judge, lambda code: code != 2, wanted)
+        self._must(code == 0, f"the evidence of {letter.sender.side.folder}")
         self.tell(
             "Hồ sơ bằng chứng (ASiC-E) đã tải về và tự chứng minh, không cần gateway",
             "its evidence (ASiC-E) was taken home and proves itself without the gateway",

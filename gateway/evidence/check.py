@@ -30,7 +30,7 @@ from gateway.errors import Misconfigured, Rejected, Text, Untrusted
 from gateway.evidence import build, cades, instructions, layout, manifest, minutes, zipped
 from gateway.evidence.case import Case, Head, Judged, Place
 from gateway.evidence.packages import SignaturePart, look
-from gateway.evidence.reading import MALFORMED, case_of, signatures_of, words_of
+from gateway.evidence.reading import MALFORMED, read
 from gateway.ledger import keys, merkle
 from gateway.ledger.checkpoint import parse_checkpoint, parse_head
 from gateway.ledger.note import split_note
@@ -134,6 +134,7 @@ class _Judge:
         self.checks: list[Check] = []
         self.case: Case | None = None
         self.packages: list[minutes.Seen] = []
+        self.words = build.WORDS
         self.signatures: tuple[SignaturePart, ...] = ()
 
     def ok(self, what: str, rule: str, vi: str, en: str) -> None:
@@ -154,7 +155,7 @@ class _Judge:
         if listed is None:
             return
         with self.checking(layout.CASE, PROMISE):
-            self.case = case_of(container)
+            self.case, self.words, self.signatures = read(container)
         if self.case is None:
             return
         key = self._ledger(container, self.case)
@@ -360,7 +361,6 @@ class _Judge:
             text = Text("bản ghi nêu gói tin này nhưng nó bị thiếu", "a record names it: missing")
             self.bad(layout.package(digest), PACKAGE, text)
         day = vietnam_day(case.at)
-        self.signatures = signatures_of(container)
         stated = {s.package: s for s in self.signatures}
         for package in case.packages:
             name = layout.package(package.digest)
@@ -435,7 +435,7 @@ class _Judge:
         """
         if any(check.result is Result.BAD for check in self.checks):
             return
-        if words_of(container) != build.WORDS:
+        if self.words != build.WORDS:
             self.ok(
                 layout.MINUTES,
                 LIST,

@@ -9,6 +9,8 @@ Never:  judges a signature, a proof or a stamp.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from gateway.errors import Text, Untrusted
 from gateway.evidence import build, layout, zipped
@@ -19,14 +21,23 @@ from gateway.ledger import tlog
 MALFORMED = (KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError)
 
 
-def words_of(container: zipped.Container) -> int:
-    """Which words the minutes and instructions are written in (build.WORDS)."""
-    return int(json.loads(container.read(layout.CASE))["words"])
+class Stated(NamedTuple):
+    """`words`: which ones minutes and instructions are in (build.WORDS); `signatures`: those that
+    were taken out for other tools."""
+
+    case: Case
+    words: int
+    signatures: tuple[SignaturePart, ...]
 
 
-def signatures_of(container: zipped.Container) -> tuple[SignaturePart, ...]:
-    """The signatures that were taken out for other tools, as the container states them."""
+def read(container: zipped.Container) -> Stated:
     told = json.loads(container.read(layout.CASE))
+    if told["v"] != build.VERSION:
+        raise ValueError("version")
+    return Stated(_case(container, told), int(told["words"]), _signatures(container, told))
+
+
+def _signatures(container: zipped.Container, told: Mapping[str, Any]) -> tuple[SignaturePart, ...]:
     return tuple(
         SignaturePart(
             package=(package := str(one["package"])),
@@ -40,11 +51,7 @@ def signatures_of(container: zipped.Container) -> tuple[SignaturePart, ...]:
     )
 
 
-def case_of(container: zipped.Container) -> Case:
-    """The case that the parts describe; nothing of it is believed yet."""
-    told = json.loads(container.read(layout.CASE))
-    if told["v"] != build.VERSION:
-        raise ValueError("version")
+def _case(container: zipped.Container, told: Mapping[str, Any]) -> Case:
     heads = tuple(
         Head(
             int(epoch),

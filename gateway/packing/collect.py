@@ -35,7 +35,7 @@ from gateway.packing.result import (
     wrong_namespace,
 )
 from gateway.packing.sniff import ZIP, contradicts
-from gateway.packing.spelling import AS_WRITTEN, tell_spelling
+from gateway.packing.spelling import tell_spelling
 from gateway.packing.tally import Tally
 from gateway.packing.texts import tidy
 from gateway.safexml import Limits, too_large, unreadable
@@ -167,7 +167,7 @@ class Collector:
             key = self._keys[name] = self._key_of(name[0], name[1])
         parent = self._node
         node = Node(key, name[1], name[0], attributes, parent, parser.line)
-        if first and name not in AS_WRITTEN:
+        if first:
             tell_spelling(self._reading, node, name[2])
         offset = parser.offset
         if parent is None:

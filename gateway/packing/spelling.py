@@ -29,10 +29,6 @@ _NAMES = (
     "StaffInfo Department DepartmentId Staff StaffId Mobile StatusCode "
 )
 _CANONICAL = {key_of("", name): name for name in _NAMES.split()}
-# elements as the standard writes them (namespace, name, prefix): they show no habit
-AS_WRITTEN = frozenset(
-    (NS_QCVN102, name, prefix) for name in _NAMES.split() for prefix in ("", _PREFIX)
-)
 
 
 def tell_spelling(found: told.Told, node: Node, prefix: str) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, or_, select
 
 from gateway.model.record import Checkpoint, Stamp
+from gateway.store.ledger import CHECKPOINT, STAMP
 from gateway.store.session import Tx
 from gateway.store.tables import arrival, checkpoint, document, entry, inbox_item, record, stamp
 
@@ -66,42 +67,23 @@ _ANSWERS = select(document.c.id, document.c.answer).where(
 _KINDS = select(arrival.c.id, arrival.c.kind).where(
     arrival.c.id.in_(bindparam("ids", expanding=True))
 )
-_STAMP = (
-    stamp.c.epoch,
-    stamp.c.size,
-    stamp.c.token,
-    stamp.c.authority,
-    stamp.c.gen_time,
-    stamp.c.policy,
-    stamp.c.serial,
-)
 _BEFORE = (
-    select(*_STAMP)
+    select(*STAMP)
     .where(stamp.c.epoch == bindparam("epoch"), stamp.c.size <= bindparam("seq"))
     .order_by(stamp.c.size.desc(), stamp.c.gen_time)
     .limit(1)
 )
 _AFTER = (
-    select(*_STAMP)
+    select(*STAMP)
     .where(stamp.c.epoch == bindparam("epoch"), stamp.c.size > bindparam("seq"))
     .order_by(stamp.c.size, stamp.c.gen_time)
     .limit(1)
 )
-_CHECKPOINT = select(
-    checkpoint.c.epoch,
-    checkpoint.c.size,
-    checkpoint.c.root,
-    checkpoint.c.note,
-    checkpoint.c.at,
-).where(checkpoint.c.epoch == bindparam("epoch"), checkpoint.c.size == bindparam("size"))
+_CHECKPOINT = select(*CHECKPOINT).where(
+    checkpoint.c.epoch == bindparam("epoch"), checkpoint.c.size == bindparam("size")
+)
 _NEWEST = (
-    select(
-        checkpoint.c.epoch,
-        checkpoint.c.size,
-        checkpoint.c.root,
-        checkpoint.c.note,
-        checkpoint.c.at,
-    )
+    select(*CHECKPOINT)
     .where(checkpoint.c.epoch == bindparam("epoch"))
     .order_by(checkpoint.c.size.desc())
     .limit(1)

@@ -73,25 +73,26 @@ _INSERT_ENTRY = insert(entry)
 _INSERT_NODE = insert(node)
 _INSERT_CHECKPOINT = insert(checkpoint)
 _TAKEN = delete(pending).where(pending.c.record_id.in_(bindparam("ids", expanding=True)))
-_NEWEST = (
-    select(
-        checkpoint.c.epoch,
-        checkpoint.c.size,
-        checkpoint.c.root,
-        checkpoint.c.note,
-        checkpoint.c.at,
-    )
-    .order_by(checkpoint.c.epoch.desc(), checkpoint.c.size.desc())
-    .limit(1)
+# in the order of the fields of `Checkpoint` and of `Stamp`
+CHECKPOINT = (
+    checkpoint.c.epoch,
+    checkpoint.c.size,
+    checkpoint.c.root,
+    checkpoint.c.note,
+    checkpoint.c.at,
 )
+STAMP = (
+    stamp.c.epoch,
+    stamp.c.size,
+    stamp.c.token,
+    stamp.c.authority,
+    stamp.c.gen_time,
+    stamp.c.policy,
+    stamp.c.serial,
+)
+_NEWEST = select(*CHECKPOINT).order_by(checkpoint.c.epoch.desc(), checkpoint.c.size.desc()).limit(1)
 _CHECKPOINTS = (
-    select(
-        checkpoint.c.epoch,
-        checkpoint.c.size,
-        checkpoint.c.root,
-        checkpoint.c.note,
-        checkpoint.c.at,
-    )
+    select(*CHECKPOINT)
     .where(checkpoint.c.epoch == bindparam("epoch"), checkpoint.c.size > bindparam("after"))
     .order_by(checkpoint.c.size)
     .limit(bindparam("most"))
@@ -101,15 +102,7 @@ _STAMPED_SIZE = select(func.coalesce(func.max(stamp.c.size), 0)).where(
 )
 _INSERT_STAMP = insert(stamp)
 _STAMPS = (
-    select(
-        stamp.c.epoch,
-        stamp.c.size,
-        stamp.c.token,
-        stamp.c.authority,
-        stamp.c.gen_time,
-        stamp.c.policy,
-        stamp.c.serial,
-    )
+    select(*STAMP)
     .where(stamp.c.epoch == bindparam("epoch"), stamp.c.size > bindparam("after"))
     .order_by(stamp.c.size)
 )

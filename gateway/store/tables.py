@@ -10,6 +10,7 @@ Tables flagged `by_month` are partitioned by their first `Instant` column on Pos
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -75,9 +76,13 @@ def _partly(where: str, *columns: str, name: str | None = None) -> Index:
     return Index(name, *columns, sqlite_where=named, postgresql_where=named)
 
 
-# written into statements as it stands here, so that the index is recognised
-OPEN_TRANSFERS = f"state IN ({', '.join(repr(s.value) for s in sorted(UNFINISHED))})"
-_WAITING = f"state IN ({', '.join(repr(s.value) for s in CLAIMABLE)})"
+def _any_of(states: Iterable[StrEnum]) -> str:
+    """Written into an index, and word for word into the statements that it is to serve."""
+    return f"state IN ({', '.join(repr(s.value) for s in states)})"
+
+
+OPEN_TRANSFERS = _any_of(sorted(UNFINISHED))
+_WAITING = _any_of(CLAIMABLE)
 
 
 class Role(StrEnum):
@@ -171,7 +176,7 @@ document = Table(
 )
 
 # written out in the index and in the questions that it answers: a planner compares the words
-DEAD_TRANSFERS = "state IN ('REFUSED', 'HELD', 'EXPIRED')"
+DEAD_TRANSFERS = _any_of((TransferState.REFUSED, TransferState.HELD, TransferState.EXPIRED))
 
 transfer = Table(
     "transfer",

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from gateway.model.arrival import ArrivalState, FetchState
-from gateway.model.transfer import UNFINISHED, TransferState
+from gateway.model.transfer import LANE_COUNT, UNFINISHED, TransferState
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_update
 from gateway.store.tables import arrival, fetch, worker_turn
@@ -34,7 +34,7 @@ from gateway.store.tables import transfer as t
 from gateway.store.types import Instant
 
 MOST = 10_000  # what only grows until a person acts is counted no further
-LANES = range(4)  # as `dispatch.lanes` numbers them
+LANES = range(LANE_COUNT)
 DEAD = (TransferState.REFUSED, TransferState.EXPIRED)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from gateway.store import Tx, arrivals
 from gateway.store.tables import Role, fetch
 from tests.support.api import FARAWAY, PDF, RECEIVER, SENDER, Answer, Door, door, letter
-from tests.support.queues import standing_of, walked
+from tests.support.queues import walked
 
 NUMBERS = iter(range(1, 1000))
 
@@ -36,8 +36,7 @@ def sent(at: Door, **values: Any) -> str:
 
 def put(at: Door, transfer_id: str, **values: Any) -> None:
     def change(tx: Tx) -> None:
-        state = values.get("state") or standing_of(tx, transfer_id)
-        walked(tx, transfer_id, **{**values, "state": state})
+        walked(tx, transfer_id, **values)
 
     at.run(at.gateway.store.write(change))  # type: ignore[arg-type]  # a coroutine
 

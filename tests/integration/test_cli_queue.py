@@ -14,7 +14,7 @@ from gateway.store import Tx, open_store
 from gateway.store.tables import Role, record
 from tests.support.api import FARAWAY, PDF, SENDER, Door, door, letter
 from tests.support.commands import Ran, call
-from tests.support.queues import standing_of, walked
+from tests.support.queues import walked
 
 LOGGED = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} \[")
 
@@ -136,8 +136,7 @@ def test_a_night_while_the_gateway_runs(tmp_path: Path, capsys, monkeypatch) -> 
 
         def put(transfer_id: str, **values: Any) -> None:
             def change(tx: Tx) -> None:
-                state = values.get("state") or standing_of(tx, transfer_id)
-                walked(tx, transfer_id, **{**values, "state": state})
+                walked(tx, transfer_id, **values)
 
             at.run(at.gateway.store.write(change))  # type: ignore[arg-type]  # a coroutine
 
@@ -178,8 +177,7 @@ def test_a_night_while_it_stands_still(tmp_path: Path, capsys, monkeypatch) -> N
 
     def put(transfer_id: str, **values: Any) -> None:
         def change(tx: Tx) -> None:
-            state = values.get("state") or standing_of(tx, transfer_id)
-            walked(tx, transfer_id, **{**values, "state": state})
+            walked(tx, transfer_id, **values)
 
         ask(change, writing=True)
 

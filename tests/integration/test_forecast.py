@@ -49,7 +49,7 @@ def fill(at: Door, waiting: int, delivered: int, *, age: timedelta = timedelta(0
             values: dict[str, Any] = {"due_at": now - HOUR}
             if n < delivered:
                 values = {"state": "ON_AXIS", "due_at": None, "moved_at": now - age}
-            walked(tx, transfer_id, **{"state": "SEALED", **values})
+            walked(tx, transfer_id, **values)
         return now
 
     return at.run(at.gateway.store.write(make))  # type: ignore[arg-type]  # a coroutine

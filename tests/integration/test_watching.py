@@ -25,7 +25,7 @@ WORKERS = {"seal": 120.0, "collect:vxp": 300.0}
 
 
 def changed(tx: Tx, transfer_id: str, **values: object) -> None:
-    walked(tx, transfer_id, **{"state": "SEALED", **values})  # type: ignore[arg-type]  # as given
+    walked(tx, transfer_id, **values)  # type: ignore[arg-type]  # as given
 
 
 def crowd(tx: Tx) -> None:

@@ -125,15 +125,14 @@ def claimed(
     return [c for c, _ in found]
 
 
-def standing_of(tx: Tx, transfer_id: str) -> str:
+def walked(tx: Tx, transfer_id: str, state: str = "", **values: Any) -> None:
+    """The transfer brought to a state along the table, step by step; then what a row there says.
+
+    Without `state` it stays where it is.
+    """
     found = transfers.by_id(tx, transfer_id)
     assert found is not None, transfer_id
-    return found.state
-
-
-def walked(tx: Tx, transfer_id: str, state: str, **values: Any) -> None:
-    """The transfer brought to a state along the table, step by step; then what a row there says."""
-    for step in _way(TransferState(standing_of(tx, transfer_id)), TransferState(state)):
+    for step in _way(TransferState(found.state), TransferState(state or found.state)):
         tx.execute(update(transfer).where(transfer.c.id == transfer_id).values(state=step.value))
     told = {"moved_at": tx.now(), **values}
     tx.execute(update(transfer).where(transfer.c.id == transfer_id).values(told))

@@ -51,9 +51,10 @@ from gateway.store import blobs as blob_rows
 from gateway.store.patience import write_after_race, write_patiently
 from gateway.telemetry.events import Event
 from gateway.trusting import Trusting
-from gateway.watched import TookTooLong, time_for, within
+from gateway.watched import TookTooLong, Watch, time_for
 
-OPEN_LEASE = timedelta(minutes=10)
+OPEN_LEASE = timedelta(seconds=60)  # renewed while its process lives: how long the dead hold on
+LONGEST = timedelta(minutes=5)  # for opening one package, however large
 ORPHAN_AGAIN = timedelta(hours=1)  # looked at in vain: another agency reports on that DocumentId
 
 
@@ -72,10 +73,11 @@ class Inbound:
         self.trusting = trusting
         self.limits = limits
         self.admitting = Admitting(outbound.directory)
+        self._watch = Watch()
 
     def patience(self, claim: arrivals.OpenClaim) -> timedelta:
         """How long opening may take before the next one is opened."""
-        return time_for(claim.raw_size, OPEN_LEASE / 2)
+        return time_for(claim.raw_size, LONGEST)
 
     @property
     def store(self) -> Store:
@@ -144,11 +146,13 @@ class Inbound:
         claims = await self.store.write(take)
         left = list(claims)
         begun = time.monotonic()
+        renewing = asyncio.create_task(self._hold_on(claims))
         try:
-            while left and time.monotonic() - begun < OPEN_LEASE.total_seconds() / 2:
+            while left and time.monotonic() - begun < OPEN_LEASE.total_seconds():
                 claim = left.pop(0)
+                reading = partial(self._read, claim)
                 try:
-                    opened = await within(self.patience(claim), partial(self._read, claim))
+                    opened = await self._watch.within(self.patience(claim), reading)
                     enter = partial(self._enter, claim=claim, opened=opened, at=self.scribe.now())
                     with suppress(_Overtaken):
                         state = await write_patiently(self.store, enter)
@@ -160,9 +164,21 @@ class Inbound:
                     left.insert(0, claim)  # a fault of ours says nothing about the package
                     raise
         finally:
+            renewing.cancel()
             if left:  # out of time, or one could not be opened now: that says nothing about these
                 await write_patiently(self.store, partial(arrivals.give_back, claims=left))
         return len(claims)
+
+    async def _hold_on(self, claims: Sequence[arrivals.OpenClaim]) -> None:
+        """Renews the leases of `claims` until it is cancelled."""
+
+        def renew(tx: Tx) -> None:
+            arrivals.hold_on(tx, claims, until=tx.now() + OPEN_LEASE)
+
+        while claims:
+            await asyncio.sleep(OPEN_LEASE.total_seconds() / 3)
+            with suppress(Unavailable):  # whoever took them over meanwhile is told by the fence
+                await self.store.write(renew)
 
     def _read(self, claim: arrivals.OpenClaim) -> Opened:
         """arriving.py, which walks packing, signing and rules, over the bytes that came."""

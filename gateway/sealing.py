@@ -34,7 +34,7 @@ class Pace:
     """`batch`: entries a commit at most; `lease`: how long a sealer that died blocks the next."""
 
     batch: int = 250
-    lease: timedelta = timedelta(seconds=30)
+    lease: timedelta = timedelta(seconds=5)
 
 
 class Sealing:

@@ -14,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TypeVar
 
@@ -41,6 +43,7 @@ class _Result:
         self.loop = loop
         self.waited: asyncio.Future[None] = loop.create_future()
         self.error: BaseException | None = None
+        self.ended = False
 
     def __enter__(self) -> None:
         return
@@ -49,6 +52,7 @@ class _Result:
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> bool:
         self.error = error
+        self.ended = True
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self.loop.call_soon_threadsafe(self._told)
         return True  # it is raised where the result is waited for
@@ -58,22 +62,50 @@ class _Result:
             self.waited.set_result(None)
 
 
-async def within(limit: timedelta, work: Callable[[], T]) -> T:
-    """`work()` in a thread of its own. Raises TookTooLong after `limit`."""
-    result = _Result(asyncio.get_running_loop())
-    made: list[T] = []
+class Watch:
+    """One thread is kept from one work to the next; one that was given up never comes back.
 
-    def run() -> None:
-        with result:
-            made.append(context.run(work))
+    A new thread for each work would stop the loop for as long as the new thread waits for the
+    interpreter. Those that wait end with this object.
+    """
 
-    context = contextvars.copy_context()
-    threading.Thread(target=run, name="watched", daemon=True).start()
-    try:
-        async with asyncio.timeout(limit.total_seconds()):
-            await result.waited
-    except TimeoutError:
-        raise TookTooLong from None
-    if result.error is not None:
-        raise result.error
-    return made[0]
+    def __init__(self) -> None:
+        self._waiting: list[SimpleQueue[Callable[[], None] | None]] = []
+
+    async def within(self, limit: timedelta, work: Callable[[], T]) -> T:
+        """`work()` in a thread of its own. Raises TookTooLong after `limit`."""
+        result = _Result(asyncio.get_running_loop())
+        made: list[T] = []
+
+        def run() -> None:
+            with result:
+                made.append(context.run(work))
+
+        context = contextvars.copy_context()
+        orders = self._waiting.pop() if self._waiting else self._another()
+        orders.put(run)
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                await result.waited
+        except TimeoutError:
+            raise TookTooLong from None
+        finally:
+            if result.ended:
+                self._waiting.append(orders)
+            else:
+                orders.put(None)  # given up, or cancelled: it ends when its work does
+        if result.error is not None:
+            raise result.error
+        return made[0]
+
+    def _another(self) -> SimpleQueue[Callable[[], None] | None]:
+        orders: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        threading.Thread(target=_serve, args=(orders,), name="watched", daemon=True).start()
+        weakref.finalize(self, orders.put, None)
+        return orders
+
+
+def _serve(orders: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (work := orders.get()) is not None:
+        work()
+        del work  # what it holds is not kept while the next one is waited for

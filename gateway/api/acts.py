@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.api.asking import (
     PRINTABLE,
     idempotency_key,
+    media_type,
     only,
     pieces,
     read_json,
@@ -49,7 +50,7 @@ def _acting(kind: BusinessType) -> Callable[[Call], Awaitable[web.StreamResponse
         only(call.request)
         key = idempotency_key(call.request)
         refuse_encoded(call.request)
-        if call.request.content_type not in (FORM, JSON):
+        if media_type(call.request) not in (FORM, JSON):
             raise WrongMedia(
                 Text(f"Chỉ nhận {FORM} hoặc {JSON}", f"the body must be {FORM} or {JSON}")
             )
@@ -60,7 +61,7 @@ def _acting(kind: BusinessType) -> Callable[[Call], Awaitable[web.StreamResponse
 
         hold = Hold(call.deps.blobs, call.deps.limits.memory_upload_bytes)
         try:
-            if call.request.content_type == FORM:
+            if media_type(call.request) == FORM:
                 submission = await Form(call, hold, judge).read()
             else:
                 submission = judge(await _metadata(call))

@@ -12,6 +12,7 @@ from gateway.api.asking import (
     idempotency_key,
     json_answer,
     limit_of,
+    media_type,
     only,
     refuse_encoded,
 )
@@ -30,9 +31,9 @@ async def submit(call: Call) -> web.Response:
     only(request)
     key = idempotency_key(request)
     refuse_encoded(request)
-    if request.content_type == FORM:
+    if media_type(request) == FORM:
         answered = await _submit_form(call, key)
-    elif request.content_type == PACKAGE:
+    elif media_type(request) == PACKAGE:
         answered = await _submit_package(call, key)
     else:
         raise WrongMedia(

@@ -188,6 +188,16 @@ _GIVE_BACK = (
     )
     .values(lease_until=None, opens=arrival.c.opens - 1)
 )
+_HOLD_ON = (
+    update(arrival)
+    .where(
+        arrival.c.id == bindparam("arrival_id"),
+        arrival.c.fence == bindparam("held"),
+        arrival.c.state == ArrivalState.RECEIVED.value,
+        arrival.c.lease_until.is_not(None),
+    )
+    .values(lease_until=bindparam("until"))
+)
 _OPENED = (
     update(arrival)
     .where(
@@ -350,6 +360,12 @@ def claim_to_open(tx: Tx, *, most: int, now: datetime, until: datetime) -> list[
     rows = rows or tx.execute(_CLAIM_OPEN, {**params, "most": most}).all()
     # RETURNING promises no order; opened in the order of receiving
     return sorted((OpenClaim._make(row) for row in rows), key=lambda c: (c.received_at, c.id))
+
+
+def hold_on(tx: Tx, claims: Sequence[OpenClaim], *, until: datetime) -> None:
+    """The leases of what is still being opened under these claims; the rest is left alone."""
+    for claim in claims:
+        tx.execute(_HOLD_ON, {"arrival_id": claim.id, "held": claim.fence, "until": until})
 
 
 def give_back(tx: Tx, claims: Sequence[OpenClaim]) -> None:

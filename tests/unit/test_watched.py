@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
 from datetime import timedelta
 
 import pytest
 
-from gateway.watched import TookTooLong, time_for, within
+from gateway.watched import TookTooLong, Watch, time_for
 
 LONG = timedelta(seconds=60)
 SOON = timedelta(milliseconds=20)
@@ -18,6 +19,7 @@ WHERE = contextvars.ContextVar("where", default="outside")
 
 def test_what_it_returns_and_raises_is_the_callers() -> None:
     async def story() -> None:
+        within = Watch().within
         assert await within(LONG, lambda: 7) == 7
         assert await within(LONG, lambda: None) is None
         WHERE.set("inside")
@@ -43,6 +45,7 @@ def test_what_hangs_is_given_up_and_hinders_neither_the_others_nor_the_end() -> 
         return "too late"
 
     async def story() -> None:
+        within = Watch().within
         for _ in range(20):  # more than the shared pool has threads
             with pytest.raises(TookTooLong):
                 await within(SOON, hang)
@@ -53,6 +56,19 @@ def test_what_hangs_is_given_up_and_hinders_neither_the_others_nor_the_end() -> 
     assert not ended.is_set()
     go_on.set()
     assert ended.wait(30), "what it does in the end troubles nobody"
+
+
+def test_one_thread_serves_what_ends_and_goes_with_its_watch() -> None:
+    async def story() -> set[int]:
+        watch = Watch()
+        return {await watch.within(LONG, threading.get_ident) for _ in range(5)}
+
+    (thread,) = asyncio.run(story())
+    gc.collect()
+    for one in threading.enumerate():
+        if one.ident == thread and one.name == "watched":
+            one.join(30)
+            assert not one.is_alive()
 
 
 def test_large_packages_have_more_time_up_to_the_lease() -> None:

@@ -126,7 +126,7 @@ async def quiet(world: World, told: Told, patience: float) -> list[str]:
     seconds, what is still there.
     """
     with books_of(world) as books:
-        before: list[str] = []
+        before: list[str] | None = None
         moved = time.monotonic()
         hurried = 0.0
         while True:
@@ -153,8 +153,8 @@ async def quiet(world: World, told: Told, patience: float) -> list[str]:
                     entries = (await axis.state())["entries"]
                     if waiting := len(_unread(world, entries)):
                         left.append(f"axis {name}: not acknowledged {waiting}")
-            if not left:
-                return []
+            if not left and before == []:
+                return []  # twice: what ended during the first look was still to be sealed
             if left != before:
                 before, moved = left, time.monotonic()
             elif time.monotonic() - moved > patience:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from gateway.acts import Acts
+from gateway.courtesy import Courtesy
 from gateway.desk import Account, Desk
 from gateway.errors import Finding
 from gateway.operating import Operating
@@ -46,6 +47,7 @@ class ApiDeps:
     metrics: Metrics
     reconciling: Reconciling
     limits: ApiLimits = field(default_factory=ApiLimits)
+    courtesy: Courtesy = field(default_factory=Courtesy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,8 @@ async def _submit_package(call: Call, key: str | None) -> Answered:
 async def promised(call: Call, promising: Awaitable[Answered]) -> Answered:
     """From the last byte of the request to the commit; refusals are counted for every route."""
     started = time.perf_counter()
-    answered = await promising
+    with call.deps.courtesy.at_the_door():
+        answered = await promising
     if not isinstance(answered, Repeated):
         call.deps.metrics.accepted("document", time.perf_counter() - started)
     return answered

@@ -29,6 +29,7 @@ from adapters.vxp.settings import VxpSettings
 from gateway import watch
 from gateway.collecting import Collecting
 from gateway.config import AxisSection, Settings
+from gateway.courtesy import Courtesy
 from gateway.desk import Desk
 from gateway.dispatch import lane_of
 from gateway.dispatch.reconcile import Limits
@@ -147,6 +148,7 @@ class Gateway:
     files: watch.FileWatch
     url: str = ""
     figures: str = ""
+    courtesy: Courtesy = field(default_factory=Courtesy)
     warnings: tuple[Finding, ...] = ()
     _hands: list[deliver.Hands] = field(default_factory=list)
     _held: int = 0
@@ -198,7 +200,7 @@ class Gateway:
 
     async def _guarded(self, worker: loop.Worker, stopping: asyncio.Event) -> None:
         try:
-            await loop.run(worker, self.metrics, stopping)
+            await loop.run(worker, self.metrics, stopping, self.courtesy)
         finally:
             # one worker that broke takes the process with it: nothing may look as if it worked
             stopping.set()

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.courtesy import Courtesy
 from gateway.errors import Broken, GatewayError
 from gateway.store import Listener
 from gateway.telemetry.events import Event
@@ -37,17 +38,23 @@ class Worker:
     failures: int = field(default=0, init=False)
 
 
-async def run(worker: Worker, metrics: Metrics, stopping: asyncio.Event) -> None:
+async def run(
+    worker: Worker, metrics: Metrics, stopping: asyncio.Event, courtesy: Courtesy
+) -> None:
     """Turn until `stopping`. Raises only Broken."""
     stopped = asyncio.ensure_future(stopping.wait())
     try:
-        await _turn(worker, metrics, stopping, stopped)
+        await _turn(worker, metrics, stopping, stopped, courtesy)
     finally:
         stopped.cancel()
 
 
 async def _turn(
-    worker: Worker, metrics: Metrics, stopping: asyncio.Event, stopped: asyncio.Future[Any]
+    worker: Worker,
+    metrics: Metrics,
+    stopping: asyncio.Event,
+    stopped: asyncio.Future[Any],
+    courtesy: Courtesy,
 ) -> None:
     log = get_logger(worker=worker.name)
     while not stopping.is_set():
@@ -69,6 +76,7 @@ async def _turn(
         metrics.worker_turned(worker.name, time.monotonic() - started)
         if stopping.is_set():
             break
+        await courtesy.give_way()
         if more:
             if worker.pause:
                 await sleep(worker.pause, stopping)

@@ -1,7 +1,8 @@
 """`make bench`: ratios to floors measured in the same run; nothing here passes or fails a build.
 
     python -m tests.bench                     everything, about five minutes
-    python -m tests.bench rate                one part: documents, packages, carry, rate, queue
+    python -m tests.bench rate                one part: documents, packages, carry, rate, queue,
+                                              silent
     python -m tests.bench --rounds 1 --short  a quick look
 
 Results go to tests/bench/results/, as JSON with every round and as a short page.
@@ -16,11 +17,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import carry, documents, machine, packages, queue, rate
+from tests.bench import carry, documents, machine, packages, queue, rate, silent
 from tests.bench.report import Table, keep
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("documents", "packages", "carry", "rate", "queue")
+PARTS = ("documents", "packages", "carry", "rate", "queue", "silent")
 
 
 def main() -> int:
@@ -57,6 +58,8 @@ def _part(part: str, folder: Path, asked: argparse.Namespace) -> Iterator[Table]
         return carry.run(folder, rounds=max(1, asked.rounds // 2))
     if part == "queue":
         return queue.run(folder, large=not asked.short)
+    if part == "silent":
+        return silent.run(folder, rounds=asked.rounds)
     return rate.run(folder, rounds=max(1, asked.rounds - 2), seconds=asked.seconds)
 
 

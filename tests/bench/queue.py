@@ -1,4 +1,4 @@
-"""The queue: what a claim costs behind a backlog, an urgent one in it, a stranger's transaction.
+"""The queue: what a claim costs behind a backlog, its first page, an urgent one, a stranger.
 
     python -m tests.bench queue             both databases, a backlog of 1,000,000
     python -m tests.bench queue --short     a backlog of 50,000
@@ -35,6 +35,7 @@ ROUNDS, CLAIMS = 5, 100
 URGENT_BEHIND = 10_000
 HELD_OPEN = 30_000  # dequeues while a stranger's transaction stands: ten minutes at 50 a second
 P99_AIM, RATE_AIM = 1.5, 0.35
+PAGE, PAGE_AIM_MS = 50, 200.0
 _COLUMNS = ", ".join(c.name for c in transfer.columns if c.name not in ("id", "due_at"))
 
 
@@ -141,6 +142,30 @@ def backlog(folder: Path, kind: str, large: int) -> Line:
         )
 
 
+def first_page(folder: Path, kind: str, size: int) -> Line:
+    """What `queue list` reads first, all states; and a page of one state that hardly occurs."""
+    with _stores(folder, kind, ["page"]) as ((url, store),):
+        fill(store, size)
+        _settled(url)
+        open_states = [s.value for s in TransferState if s is not TransferState.ON_AXIS]
+        times = {
+            name: [_page(store, states) for _ in range(ROUNDS * 4)]
+            for name, states in (("every open state", open_states), ("held", ["HELD"]))
+        }
+        worst = {name: round(max(took) * 1000, 1) for name, took in times.items()}
+        return Line(
+            f"{kind}: {size:,} in the queue",
+            {f"worst ms, {name}": took for name, took in worst.items()},
+            {name: took < PAGE_AIM_MS for name, took in worst.items()},
+        )
+
+
+def _page(store: Store, states: list[str]) -> float:
+    began = time.perf_counter()
+    store.read_sync(partial(transfers.queue, states=states, after=(-1, ""), most=PAGE + 1))
+    return time.perf_counter() - began
+
+
 def urgent(folder: Path, kind: str) -> Line:
     with _stores(folder, kind, ["urgent"]) as ((url, store),):
         fill(store, URGENT_BEHIND)
@@ -200,6 +225,11 @@ def run(folder: Path, *, large: bool = True) -> Iterator[Table]:
         f"claims of {BATCH}",
         f"p99 at most {P99_AIM} x that behind {SMALL:,}",
         [backlog(folder, kind, size) for kind in ("sqlite", "postgresql")],
+    )
+    yield Table(
+        f"the first {PAGE} of the queue",
+        f"under {PAGE_AIM_MS:.0f} ms",
+        [first_page(folder, kind, size) for kind in ("sqlite", "postgresql")],
     )
     yield Table(
         "an urgent transfer in a long queue",

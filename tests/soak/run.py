@@ -76,6 +76,7 @@ async def run(wish: Wish, folder: Path) -> Outcome:
         changes=PACE,
         sides=(wish.side,),
         axis=("-m", "tests.soak.axis"),
+        keep_alive=True,
     ) as made:
         await made.start()
         told = Told()

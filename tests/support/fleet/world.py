@@ -135,16 +135,18 @@ async def world(
     changes: Mapping[str, Mapping[str, Any]] = PACE,
     sides: Sequence[str] = (SENDER, RECEIVER),
     axis: Sequence[str] = ("-m", "gateway", "simulate", "vxp", "--faults"),
+    keep_alive: bool = False,
 ) -> AsyncIterator[World]:
     """`workers`: of each job, and as many doors; on SQLite there is the one process.
 
-    `axis`: what python runs as an axis, followed by the file of its scenario.
+    `axis`: what python runs as an axis, followed by the file of its scenario. `keep_alive`: unit
+    systems keep their connections, as they do in service; without it a connection for each request,
+    so that a dead gateway leaves nothing to be reused.
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(
             aiohttp.ClientSession(
-                # a connection for each request: a dead gateway leaves nothing to be reused
-                connector=aiohttp.TCPConnector(force_close=True, limit=0),
+                connector=aiohttp.TCPConnector(force_close=not keep_alive, limit=0),
                 timeout=aiohttp.ClientTimeout(total=60),
             )
         )

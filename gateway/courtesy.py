@@ -1,0 +1,50 @@
+"""Who waits at the door goes first: in one process, and among the processes of one machine.
+
+In:     submissions from their last byte to their commit; turns of workers.
+Out:    a nap between two turns while submissions wait.
+Never:  stops a worker: a nap is bounded, so the queue moves however many stand at the door.
+
+A unit's system waits for its receipt; nobody waits for the next turn of a worker. On SQLite both
+share one loop, and a burst at the door would otherwise be answered at the pace of the backlog.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+USUAL = 1  # so many at the door disturb nobody
+EACH = 0.01  # seconds of a nap for each one beyond
+LONGEST = 0.1
+NICE = 5  # of processes without a door: a third of the share of one with a door
+
+
+@dataclass(slots=True)
+class Courtesy:
+    """One for the door and the workers of a process. `inside`: submissions being promised."""
+
+    inside: int = 0
+
+    @contextmanager
+    def at_the_door(self) -> Iterator[None]:
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
+
+    def nap(self) -> float:
+        """Seconds that a worker rests before its next turn."""
+        return min(LONGEST, max(0, self.inside - USUAL) * EACH)
+
+    async def give_way(self) -> None:
+        if seconds := self.nap():
+            await asyncio.sleep(seconds)
+
+
+def behind_the_door() -> None:
+    """Called once by a process that answers nobody: doors of the same machine go first."""
+    os.nice(NICE)

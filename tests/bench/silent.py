@@ -1,0 +1,75 @@
+"""One axis says nothing: what the other one carries, against a day on which both answer.
+
+Both towns live in this process: a gateway with its workers, two simulated axes, documents for the
+second axis. The floor is the same with nothing for the first one. On the silent one hang as many
+attempts as it permits, and twice as many documents wait behind them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from tests.bench.report import Line, Table
+from tests.support.houses import PDF, metadata, town
+from tests.support.troubles import SO19, VPCP, WORKERS, with_changes
+
+OTHER = "000.00.00.G12"
+PERMITTED, DOCUMENTS = 8, 200
+LOSS_AIM = 0.05
+
+
+async def carried(folder: Path, *, silent: bool) -> float:
+    """Documents a second on axis `b`, from the first submission to the last arrival there."""
+    async with town(folder) as made:
+        a = await made.axis("a", {"sys.h14": (SO19,), "sys.g22": (VPCP,)})
+        b = await made.axis("b", {"sys.h14": (SO19,), "sys.g12": (OTHER,)})
+        house = made.house(
+            "so19",
+            ("H14.19",),
+            {"a": "sys.h14", "b": "sys.h14"},
+            [{"axis": "a", "agency": "G22"}, {"axis": "b", "everyone": True}],
+            changes=with_changes(dispatch={"attempt_deadline": "10m"}),
+            profile={"max_connections": PERMITTED},
+        )
+        gate = a.hold("sendEdoc")
+        async with made.open(house, WORKERS) as here:
+            if silent:
+                for number in range(3 * PERMITTED):
+                    await here.submit(metadata(SO19, VPCP, number=f"1{number}"), ("1.pdf", PDF))
+                await gate.reached(PERMITTED)
+            began = time.perf_counter()
+            for number in range(DOCUMENTS):
+                await here.submit(metadata(SO19, OTHER, number=f"2{number}"), ("2.pdf", PDF))
+            await b.until(lambda axis: len(axis.received()) == DOCUMENTS)
+            took = time.perf_counter() - began
+            if silent and gate.holding != PERMITTED:
+                raise SystemExit(f"the silent axis holds {gate.holding}, not {PERMITTED}")
+            gate.release()
+    return DOCUMENTS / took
+
+
+def run(folder: Path, *, rounds: int) -> Iterator[Table]:
+    rates: dict[bool, list[float]] = {False: [], True: []}
+    for number in range(rounds):
+        for silent in (False, True) if number % 2 else (True, False):
+            place = folder / f"{number}-{silent}"
+            place.mkdir()
+            rates[silent].append(asyncio.run(carried(place, silent=silent)))
+    both, one = median(rates[False]), median(rates[True])
+    loss = 1 - one / both
+    yield Table(
+        "one axis is silent",
+        f"the other one carries at most {LOSS_AIM:.0%} less",
+        [
+            Line(
+                f"sqlite: {DOCUMENTS} documents to the other, {rounds} rounds",
+                {"a second": round(one, 1), "both answer": round(both, 1), "loss": round(loss, 3)},
+                {"loss": loss < LOSS_AIM},
+                {"rounds": {"silent": rates[True], "both": rates[False]}},
+            )
+        ],
+    )

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from gateway.telemetry import logs
 from tests.bench.report import Line, Table
 from tests.support.houses import PDF, metadata, town
 from tests.support.troubles import SO19, VPCP, WORKERS, with_changes
 
 OTHER = "000.00.00.G12"
-PERMITTED, DOCUMENTS = 8, 200
+PERMITTED, DOCUMENTS = 4, 200
 LOSS_AIM = 0.05
 
 
@@ -53,6 +54,7 @@ async def carried(folder: Path, *, silent: bool) -> float:
 
 
 def run(folder: Path, *, rounds: int) -> Iterator[Table]:
+    logs.configure("warning")
     rates: dict[bool, list[float]] = {False: [], True: []}
     for number in range(rounds):
         for silent in (False, True) if number % 2 else (True, False):

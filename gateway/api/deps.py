@@ -12,6 +12,7 @@ from gateway.desk import Account, Desk
 from gateway.errors import Finding
 from gateway.operating import Operating
 from gateway.ports import BlobStore
+from gateway.proving import Proving
 from gateway.reconciling import Reconciling
 from gateway.replaying import Replaying
 from gateway.telemetry.metrics import Metrics
@@ -64,6 +65,10 @@ class Call:
     @property
     def acts(self) -> Acts:
         return Acts(self.deps.desk)
+
+    @property
+    def proving(self) -> Proving:
+        return Proving(self.deps.desk)
 
     @property
     def operating(self) -> Operating:

@@ -91,6 +91,12 @@ STAMP = (
     stamp.c.serial,
 )
 _NEWEST = select(*CHECKPOINT).order_by(checkpoint.c.epoch.desc(), checkpoint.c.size.desc()).limit(1)
+_NEWEST_OF = (
+    select(*CHECKPOINT)
+    .where(checkpoint.c.epoch == bindparam("epoch"))
+    .order_by(checkpoint.c.size.desc())
+    .limit(1)
+)
 _CHECKPOINTS = (
     select(*CHECKPOINT)
     .where(checkpoint.c.epoch == bindparam("epoch"), checkpoint.c.size > bindparam("after"))
@@ -253,6 +259,11 @@ def extend(
 
 def newest_checkpoint(tx: Tx) -> Checkpoint | None:
     row = tx.execute(_NEWEST).one_or_none()
+    return None if row is None else Checkpoint(*row)
+
+
+def newest_of(tx: Tx, epoch: int) -> Checkpoint | None:
+    row = tx.execute(_NEWEST_OF, {"epoch": epoch}).one_or_none()
     return None if row is None else Checkpoint(*row)
 
 

@@ -1,40 +1,115 @@
 """The ledger's word to those who do not trust it: its head, its entries, and proofs of both.
 
-In:     who asks; an entry, a record, sizes of trees.
-Out:    signed checkpoints, entries with the very bytes that were sealed, C2SP tlog-proof texts.
+In:     who asks; an entry, a record, sizes of trees; a checkpoint that a witness cosigned.
+Out:    signed checkpoints with their cosignatures, entries with the very bytes that were sealed,
+        C2SP tlog-proof texts.
 Fails:  Unknown (`ledger.empty`, `ledger.entry_unknown`, `ledger.size_unknown`), Conflict
         (`ledger.not_sealed`) for a record that waits; Broken when the tree contradicts itself.
-Never:  writes; shows a record to a unit that does not speak for its sender; makes a proof to
-        anything but a checkpoint that was signed and committed.
+Never:  writes anything but cosignatures of known witnesses; shows a record to a unit that does
+        not speak for its sender; proves anything but against a checkpoint that was committed.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from gateway.desk import Account, Desk
-from gateway.errors import Conflict, Text, Unknown
-from gateway.ledger import merkle, tlog
+from gateway.errors import Conflict, Rejected, Text, Unknown
+from gateway.ledger import cosignature, merkle, tlog
+from gateway.ledger.checkpoint import epoch_origin, parse_head
+from gateway.ledger.note import split_note
 from gateway.model.record import Checkpoint, Entry
 from gateway.promise import local_time
 from gateway.store import Store, Tx, audit, ledger
+from gateway.store import cosignatures as rows
 from gateway.store.tables import Role
+
+A_DAY = 86_400.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Proving:
+    """`witnesses`: whose cosignatures are kept."""
+
     desk: Desk
+    witnesses: tuple[cosignature.Witness, ...] = ()
 
     @property
     def store(self) -> Store:
         return self.desk.store
 
-    async def checkpoint(self) -> str:
-        """The newest checkpoint as it was signed (C2SP tlog-checkpoint)."""
-        return (await self.store.read(_newest)).note
+    async def checkpoint(self, *, witnessed: bool = False) -> str:
+        """The newest checkpoint as it was signed (C2SP tlog-checkpoint), its witnesses under it.
+
+        `witnessed`: the newest that a witness cosigned; Unknown (`ledger.unwitnessed`) if none did.
+        """
+
+        def look(tx: Tx) -> str:
+            shown = rows.newest_witnessed(tx) if witnessed else _newest(tx)
+            if shown is None:
+                raise Unknown(
+                    Text(
+                        "Chưa nhân chứng nào ký điểm kiểm soát của sổ cái này",
+                        "no witness has cosigned a checkpoint of this ledger yet",
+                    ),
+                    code="ledger.unwitnessed",
+                )
+            kept = rows.of(tx, shown.epoch, shown.size)
+            return cosignature.cosigned(shown.note, tuple(row.line for row in kept))
+
+        return await self.store.read(look)
+
+    async def cosign(self, note: str) -> dict[str, Any]:
+        """Keep what known witnesses put under one of our checkpoints.
+
+        Untrusted: `note.malformed`, `cosignature.forged`. Rejected: `cosignature.stranger` (nobody
+        under it is known here), `cosignature.time`, `cosignature.other_checkpoint`.
+        """
+        found = cosignature.cosignatures_in(note, self.witnesses)
+        if not found:
+            raise Rejected(
+                Text(
+                    "Không có chữ ký của nhân chứng nào mà gateway này biết (ledger.witnesses)",
+                    "no cosignature of a witness that this gateway knows (ledger.witnesses)",
+                ),
+                code="cosignature.stranger",
+            )
+        text = split_note(note)[0]
+        at = self.desk.outbound.scribe.now()
+        if any(abs(one.time - at.timestamp()) > A_DAY for one in found):
+            raise Rejected(
+                Text(
+                    "Đồng hồ của nhân chứng lệch hơn một ngày",
+                    "the clock of the witness is off by more than a day",
+                ),
+                code="cosignature.time",
+            )
+
+        def commit(tx: Tx) -> Checkpoint:
+            ours = _ours(tx, text, self.desk.outbound.scribe.origin)
+            rows.keep(
+                tx,
+                [
+                    rows.CosignatureRow(
+                        epoch=ours.epoch,
+                        size=ours.size,
+                        witness=one.witness,
+                        line=one.line,
+                        signed_at=datetime.fromtimestamp(one.time, UTC),
+                    )
+                    for one in found
+                ],
+                at,
+            )
+            return ours
+
+        ours = await self.store.write(commit)
+        names = sorted({one.witness for one in found})
+        return {"epoch": ours.epoch, "size": ours.size, "witnesses": names}
 
     async def entries(
         self, *, epoch: int | None, start: int, most: int
@@ -47,11 +122,11 @@ class Proving:
 
         def look(tx: Tx) -> tuple[list[dict[str, Any]], int, int | None]:
             of = _newest(tx).epoch if epoch is None else epoch
-            rows = ledger.entries_from(tx, of, start, most + 1)
-            if not rows and of not in ledger.epochs(tx):
+            found = ledger.entries_from(tx, of, start, most + 1)
+            if not found and of not in ledger.epochs(tx):
                 raise _no_epoch(of)
-            listed = [_entry_json(tx, of, row) for row in rows[:most]]
-            return listed, of, int(rows[most].seq) if len(rows) > most else None
+            listed = [_entry_json(tx, of, row) for row in found[:most]]
+            return listed, of, int(found[most].seq) if len(found) > most else None
 
         return await self.store.read(look)
 
@@ -61,10 +136,10 @@ class Proving:
         def look(tx: Tx) -> str:
             of = _newest(tx).epoch if epoch is None else epoch
             if who.role is not Role.AUDITOR:
-                rows = ledger.entries_from(tx, of, seq, 1)
-                if not rows or rows[0].seq != seq:
+                found = ledger.entries_from(tx, of, seq, 1)
+                if not found or found[0].seq != seq:
                     raise _no_entry()
-                self._may_see(tx, who, rows[0].record_id)
+                self._may_see(tx, who, found[0].record_id)
             return _inclusion(tx, of, seq)
 
         return await self.store.read(look)
@@ -127,6 +202,23 @@ def _newest(tx: Tx) -> Checkpoint:
             code="ledger.empty",
         )
     return newest
+
+
+def _ours(tx: Tx, text: str, origin: str) -> Checkpoint:
+    """The checkpoint whose signed text this is."""
+    said = parse_head(text)
+    for epoch in ledger.epochs(tx):
+        if epoch_origin(origin, epoch) == said.origin:
+            found = ledger.checkpoints(tx, epoch, said.size - 1, most=1)
+            if found and split_note(found[0].note)[0] == text:
+                return found[0]
+    raise Rejected(
+        Text(
+            "Đây không phải là điểm kiểm soát của sổ cái này",
+            "this is no checkpoint of this ledger",
+        ),
+        code="cosignature.other_checkpoint",
+    )
 
 
 def _head(tx: Tx, epoch: int, size: int | None) -> Checkpoint:

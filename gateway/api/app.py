@@ -115,6 +115,7 @@ ROUTES = (
     Route("GET", "/v1/ledger/entries", ledger.entries, (Role.AUDITOR,)),
     Route("GET", "/v1/ledger/proof", ledger.proof, (Role.UNIT, Role.AUDITOR)),
     Route("GET", "/v1/ledger/consistency", ledger.consistency, EVERYBODY),
+    Route("POST", "/v1/ledger/cosignatures", ledger.cosign, (Role.AUDITOR,)),
 )
 PUBLIC: tuple[tuple[str, PublicHandler], ...] = (
     ("/healthz", health.healthz),

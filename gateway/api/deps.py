@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway.acts import Acts
 from gateway.desk import Account, Desk
 from gateway.errors import Finding
+from gateway.ledger.cosignature import Witness
 from gateway.operating import Operating
 from gateway.ports import BlobStore
 from gateway.proving import Proving
@@ -46,6 +47,7 @@ class ApiDeps:
     readiness: Callable[[], Awaitable[Sequence[Finding]]]
     metrics: Metrics
     reconciling: Reconciling
+    witnesses: tuple[Witness, ...] = ()
     limits: ApiLimits = field(default_factory=ApiLimits)
 
 
@@ -68,7 +70,7 @@ class Call:
 
     @property
     def proving(self) -> Proving:
-        return Proving(self.deps.desk)
+        return Proving(self.deps.desk, self.deps.witnesses)
 
     @property
     def operating(self) -> Operating:

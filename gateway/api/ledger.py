@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
+import msgspec
 from aiohttp import web
 
-from gateway.api.asking import cursor_of, json_answer, limit_of, only
+from gateway.api.asking import cursor_of, json_answer, limit_of, only, read_json
 from gateway.api.deps import Call
 from gateway.api.problems import Malformed
 from gateway.errors import Text
@@ -16,9 +18,25 @@ _RECORD = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 async def checkpoint(call: Call) -> web.Response:
-    """The note exactly as it was signed (C2SP tlog-checkpoint)."""
+    """The note exactly as it was signed (C2SP tlog-checkpoint), cosignatures under it."""
+    only(call.request, "witnessed")
+    witnessed = call.request.query.get("witnessed", "false")
+    if witnessed not in ("true", "false"):
+        raise _invalid("witnessed")
+    return _text(await call.proving.checkpoint(witnessed=witnessed == "true"))
+
+
+class CosignatureBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """`note`: a checkpoint of this ledger with the witness' line under it."""
+
+    note: Annotated[str, msgspec.Meta(min_length=1, max_length=60_000)]
+
+
+async def cosign(call: Call) -> web.Response:
+    """From a witness; the same one again changes nothing."""
     only(call.request)
-    return _text(await call.proving.checkpoint())
+    body = await read_json(call, CosignatureBody)
+    return json_answer(await call.proving.cosign(body.note))
 
 
 async def entries(call: Call) -> web.Response:

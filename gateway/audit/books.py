@@ -14,15 +14,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.audit import witnessed
 from gateway.audit.against import said
 from gateway.audit.shown import shown_otherwise
 from gateway.c14n import canonical_json
 from gateway.errors import Broken, Finding, Severity, Text
 from gateway.ledger import checkpoint, merkle, receipt, verify
+from gateway.ledger.cosignature import Witness
 from gateway.model.record import Checkpoint, Entry
 from gateway.ports import BlobStore
 from gateway.store import Store, Tx, audit, ledger
@@ -39,12 +42,13 @@ def verify_books(
     public_key: ec.EllipticCurvePublicKey,
     anchors: Sequence[x509.Certificate],
     stamp_max_delay: timedelta | None = None,
+    witnesses: Sequence[Witness] = (),
     progress: Callable[[int], None] = lambda _: None,
 ) -> verify.LedgerReport:
     """Check every record, entry, node, checkpoint, stamp and blob, then every row that is shown.
 
     `progress`: entries so far. `stamp_max_delay`: warn of entries that wait longer for a stamp;
-    None where no timestamp authority is configured.
+    None where no timestamp authority is configured. `witnesses`: whose cosignatures are judged.
     All of it inside one reading transaction: the gateway may go on writing meanwhile, and what
     is looked at is one moment. Only the blobs are outside it, and those are never rewritten.
     """
@@ -52,7 +56,8 @@ def verify_books(
     def look(tx: Tx) -> verify.LedgerReport:
         report = of_records(tx)
         late = () if stamp_max_delay is None else _unstamped(tx, report, stamp_max_delay)
-        return _with(report, shown_otherwise(tx), late)
+        wrong = chain(witnessed.judged(tx, witnesses), shown_otherwise(tx))
+        return _with(report, wrong, late)
 
     def of_records(tx: Tx) -> verify.LedgerReport:
         rows = verify.LedgerRows(

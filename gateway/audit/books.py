@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -23,8 +24,8 @@ from gateway.audit import witnessed
 from gateway.audit.against import said
 from gateway.audit.shown import shown_otherwise
 from gateway.c14n import canonical_json
-from gateway.errors import Broken, Finding, Severity, Text
-from gateway.ledger import checkpoint, merkle, receipt, verify
+from gateway.errors import Broken, Finding, Severity, Text, Untrusted
+from gateway.ledger import merkle, receipt, succession, verify, witness
 from gateway.ledger.cosignature import Witness
 from gateway.model.record import Checkpoint, Entry
 from gateway.ports import BlobStore
@@ -66,7 +67,8 @@ def verify_books(
             unsealed=_unsealed(tx),
             record_count=ledger.record_count(tx),
         )
-        return verify.verify_ledger(rows, [public_key], anchors, partial(_blob_sha256, blobs))
+        keys = keys_of(tx, origin, public_key)
+        return verify.verify_ledger(rows, keys, anchors, partial(_blob_sha256, blobs))
 
     return store.read_sync(look)
 
@@ -83,14 +85,15 @@ def look_for(
     Missing also when only the record's own row is gone or changed: its leaf still proves that it
     was sealed, yet what it says can be read from the receipt alone.
     """
-    promised = receipt.verify_receipt(_as_signed(receipt_bytes), [public_key])
+    keys = store.read_sync(lambda tx: keys_of(tx, origin, public_key))
+    promised = receipt.verify_receipt(_as_signed(receipt_bytes), keys)
 
     def look(tx: Tx) -> receipt.ReceiptVerdict:
         entry = ledger.entry_of(tx, promised.record.id)
-        newest = ledger.newest_checkpoint(tx)
+        newest = None if entry is None else ledger.newest_of(tx, entry.epoch)
         proof: tuple[bytes, ...] = ()
-        if entry is not None and newest is not None and entry.epoch == newest.epoch:
-            checkpoint.parse_checkpoint(newest.note, origin, public_key, newest.at)
+        if entry is not None and newest is not None:
+            witness.read_head(newest.note, origin, keys)
             read = partial(ledger.read_nodes, tx, entry.epoch)
             proof = merkle.inclusion_proof(entry.seq, newest.size, read)
         verdict = receipt.find_receipt(
@@ -104,6 +107,19 @@ def look_for(
         return verdict if kept else receipt.ReceiptVerdict.MISSING
 
     return store.read_sync(look), promised
+
+
+def keys_of(
+    tx: Tx, origin: str, trusted: ec.EllipticCurvePublicKey
+) -> tuple[ec.EllipticCurvePublicKey, ...]:
+    """All keys that this ledger ever had, as far as handovers connect them with the trusted one."""
+    handovers = []
+    for body in audit.bodies_of_event(tx, succession.KEY_CHANGED):
+        record = said(body)
+        if record is not None:
+            with suppress(Untrusted):  # `verify_ledger` names the entry
+                handovers.append(succession.read_handover(record.facts, origin))
+    return succession.hang_together(trusted, handovers)
 
 
 def _with(

@@ -28,7 +28,7 @@ from gateway.cli.answers import (
     say_json,
     told,
 )
-from gateway.cli.witness import witness
+from gateway.cli.witness import begin_epoch, witness
 from gateway.errors import Misconfigured, Text, Unknown, Untrusted
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def ledger() -> None:
 
 
 ledger.add_command(witness)
+ledger.add_command(begin_epoch)
 
 
 @ledger.command(

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from gateway.cli.answers import Command, complain, example, json_option, say, say_json, told
+from gateway.cli.answers import (
+    Command,
+    complain,
+    conf_option,
+    example,
+    json_option,
+    say,
+    say_json,
+    told,
+)
 from gateway.errors import Text, Untrusted
 
 if TYPE_CHECKING:
@@ -113,6 +122,41 @@ def witness(vkey: str, name: str, state: str, as_json: bool, lang: str) -> None:
     say(told(words, lang))
 
 
+@click.command(
+    "begin-epoch",
+    cls=Command,
+    epilog=example("edoc-gateway ledger begin-epoch --head witnessed.txt --conf /srv/edoc/conf"),
+)
+@click.option(
+    "--head",
+    "heads",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    help="A checkpoint that somebody holds and the backup has not; may be given several times.",
+)
+@conf_option
+@json_option
+def begin_epoch(heads: tuple[str, ...], conf: str | None, as_json: bool, lang: str) -> None:
+    """After the database was restored: a new tree, which names the last heads of the old one.
+
+    Ask every witness for the checkpoint that it saw last (its folder holds it as *.note).
+    """
+    import asyncio
+
+    from gateway.cli.places import settings as load
+    from gateway.wiring.succession import begin_epoch as begin
+
+    made = asyncio.run(begin(load(conf), [Path(head) for head in heads]))
+    if as_json:
+        say_json({"epoch": made.epoch, "size": made.size, "note": made.note})
+        return
+    words = Text(
+        f"Đã bắt đầu kỷ nguyên {made.epoch} của sổ cái",
+        f"epoch {made.epoch} of the ledger has begun",
+    )
+    say(told(words, lang))
+
+
 def _look(
     client: Client,
     memory: Memory,
@@ -124,11 +168,20 @@ def _look(
     from gateway.ledger import witness as room
 
     note = client.text("/v1/ledger/checkpoint")
-    shown = room.read_head(note, origin, keys)
     before = memory.last(origin)
     if before is None:
-        return _Seen(shown, first=True, grown=0)
+        return _Seen(room.read_head(note, origin, keys), first=True, grown=0)
+    keys += memory.successors(origin)
     last = room.read_head(before, origin, keys)
+    try:
+        shown = room.read_head(note, origin, keys)
+    except Untrusted as unknown:
+        if unknown.code != "note.unsigned":
+            raise
+        facts = _handovers(client, last)
+        memory.succeed(origin, keys, facts)
+        keys += memory.successors(origin)
+        shown = room.read_head(note, origin, keys)
     given: list[str] = []
     try:
         if shown.epoch < last.epoch:
@@ -147,6 +200,22 @@ def _look(
             complain(told(kept, lang))
         raise
     return _Seen(shown, first=False, grown=shown.size)
+
+
+def _handovers(client: Client, last: Checkpoint) -> list[dict[str, Any]]:
+    """The changes of key among the entries that came since; each proves itself."""
+    from gateway.ledger.records import parse_record
+    from gateway.ledger.succession import KEY_CHANGED
+
+    found, cursor = [], f"{last.epoch}-{last.size}"
+    while cursor:
+        page = client.get("/v1/ledger/entries", cursor=cursor, limit=200)
+        for row in page["entries"]:
+            record = parse_record(str(row["body"]).encode())
+            if record.event == KEY_CHANGED:
+                found.append(dict(record.facts))
+        cursor = str(page["cursor"])
+    return found
 
 
 def _same_tree(client: Client, last: Checkpoint, shown: Checkpoint, given: list[str]) -> None:

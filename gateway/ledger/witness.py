@@ -24,9 +24,9 @@ from gateway.ledger.cosignature import cosigned
 from gateway.ledger.keys import key_id
 from gateway.ledger.note import split_note
 from gateway.ledger.records import leaf_hash, parse_record
+from gateway.ledger.succession import EPOCH_BEGUN
 from gateway.model.record import Checkpoint
 
-EPOCH_BEGUN = "ledger.epoch_begun"
 NO_TIME = datetime.fromtimestamp(0, UTC)  # a note says none
 
 

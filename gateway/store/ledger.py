@@ -44,6 +44,7 @@ class RecordRow(NamedTuple):
     at: datetime
     body: bytes
     seq: int | None
+    epoch: int | None = None
 
 
 class EntryRow(NamedTuple):
@@ -120,13 +121,13 @@ _ENTRIES = (
     .limit(bindparam("most"))
 )
 _OF_DOCUMENT = (
-    select(record.c.id, record.c.event, record.c.at, record.c.body, entry.c.seq)
+    select(record.c.id, record.c.event, record.c.at, record.c.body, entry.c.seq, entry.c.epoch)
     .outerjoin(entry, entry.c.record_id == record.c.id)
     .where(record.c.document_ref == bindparam("ref"))
     .order_by(record.c.at, record.c.id)
 )
 _OF_ARRIVAL = (
-    select(record.c.id, record.c.event, record.c.at, record.c.body, entry.c.seq)
+    select(record.c.id, record.c.event, record.c.at, record.c.body, entry.c.seq, entry.c.epoch)
     .outerjoin(entry, entry.c.record_id == record.c.id)
     .where(record.c.arrival_id == bindparam("ref"))
     .order_by(record.c.at, record.c.id)
@@ -164,7 +165,6 @@ _STAMP_COVERING = (
     .order_by(stamp.c.size)
     .limit(1)
 )
-_EPOCH = select(func.coalesce(func.max(entry.c.epoch), 1))
 
 
 def append(tx: Tx, records: Sequence[NewRecord]) -> None:
@@ -193,10 +193,6 @@ def append(tx: Tx, records: Sequence[NewRecord]) -> None:
     if values:
         tx.execute(_INSERT_PERSONAL, values)
     tx.notify(SEAL_CHANNEL)
-
-
-def epoch(tx: Tx) -> int:
-    return int(tx.execute(_EPOCH).scalar() or 1)
 
 
 def pending_batch(tx: Tx, most: int) -> list[tuple[str, bytes]]:

@@ -13,7 +13,7 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from adapters.keys.private import read_private, read_public, refused, write_private, write_public
+from gateway.c14n import JsonValue
 from gateway.errors import Misconfigured, Text
 from gateway.ledger import keys as ledger_keys
+from gateway.ledger import succession
 from gateway.ledger.cosignature import witness_vkey
 
 KEY, VKEY = "witness.key", "witness.vkey"
@@ -46,10 +48,38 @@ class Memory:
 
     def remember(self, origin: str, note: str) -> None:
         """Durable when it returns: nothing is cosigned that could be forgotten."""
-        file = self._file(origin)
+        self._put(self._file(origin), note)
+
+    def successors(self, origin: str) -> tuple[ec.EllipticCurvePublicKey, ...]:
+        """Keys of this ledger that a key known before handed over to."""
+        file = self._file(origin).with_suffix(".vkeys")
+        return trusted_keys(file)[1] if file.exists() else ()
+
+    def succeed(
+        self,
+        origin: str,
+        known: tuple[ec.EllipticCurvePublicKey, ...],
+        facts: Sequence[Mapping[str, JsonValue]],
+    ) -> None:
+        """Remember the keys that these changes lead to from a known one. Untrusted: one is forged.
+
+        Only forward: a key that handed over before is not believed again.
+        """
+        file = self._file(origin).with_suffix(".vkeys")
+        lines = read_public(file).decode() if file.exists() else ""
+        last = known[-1]
+        for one in facts:
+            change = succession.read_handover(one, origin)
+            if change.old == last:
+                last = change.new
+                lines += f"{ledger_keys.vkey(origin, last)}\n"
+        if lines:
+            self._put(file, lines)
+
+    def _put(self, file: Path, text: str) -> None:
         part = file.with_suffix(".part")
         part.unlink(missing_ok=True)  # of a run that was cut short
-        write_public(part, note.encode())
+        write_public(part, text.encode())
         part.replace(file)
         folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

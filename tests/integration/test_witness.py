@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -11,11 +12,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.audit.books import verify_books
 from gateway.cli import cli
 from gateway.ledger import cosignature, keys
+from gateway.ledger.checkpoint import make_checkpoint
 from gateway.ledger.note import split_note, verify_note
+from gateway.renewing import Renewing
 from gateway.store import sqlite_path
 from gateway.store.tables import Role
 from gateway.wiring.books import open_books
@@ -111,6 +115,12 @@ def test_a_ledger_that_grows_is_cosigned_and_shows_it(watched: Watched) -> None:
     assert int(text.split("\n")[1]) == grown < later
 
 
+def database(watched: Watched) -> str:
+    path = sqlite_path(watched.at.gateway.settings.database.url)
+    assert path is not None
+    return str(path)
+
+
 def verified(watched: Watched) -> set[str]:
     settings = watched.at.gateway.settings
     with open_books(settings) as books:
@@ -131,9 +141,7 @@ def test_kept_cosignatures_are_part_of_what_verify_judges(watched: Watched) -> N
     size = watched.grow(2)
     assert watched.run()[0] == 0
     assert verified(watched) == set()
-    conf = watched.at.gateway.settings
-    path = sqlite_path(conf.database.url)
-    assert path is not None
+    path = database(watched)
     changes = {
         "signed_at = signed_at + 2000000": {"ledger.cosignature_changed"},
         "signed_at = signed_at - 2000000": set(),
@@ -184,6 +192,66 @@ def test_a_fork_is_found_though_every_signature_holds(watched: Watched, more: in
     assert (code, said["code"]) == (65, "witness.fork")
     fresh = watched.run(state=watched.folder / "other", name="other.example/witness")
     assert fresh[1]["code"] == "cosignature.stranger", "one that never saw it cannot know"
+
+
+def test_a_change_of_key_is_followed_because_the_old_key_vouches(watched: Watched) -> None:
+    watched.grow(1)
+    assert watched.run()[0] == 0
+    gateway = watched.at.gateway
+    for number in (2, 3):
+        new = ec.generate_private_key(ec.SECP256R1())
+        watched.at.run(Renewing(gateway.store, gateway.scribe).change_key(new))
+        gateway.scribe.key = new
+        size = watched.grow(number)
+        code, said = watched.run()
+        assert (code, said["size"]) == (0, size)
+    assert watched.run()[0] == 0, "it remembers the keys that it was led to"
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    gateway.scribe.key = stranger
+    at = gateway.scribe.now()
+    text = split_note(watched.at.get("/v1/ledger/checkpoint", Role.OPS).body.decode())[0]
+    root = base64.b64decode(text.split("\n")[2])
+    forged = make_checkpoint(gateway.scribe.origin, 1, watched.size(), root, at, stranger)
+    with sqlite3.connect(database(watched), timeout=60) as db:
+        db.execute("DROP TRIGGER checkpoint_no_update")
+        db.execute("UPDATE checkpoint SET note = ? WHERE size = ?", (forged.note, forged.size))
+    db.close()
+    code, said = watched.run()
+    assert (code, said["code"]) == (65, "note.unsigned")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_tree_after_a_restore_names_what_was_seen_or_is_not_cosigned(
+    watched: Watched, named: bool
+) -> None:
+    first = watched.grow(1)
+    watched.grow(2)
+    assert watched.run()[0] == 0
+    gateway = watched.at.gateway
+    (seen,) = watched.state.glob("*.note")
+    watched.cut(first)  # the backup is older than what the witness saw
+    heads = [seen.read_text("utf-8")] if named else []
+    watched.at.run(Renewing(gateway.store, gateway.scribe).begin_epoch(heads))
+    watched.grow(3)
+    code, said = watched.run()
+    if named:
+        assert (code, said["epoch"]) == (0, 2)
+        watched.grow(4)
+        assert watched.run()[1]["epoch"] == 2
+    else:
+        assert (code, said["code"]) == (65, "witness.epoch")
+        assert len(list(watched.state.glob("*.conviction"))) == 1
+
+
+def test_a_tree_after_a_restore_that_lost_nothing_is_cosigned(watched: Watched) -> None:
+    watched.grow(1)
+    assert watched.run()[0] == 0
+    watched.grow(2)
+    gateway = watched.at.gateway
+    watched.at.run(Renewing(gateway.store, gateway.scribe).begin_epoch([]))
+    watched.at.run(Renewing(gateway.store, gateway.scribe).begin_epoch([]))
+    code, said = watched.run()
+    assert (code, said["epoch"], said["size"]) == (0, 3, 1)
 
 
 def test_what_is_handed_in_is_judged(watched: Watched) -> None:

@@ -174,7 +174,7 @@ def _as_signed(kept: bytes) -> bytes:
 
 
 def _epochs(tx: Tx, progress: Callable[[int], None]) -> Iterator[verify.EpochRows]:
-    for epoch in ledger.epochs(tx):
+    for epoch in ledger.all_epochs(tx):
         yield verify.EpochRows(
             epoch=epoch,
             entries=_entries(tx, epoch, progress),

@@ -52,7 +52,7 @@ def _one(
         whole = cosignature.cosigned(over.note, (row.line,))
         told = cosignature.told_in(whole)[-1]
         yield from shown.says("witness", row.witness, told.witness)
-        yield from shown.says("signed_at", int(row.signed_at.timestamp()), told.time)
+        yield from shown.says("signed_at", row.signed_at.timestamp(), float(told.time))
         if known and not cosignature.cosignatures_in(whole, known):
             yield shown.finding("line", row.line, [w.name for w in known])
     except Untrusted as wrong:

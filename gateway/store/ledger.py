@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, tuple_
+from sqlalchemy import bindparam, delete, func, insert, or_, select, tuple_, union
 
 from gateway.model.record import Checkpoint, Entry, Stamp
 from gateway.store.session import Tx
@@ -151,6 +151,9 @@ _ODD_PENDING = (
 _RECORD_COUNT = select(func.count()).select_from(record)
 _NODE_COUNT = select(func.count()).where(node.c.epoch == bindparam("epoch"))
 _EPOCHS = select(checkpoint.c.epoch).distinct().order_by(checkpoint.c.epoch)
+_ALL_EPOCHS = union(
+    *(select(table.c.epoch).distinct() for table in (checkpoint, entry, node, stamp))
+)
 _ENTRY_OF = select(entry.c.epoch, entry.c.seq, entry.c.record_id, entry.c.leaf).where(
     entry.c.record_id == bindparam("id")
 )
@@ -362,6 +365,11 @@ def node_count(tx: Tx, epoch: int) -> int:
 
 def epochs(tx: Tx) -> list[int]:
     return [int(v) for v in tx.scalars(_EPOCHS)]
+
+
+def all_epochs(tx: Tx) -> list[int]:
+    """Those of any row of a tree, for `ledger verify`; `epochs` are those that were signed."""
+    return sorted(int(v) for v in tx.scalars(_ALL_EPOCHS))
 
 
 def entry_of(tx: Tx, record_id: str) -> Entry | None:

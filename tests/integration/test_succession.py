@@ -47,8 +47,8 @@ class Made:
         assert found is not None
         return found
 
-    def send(self, number: str) -> dict[str, Any]:
-        """One document, accepted and sealed."""
+    def send(self, number: str, *, sealed: bool = True) -> dict[str, Any]:
+        """One document, accepted, and sealed unless it shall wait."""
 
         async def one() -> dict[str, Any]:
             async with (
@@ -57,7 +57,7 @@ class Made:
             ):
                 meta = metadata(SO19, SO20, number=number)
                 answer = await here.submit(meta, ("12.pdf", PDF), key=number)
-                while await here.gateway.sealing.seal():
+                while sealed and await here.gateway.sealing.seal():
                     pass
                 return answer
 

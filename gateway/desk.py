@@ -659,18 +659,6 @@ class Desk:
 
         return await self.store.read(look)
 
-    # -- the ledger's word ------------------------------------------------------------------------
-
-    async def checkpoint(self) -> str:
-        """The newest checkpoint as it was signed (C2SP tlog-checkpoint)."""
-        newest = await self.store.read(ledger.newest_checkpoint)
-        if newest is None:
-            raise Unknown(
-                Text("Sổ cái chưa có điểm kiểm nào", "the ledger has no checkpoint yet"),
-                code="ledger.empty",
-            )
-        return newest.note
-
 
 def _measured(source: BinaryIO) -> tuple[str, int]:
     """SHA-256 (hex) and size of a spool, which is rewound."""

@@ -2,7 +2,8 @@
 
 In:     what stands in `pending`; the newest checkpoint.
 Out:    entries, tree nodes, a checkpoint and SEALED transfers in one commit; stamp rows.
-Fails:  Unavailable while another process seals, or no authority answers.
+Fails:  Unavailable while another process seals, or no authority answers; Misconfigured when the
+        ledger's key was handed over to another.
 Never:  lets a checkpoint leave before its commit; rewrites an entry; stamps anything but the
         newest checkpoint; writes what a process did that slept through its turn.
 """
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from gateway.errors import GatewayError, Text, Unavailable
-from gateway.ledger import checkpoint, merkle, records, stamp
+from gateway.errors import GatewayError, Misconfigured, Text, Unavailable
+from gateway.ledger import checkpoint, merkle, note, records, stamp
+from gateway.ledger.keys import key_id
 from gateway.model.record import Checkpoint, Stamp
 from gateway.ports import StampReply, TimestampAuthority
 from gateway.scribe import Scribe
@@ -61,6 +63,8 @@ class Sealing:
             if not batch:
                 return 0
             newest = ledger.newest_checkpoint(tx)
+            if newest is not None:
+                self._still_ours(newest)
             epoch, size = (newest.epoch, newest.size) if newest else (1, 0)
             leaves = [records.leaf_hash(body) for _, body in batch]
             # a tree that no longer gives its own last root is never extended: Broken
@@ -90,6 +94,18 @@ class Sealing:
             return len(batch)
 
         return await self.store.write(commit)
+
+    def _still_ours(self, newest: Checkpoint) -> None:
+        """The key of this process signed the newest checkpoint: it was not handed over since."""
+        mine = key_id(self.scribe.key.public_key())
+        if mine not in {blob[:4] for _, blob in note.split_note(newest.note)[1]}:
+            raise Misconfigured(
+                Text(
+                    "Sổ cái đã đổi khóa: khởi động lại với khóa mới, hoặc chạy lại `key rotate`",
+                    "the ledger changed its key: start with the new one, or run `key rotate` again",
+                ),
+                code="ledger.key_retired",
+            )
 
 
 class Stamping:

@@ -131,10 +131,11 @@ def _recipient_json(row: transfers.RecipientRow, history: Sequence[tuple[str, st
 
 def records_json(tx: Tx, rows: Sequence[ledger.RecordRow]) -> list[Json]:
     """Each record with its place in the tree and the first stamp that covers it."""
-    epoch = ledger.epoch(tx)
     listed = []
     for row in rows:
-        covering = None if row.seq is None else ledger.stamp_covering(tx, epoch, row.seq)
+        covering = None
+        if row.seq is not None and row.epoch is not None:
+            covering = ledger.stamp_covering(tx, row.epoch, row.seq)
         listed.append(
             {
                 "seq": row.seq,

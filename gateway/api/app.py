@@ -112,6 +112,10 @@ ROUTES = (
     Route("GET", "/v1/reconciliations", reconciliations.listing, CHECKING),
     Route("GET", f"/v1/reconciliations/{ID}", reconciliations.one, CHECKING),
     Route("GET", "/v1/ledger/checkpoint", ledger.checkpoint, EVERYBODY),
+    Route("GET", "/v1/ledger/entries", ledger.entries, (Role.AUDITOR,)),
+    Route("GET", "/v1/ledger/proof", ledger.proof, (Role.UNIT, Role.AUDITOR)),
+    Route("GET", "/v1/ledger/consistency", ledger.consistency, EVERYBODY),
+    Route("POST", "/v1/ledger/cosignatures", ledger.cosign, (Role.AUDITOR,)),
 )
 PUBLIC: tuple[tuple[str, PublicHandler], ...] = (
     ("/healthz", health.healthz),

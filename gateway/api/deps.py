@@ -11,8 +11,10 @@ from gateway.acts import Acts
 from gateway.courtesy import Courtesy
 from gateway.desk import Account, Desk
 from gateway.errors import Finding
+from gateway.ledger.cosignature import Witness
 from gateway.operating import Operating
 from gateway.ports import BlobStore
+from gateway.proving import Proving
 from gateway.reconciling import Reconciling
 from gateway.replaying import Replaying
 from gateway.telemetry.metrics import Metrics
@@ -46,6 +48,7 @@ class ApiDeps:
     readiness: Callable[[], Awaitable[Sequence[Finding]]]
     metrics: Metrics
     reconciling: Reconciling
+    witnesses: tuple[Witness, ...] = ()
     limits: ApiLimits = field(default_factory=ApiLimits)
     courtesy: Courtesy = field(default_factory=Courtesy)
 
@@ -66,6 +69,10 @@ class Call:
     @property
     def acts(self) -> Acts:
         return Acts(self.deps.desk)
+
+    @property
+    def proving(self) -> Proving:
+        return Proving(self.deps.desk, self.deps.witnesses)
 
     @property
     def operating(self) -> Operating:

@@ -11,18 +11,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.audit import witnessed
 from gateway.audit.against import said
 from gateway.audit.shown import shown_otherwise
 from gateway.c14n import canonical_json
-from gateway.errors import Broken, Finding, Severity, Text
-from gateway.ledger import checkpoint, merkle, receipt, verify
+from gateway.errors import Broken, Finding, Severity, Text, Untrusted
+from gateway.ledger import merkle, receipt, succession, verify, witness
+from gateway.ledger.cosignature import Witness
 from gateway.model.record import Checkpoint, Entry
 from gateway.ports import BlobStore
 from gateway.store import Store, Tx, audit, ledger
@@ -39,12 +43,13 @@ def verify_books(
     public_key: ec.EllipticCurvePublicKey,
     anchors: Sequence[x509.Certificate],
     stamp_max_delay: timedelta | None = None,
+    witnesses: Sequence[Witness] = (),
     progress: Callable[[int], None] = lambda _: None,
 ) -> verify.LedgerReport:
     """Check every record, entry, node, checkpoint, stamp and blob, then every row that is shown.
 
     `progress`: entries so far. `stamp_max_delay`: warn of entries that wait longer for a stamp;
-    None where no timestamp authority is configured.
+    None where no timestamp authority is configured. `witnesses`: whose cosignatures are judged.
     All of it inside one reading transaction: the gateway may go on writing meanwhile, and what
     is looked at is one moment. Only the blobs are outside it, and those are never rewritten.
     """
@@ -52,7 +57,8 @@ def verify_books(
     def look(tx: Tx) -> verify.LedgerReport:
         report = of_records(tx)
         late = () if stamp_max_delay is None else _unstamped(tx, report, stamp_max_delay)
-        return _with(report, shown_otherwise(tx), late)
+        wrong = chain(witnessed.judged(tx, witnesses), shown_otherwise(tx))
+        return _with(report, wrong, late)
 
     def of_records(tx: Tx) -> verify.LedgerReport:
         rows = verify.LedgerRows(
@@ -61,7 +67,8 @@ def verify_books(
             unsealed=_unsealed(tx),
             record_count=ledger.record_count(tx),
         )
-        return verify.verify_ledger(rows, [public_key], anchors, partial(_blob_sha256, blobs))
+        keys = keys_of(tx, origin, public_key)
+        return verify.verify_ledger(rows, keys, anchors, partial(_blob_sha256, blobs))
 
     return store.read_sync(look)
 
@@ -78,14 +85,15 @@ def look_for(
     Missing also when only the record's own row is gone or changed: its leaf still proves that it
     was sealed, yet what it says can be read from the receipt alone.
     """
-    promised = receipt.verify_receipt(_as_signed(receipt_bytes), [public_key])
+    keys = store.read_sync(lambda tx: keys_of(tx, origin, public_key))
+    promised = receipt.verify_receipt(_as_signed(receipt_bytes), keys)
 
     def look(tx: Tx) -> receipt.ReceiptVerdict:
         entry = ledger.entry_of(tx, promised.record.id)
-        newest = ledger.newest_checkpoint(tx)
+        newest = None if entry is None else ledger.newest_of(tx, entry.epoch)
         proof: tuple[bytes, ...] = ()
-        if entry is not None and newest is not None and entry.epoch == newest.epoch:
-            checkpoint.parse_checkpoint(newest.note, origin, public_key, newest.at)
+        if entry is not None and newest is not None:
+            witness.read_head(newest.note, origin, keys)
             read = partial(ledger.read_nodes, tx, entry.epoch)
             proof = merkle.inclusion_proof(entry.seq, newest.size, read)
         verdict = receipt.find_receipt(
@@ -99,6 +107,19 @@ def look_for(
         return verdict if kept else receipt.ReceiptVerdict.MISSING
 
     return store.read_sync(look), promised
+
+
+def keys_of(
+    tx: Tx, origin: str, trusted: ec.EllipticCurvePublicKey
+) -> tuple[ec.EllipticCurvePublicKey, ...]:
+    """All keys that this ledger ever had, as far as handovers connect them with the trusted one."""
+    handovers = []
+    for body in audit.bodies_of_event(tx, succession.KEY_CHANGED):
+        record = said(body)
+        if record is not None:
+            with suppress(Untrusted):  # `verify_ledger` names the entry
+                handovers.append(succession.read_handover(record.facts, origin))
+    return succession.hang_together(trusted, handovers)
 
 
 def _with(
@@ -153,7 +174,7 @@ def _as_signed(kept: bytes) -> bytes:
 
 
 def _epochs(tx: Tx, progress: Callable[[int], None]) -> Iterator[verify.EpochRows]:
-    for epoch in ledger.epochs(tx):
+    for epoch in ledger.all_epochs(tx):
         yield verify.EpochRows(
             epoch=epoch,
             entries=_entries(tx, epoch, progress),

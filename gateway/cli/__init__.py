@@ -8,6 +8,7 @@ operating  account                            the database when it is free, else
 queue      queue                              the same, for people at the queue
 quarantine quarantine                         what arrived and waits for a person
 books      ledger                             the proof
+keys       key                                who signs it
 evidence   evidence                           the proof of one document, for others
 reconcile  reconcile                          a day, held against what an axis says of it
 
@@ -46,6 +47,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "queue": "queue:queue",
         "quarantine": "quarantine:quarantine",
         "ledger": "books:ledger",
+        "key": "keys:key",
         "evidence": "evidence:evidence",
         "reconcile": "reconcile:reconcile",
     }

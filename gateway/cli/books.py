@@ -1,4 +1,4 @@
-"""ledger verify, ledger checkpoint: the proof that nobody changed the past.
+"""ledger verify, ledger checkpoint: the proof that nobody changed the past. (witness: its own file)
 
 In:     a gateway's configuration; or a receipt that a unit kept.
 Out:    what was checked and what is wrong; the newest signed checkpoint.
@@ -28,11 +28,13 @@ from gateway.cli.answers import (
     say_json,
     told,
 )
+from gateway.cli.witness import begin_epoch, witness
 from gateway.errors import Misconfigured, Text, Unknown, Untrusted
 
 if TYPE_CHECKING:
     from gateway.config import Settings
     from gateway.ledger.verify import LedgerReport
+    from gateway.model.record import Checkpoint
 
 _RECEIPTS = {
     0: Text("CÓ trong sổ cái", "FOUND in the ledger"),
@@ -47,6 +49,10 @@ _TOLD = ("from", "agency", "document_id", "released_at")  # of a promised record
 @click.group("ledger", epilog=example("edoc-gateway ledger verify --conf /srv/edoc/conf"))
 def ledger() -> None:
     """The ledger of this gateway."""
+
+
+ledger.add_command(witness)
+ledger.add_command(begin_epoch)
 
 
 @ledger.command(
@@ -120,6 +126,7 @@ def _verify(settings: Settings, vkey: Path | None, lang: str) -> LedgerReport:
             public_key=books.public_key,
             anchors=books.anchors,
             stamp_max_delay=stamp_max_delay(settings),
+            witnesses=books.witnesses,
             progress=show,
         )
 
@@ -241,30 +248,50 @@ def receipt_in(data: bytes) -> bytes:
 @click.option(
     "--vkey", type=click.Path(exists=True, dir_okay=False), help="As for `ledger verify`."
 )
+@click.option("--witnessed", is_flag=True, help="The newest that a witness has cosigned.")
 @json_option
-def checkpoint(conf: str | None, vkey: str | None, as_json: bool, lang: str) -> None:
-    """Print the newest signed checkpoint (C2SP tlog-checkpoint), to keep outside this house."""
+def checkpoint(
+    conf: str | None, vkey: str | None, witnessed: bool, as_json: bool, lang: str
+) -> None:
+    """Print the newest signed checkpoint (C2SP tlog-checkpoint), to keep outside this house.
+
+    Under it stand the lines of the witnesses that cosigned it.
+    """
     del lang
+    from gateway.ledger.cosignature import cosigned
+    from gateway.promise import local_time
+    from gateway.store import Tx, cosignatures
     from gateway.store import ledger as rows
     from gateway.wiring.books import open_books
 
+    def look(tx: Tx) -> tuple[Checkpoint, list[cosignatures.CosignatureRow]] | None:
+        newest = cosignatures.newest_witnessed(tx) if witnessed else rows.newest_checkpoint(tx)
+        return None if newest is None else (newest, cosignatures.of(tx, newest.epoch, newest.size))
+
     trusted = Path(vkey) if vkey else None
     with open_books(_readable(conf, trusted), trusted) as books:
-        newest = books.store.read_sync(rows.newest_checkpoint)
-        if newest is None:
-            raise Unknown(
-                Text("Sổ cái chưa có điểm kiểm soát", "the ledger has no checkpoint yet"),
-                code="ledger.empty",
-            )
+        found = books.store.read_sync(look)
+    if found is None:
+        none = Text("Sổ cái chưa có điểm kiểm soát", "the ledger has no checkpoint yet")
+        never = Text("Chưa nhân chứng nào ký", "no witness has cosigned a checkpoint yet")
+        raise Unknown(
+            never if witnessed else none,
+            code="ledger.unwitnessed" if witnessed else "ledger.empty",
+        )
+    newest, by = found
+    note = cosigned(newest.note, tuple(row.line for row in by))
     if as_json:
         say_json(
             {
                 "epoch": newest.epoch,
                 "size": newest.size,
                 "root": newest.root.hex(),
-                "note": newest.note,
+                "note": note,
                 "vkey": books.vkey,
+                "witnesses": [
+                    {"name": row.witness, "signed_at": local_time(row.signed_at)} for row in by
+                ],
             }
         )
     else:
-        click.echo(newest.note, nl=not newest.note.endswith("\n"))
+        click.echo(note, nl=not note.endswith("\n"))

@@ -44,6 +44,7 @@ URL, KEY = "EDOC_GATEWAY_URL", "EDOC_GATEWAY_KEY"
 CHUNK = 256 * 1024
 _PATIENCE = 120.0  # seconds without a byte; long polls ask for less
 _LARGEST_ANSWER = 64 * 1024 * 1024
+_LARGEST_TEXT = 256 * 1024
 _KINDS: Mapping[int, type[GatewayError]] = {
     401: Unauthenticated,
     403: Forbidden,
@@ -79,6 +80,14 @@ class Client:
     def get(self, path: str, **query: str | float | None) -> Any:
         asked = {k: str(v) for k, v in query.items() if v not in (None, "")}
         return self._json("GET", f"{path}?{urlencode(asked)}" if asked else path, None, {})
+
+    def text(self, path: str, **query: str | float | None) -> str:
+        """What is answered as text/plain."""
+        asked = {k: str(v) for k, v in query.items() if v not in (None, "")}
+        with self._asked(
+            "GET", f"{path}?{urlencode(asked)}" if asked else path, None, {}
+        ) as answer:
+            return self._read(answer, _LARGEST_TEXT).decode("utf-8", "replace")
 
     def post(self, path: str, body: Any = None, *, idempotency_key: str | None = None) -> Any:
         data = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()

@@ -44,6 +44,7 @@ from gateway.config.sections import (
 )
 from gateway.dispatch import parse_retry
 from gateway.errors import Finding, Misconfigured, Severity, Text, errors_in
+from gateway.ledger.cosignature import parse_witness_vkey
 from gateway.model.agency import Agency
 from gateway.packing.profile import load_profile
 from gateway.routing import LOOPBACK, Directory, RoutingTable, load_agencies
@@ -328,6 +329,12 @@ def _check_values(written: Written, url: str, source: _Source) -> None:
         # C2SP tlog-checkpoint: the origin is a line, and as key name has no blank and no plus
         vi, en = "Không được trống, có dấu cách hoặc dấu +", "no blanks, no plus, not empty"
         source.say(("ledger", "origin"), "conf.value", vi, en)
+    for number, vkey in enumerate(written.ledger.witnesses):
+        try:
+            parse_witness_vkey(vkey)
+        except Misconfigured as wrong:
+            text = wrong.text
+            source.say(("ledger", "witnesses", number), "conf.value", text.vi, text.en)
     trust = written.trust
     if trust.refresh >= trust.max_age:
         vi, en = "refresh phải ngắn hơn max_age", "refresh must be shorter than max_age"

@@ -82,6 +82,7 @@ class BlobsSection:
 class LedgerSection:
     origin: str = ""
     key: Path = Path("../keys/ledger.pem")
+    witnesses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,7 @@ _SENTENCES: Mapping[str, Text] = MappingProxyType(
         "item.refused": Text("{agency} từ chối nhận", "{agency} refused it"),
         "item.recalled": Text("{agency} đồng ý thu hồi", "{agency} agreed to the recall"),
         "clock.stepped": Text("Đồng hồ máy chủ lùi lại", "The gateway's clock stepped back"),
+        "ledger.key_changed": Text("Đổi khóa của sổ cái", "The ledger changed its key"),
         "ledger.epoch_begun": Text("Bắt đầu cây mới của sổ cái", "The ledger began a new tree"),
     }
 )

@@ -19,6 +19,10 @@ What is checked, in this order for each entry, then for each checkpoint reached:
  (8) each stamp verifies over a checkpoint, and says what its row says           ledger.stamp_*
  (9) every record has exactly one entry, or waits in `pending`                   ledger.record_lost,
                                                               ledger.sealed_twice, ledger.count
+ (10) a change of key is signed by the key in force and by the new one; from the checkpoint that
+     holds it on, only the new one counts                                       ledger.key_change
+ (11) an epoch begins with an entry that names the last head of the one before
+                                                                       ledger.epoch_unexplained
 Consequences are not reported again: nodes above a bad leaf, roots after the first wrong one. A
 changed leaf with a wrong root above it means that the entry was changed; without one, the record.
 """
@@ -42,6 +46,7 @@ from gateway.ledger.merkle import CompactRange, Coordinate, Node, ReadNodes
 from gateway.ledger.note import split_note
 from gateway.ledger.records import leaf_hash, named_blobs, parse_record
 from gateway.ledger.stamp import verify_stamp
+from gateway.ledger.succession import EPOCH_BEGUN, KEY_CHANGED, read_handover
 from gateway.model.record import Checkpoint, Entry, Record, Stamp
 
 MAX_FINDINGS = 100
@@ -188,6 +193,8 @@ class _Audit:
     stamped_size: int = 0
     stamped_epoch: int = 0
     warned_of_anchors: bool = False
+    reigning: ec.EllipticCurvePublicKey | None = None  # since the last handover that held
+    last_head: str = ""  # note of the last checkpoint of the epoch before
 
     def __post_init__(self) -> None:
         if self.blob_sha256 is not None:
@@ -306,6 +313,7 @@ class _Epoch:
         self._bad: set[Coordinate] = set()  # nodes above bad leaves: their being wrong is no news
         self._signed = 0  # size of the newest checkpoint seen
         self._root_wrong = False
+        self._head = ""
         self._newest_bad = -1  # the highest seq of a bad leaf
         self._checkpoints = iter(rows.checkpoints)
         self._checkpoint = next(self._checkpoints, None)
@@ -379,6 +387,44 @@ class _Epoch:
             )
         for code, vi, en in self._audit.check_blobs(record):
             self._audit.add_entry(self._epoch, seq, code, vi, en)
+        if record.event == KEY_CHANGED:
+            self._hand_over(seq, record)
+        if seq == 0 and self._epoch > 1:
+            self._begin(record)
+
+    def _hand_over(self, seq: int, record: Record) -> None:
+        """(10). From the checkpoint that holds this entry on only the new key counts."""
+        audit = self._audit
+        try:
+            change = read_handover(record.facts, audit.origin)
+        except Untrusted as error:
+            audit.add_entry(self._epoch, seq, "ledger.key_change", error.text.vi, error.text.en)
+            return
+        before = audit.keys if audit.reigning is None else (audit.reigning,)
+        if change.old not in before:
+            audit.add_entry(
+                self._epoch,
+                seq,
+                "ledger.key_change",
+                "khóa đã bàn giao không phải là khóa đang dùng",
+                "the key that was handed over was not the one in force",
+            )
+            return
+        audit.reigning = change.new
+
+    def _begin(self, record: Record) -> None:
+        """(11)."""
+        heads = record.facts.get("heads")
+        named = heads if isinstance(heads, list | tuple) else ()
+        right = record.event == EPOCH_BEGUN and record.facts.get("epoch") == self._epoch
+        if not right or self._audit.last_head not in named:
+            self._audit.add_entry(
+                self._epoch,
+                0,
+                "ledger.epoch_unexplained",
+                "mục đầu của kỷ nguyên không nêu điểm kiểm soát cuối của kỷ nguyên trước",
+                "the first entry of the epoch does not name the last checkpoint of the one before",
+            )
 
     def _bad_leaf(self, seq: int, code: str, vi: str, en: str) -> None:
         if (0, seq) in self._bad:
@@ -425,6 +471,7 @@ class _Epoch:
         if self._signature(checkpoint, path) and in_tree and self._whole:
             self._root(checkpoint, path)
         self._signed = max(self._signed, checkpoint.size)
+        self._head = checkpoint.note
         self._stamps_of(checkpoint, path)
 
     def _root(self, checkpoint: Checkpoint, path: str) -> None:
@@ -465,7 +512,9 @@ class _Epoch:
         return True
 
     def _key_of(self, note: str) -> ec.EllipticCurvePublicKey:
-        """The key of ours that a note names; the newest (last) when it names none."""
+        """The key in force; before the first handover the one that the note names, or the last."""
+        if self._audit.reigning is not None:
+            return self._audit.reigning
         ids = {blob[:4] for _, blob in split_note(note)[1]}
         return next((k for k in self._audit.keys if key_id(k) in ids), self._audit.keys[-1])
 
@@ -552,3 +601,4 @@ class _Epoch:
         while self._stamp is not None:
             self._orphan(self._stamp)
             self._stamp = next(self._stamps, None)
+        audit.last_head = self._head

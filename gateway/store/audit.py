@@ -146,6 +146,7 @@ def _of(table: Table, names: Sequence[str], key: str) -> Select[Any]:
 
 
 _BODY = select(record.c.body).where(record.c.id == bindparam("id"))
+_OF_EVENT = select(record.c.body).where(record.c.event == bindparam("event"))
 _RECORDS = _in_order(record, RecordColumns._fields)
 _DOCUMENTS = _in_order(document, Document._fields)
 _ARRIVALS = _in_order(arrival, Arrival._fields)
@@ -167,6 +168,11 @@ def _asked(ids: Sequence[str]) -> dict[str, list[str]]:
 def body_of(tx: Tx, record_id: str) -> bytes | None:
     value = tx.execute(_BODY, {"id": record_id}).scalar()
     return None if value is None else bytes(value)
+
+
+def bodies_of_event(tx: Tx, event: str) -> list[bytes]:
+    """Reads the whole table: for the few records of a rare event."""
+    return [bytes(body) for body in tx.scalars(_OF_EVENT, {"event": event})]
 
 
 def records(tx: Tx, after: str, most: int) -> list[RecordColumns]:

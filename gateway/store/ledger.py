@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, tuple_
+from sqlalchemy import bindparam, delete, func, insert, or_, select, tuple_, union
 
 from gateway.model.record import Checkpoint, Entry, Stamp
 from gateway.store.session import Tx
@@ -44,6 +44,7 @@ class RecordRow(NamedTuple):
     at: datetime
     body: bytes
     seq: int | None
+    epoch: int | None = None
 
 
 class EntryRow(NamedTuple):
@@ -91,6 +92,12 @@ STAMP = (
     stamp.c.serial,
 )
 _NEWEST = select(*CHECKPOINT).order_by(checkpoint.c.epoch.desc(), checkpoint.c.size.desc()).limit(1)
+_NEWEST_OF = (
+    select(*CHECKPOINT)
+    .where(checkpoint.c.epoch == bindparam("epoch"))
+    .order_by(checkpoint.c.size.desc())
+    .limit(1)
+)
 _CHECKPOINTS = (
     select(*CHECKPOINT)
     .where(checkpoint.c.epoch == bindparam("epoch"), checkpoint.c.size > bindparam("after"))
@@ -114,13 +121,13 @@ _ENTRIES = (
     .limit(bindparam("most"))
 )
 _OF_DOCUMENT = (
-    select(record.c.id, record.c.event, record.c.at, record.c.body, entry.c.seq)
+    select(record.c.id, record.c.event, record.c.at, record.c.body, entry.c.seq, entry.c.epoch)
     .outerjoin(entry, entry.c.record_id == record.c.id)
     .where(record.c.document_ref == bindparam("ref"))
     .order_by(record.c.at, record.c.id)
 )
 _OF_ARRIVAL = (
-    select(record.c.id, record.c.event, record.c.at, record.c.body, entry.c.seq)
+    select(record.c.id, record.c.event, record.c.at, record.c.body, entry.c.seq, entry.c.epoch)
     .outerjoin(entry, entry.c.record_id == record.c.id)
     .where(record.c.arrival_id == bindparam("ref"))
     .order_by(record.c.at, record.c.id)
@@ -144,6 +151,9 @@ _ODD_PENDING = (
 _RECORD_COUNT = select(func.count()).select_from(record)
 _NODE_COUNT = select(func.count()).where(node.c.epoch == bindparam("epoch"))
 _EPOCHS = select(checkpoint.c.epoch).distinct().order_by(checkpoint.c.epoch)
+_ALL_EPOCHS = union(
+    *(select(table.c.epoch).distinct() for table in (checkpoint, entry, node, stamp))
+)
 _ENTRY_OF = select(entry.c.epoch, entry.c.seq, entry.c.record_id, entry.c.leaf).where(
     entry.c.record_id == bindparam("id")
 )
@@ -158,7 +168,6 @@ _STAMP_COVERING = (
     .order_by(stamp.c.size)
     .limit(1)
 )
-_EPOCH = select(func.coalesce(func.max(entry.c.epoch), 1))
 
 
 def append(tx: Tx, records: Sequence[NewRecord]) -> None:
@@ -187,10 +196,6 @@ def append(tx: Tx, records: Sequence[NewRecord]) -> None:
     if values:
         tx.execute(_INSERT_PERSONAL, values)
     tx.notify(SEAL_CHANNEL)
-
-
-def epoch(tx: Tx) -> int:
-    return int(tx.execute(_EPOCH).scalar() or 1)
 
 
 def pending_batch(tx: Tx, most: int) -> list[tuple[str, bytes]]:
@@ -253,6 +258,11 @@ def extend(
 
 def newest_checkpoint(tx: Tx) -> Checkpoint | None:
     row = tx.execute(_NEWEST).one_or_none()
+    return None if row is None else Checkpoint(*row)
+
+
+def newest_of(tx: Tx, epoch: int) -> Checkpoint | None:
+    row = tx.execute(_NEWEST_OF, {"epoch": epoch}).one_or_none()
     return None if row is None else Checkpoint(*row)
 
 
@@ -355,6 +365,11 @@ def node_count(tx: Tx, epoch: int) -> int:
 
 def epochs(tx: Tx) -> list[int]:
     return [int(v) for v in tx.scalars(_EPOCHS)]
+
+
+def all_epochs(tx: Tx) -> list[int]:
+    """Those of any row of a tree, for `ledger verify`; `epochs` are those that were signed."""
+    return sorted(int(v) for v in tx.scalars(_ALL_EPOCHS))
 
 
 def entry_of(tx: Tx, record_id: str) -> Entry | None:

@@ -521,6 +521,19 @@ stamp = Table(
     info={"append_only": True},
 )
 
+cosignature = Table(
+    "cosignature",
+    metadata,
+    Column("epoch", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("witness", Text, nullable=False),
+    Column("line", Text, nullable=False),  # as it stands under the note (C2SP tlog-cosignature)
+    Column("signed_at", Instant, nullable=False),  # by the witness' clock; it is in the line
+    Column("received_at", Instant, nullable=False),
+    PrimaryKeyConstraint("epoch", "size", "witness"),
+    info={"append_only": True},
+)
+
 # -- reconciliation: what an axis said of a day, and how far a run that goes on has come ----------
 
 reconciliation = Table(

@@ -68,6 +68,11 @@ class Event(StrEnum):
         True,
         "A restore took place. Settle every transfer held with cause `restored`.",
     )
+    LEDGER_KEY_CHANGED = (
+        "ledger.key_changed",
+        True,
+        "Give `ledger.vkey` to units, auditors and witnesses anew; the old key vouches for it.",
+    )
     ATTEMPT_STARTED = (
         "attempt.started",
         True,

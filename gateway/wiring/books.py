@@ -22,6 +22,7 @@ from gateway.config import Settings
 from gateway.errors import Misconfigured, Text
 from gateway.exporting import Exporting
 from gateway.ledger import keys as ledger_keys
+from gateway.ledger.cosignature import Witness, parse_witness_vkey
 from gateway.ports import BlobStore
 from gateway.store import Store, open_store
 from gateway.store.migrations import current, head
@@ -37,6 +38,7 @@ class Books:
     public_key: ec.EllipticCurvePublicKey
     anchors: tuple[x509.Certificate, ...]
     vkey: str
+    witnesses: tuple[Witness, ...] = ()
 
 
 @contextmanager
@@ -57,6 +59,7 @@ def open_books(settings: Settings, vkey: Path | None = None) -> Iterator[Books]:
             public_key=key,
             anchors=trusted,
             vkey=ledger_keys.vkey(settings.ledger.origin, key),
+            witnesses=tuple(map(parse_witness_vkey, settings.ledger.witnesses)),
         )
     finally:
         store.close_sync()

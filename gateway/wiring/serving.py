@@ -11,6 +11,7 @@ from aiohttp import web
 from gateway.api.app import make_app
 from gateway.api.deps import ApiDeps, ApiLimits
 from gateway.api.health import make_health_app
+from gateway.ledger.cosignature import parse_witness_vkey
 
 if TYPE_CHECKING:
     from gateway.wiring.process import Gateway
@@ -42,6 +43,7 @@ def _deps(gateway: Gateway) -> ApiDeps:
         metrics=gateway.metrics,
         reconciling=gateway.reconciling,
         courtesy=gateway.courtesy,
+        witnesses=tuple(map(parse_witness_vkey, gateway.settings.ledger.witnesses)),
         limits=ApiLimits(
             body_bytes=gateway.settings.limits.package_bytes,
             metadata_bytes=conf.metadata_bytes,

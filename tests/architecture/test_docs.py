@@ -14,7 +14,12 @@ from gateway.cli import COMMANDS, cli
 from tests.support.commands import ROOT
 from tests.support.diagrams import DIAGRAMS
 
-NOTES = ("edoc-gateway receipt v1", "edoc-gateway reconciliation v1")
+NOTES = (
+    "edoc-gateway receipt v1",
+    "edoc-gateway reconciliation v1",
+    "edoc-gateway key change v1",
+    "edoc-gateway consistency v1",
+)
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 NAMES = {
     "psycopg[binary]": "psycopg",

@@ -13,7 +13,8 @@ from tests.support.commands import ROOT, call
 
 UNITS = ROOT / "systemd"
 WORKERS = {p.stem for p in (ROOT / "gateway/workers").glob("*.py")} - {"__init__", "loop"}
-SERVICES = sorted(UNITS.glob("*.service"))
+WITNESS = UNITS / "gateway-witness@.service"  # no process of a gateway: a look from a timer
+SERVICES = sorted(set(UNITS.glob("*.service")) - {WITNESS})
 
 
 def read(path):
@@ -30,7 +31,7 @@ def read(path):
 
 
 def test_every_worker_has_its_unit_and_every_unit_its_worker() -> None:
-    named = {p.stem.removeprefix("gateway-") for p in UNITS.glob("gateway-*.service")}
+    named = {p.stem.removeprefix("gateway-") for p in SERVICES if "-" in p.stem}
     assert named == WORKERS | {"api"}
 
 
@@ -80,6 +81,20 @@ def test_units_differ_in_nothing_but_their_job() -> None:
         service["ExecStart"] = []
         bodies.add(str(service))
     assert len(bodies) == 1
+
+
+def test_the_witness_looks_from_a_timer_and_a_fork_leaves_its_unit_failed() -> None:
+    service = read(WITNESS)["Service"]
+    assert service["Type"] == ["oneshot"]
+    assert service["ExecStart"][0].split()[1:] == ["ledger", "witness"]
+    assert not {"SuccessExitStatus", "Restart"} & set(service)
+    for key in ("ProtectSystem", "NoNewPrivileges", "CapabilityBoundingSet", "UMask"):
+        assert service[key] == read(SERVICES[0])["Service"][key]
+    written = {line.split("=")[0] for line in service["Environment"]}
+    assert written == {"EDOC_WITNESS_VKEY", "EDOC_WITNESS_STATE"}
+    timer = read(WITNESS.with_suffix(".timer"))
+    assert timer["Timer"]["OnUnitInactiveSec"] == ["10min"]
+    assert timer["Install"]["WantedBy"] == ["timers.target"]
 
 
 def test_the_target_and_the_whole_do_not_run_side_by_side() -> None:

@@ -30,6 +30,7 @@ NOT_CODES = frozenset(
         "business.about",
         "business.type",
         "document.id",
+        "ledger.vkey",
         "sandbox.g22",
         "sandbox.h14",
         "transfer.id",

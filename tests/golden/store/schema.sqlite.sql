@@ -113,6 +113,22 @@ BEGIN SELECT RAISE(ABORT, 'append_only: checkpoint'); END;
 CREATE TRIGGER checkpoint_no_update BEFORE UPDATE ON checkpoint
 BEGIN SELECT RAISE(ABORT, 'append_only: checkpoint'); END;
 
+CREATE TABLE cosignature (
+	epoch INTEGER NOT NULL, 
+	size BIGINT NOT NULL, 
+	witness TEXT NOT NULL, 
+	line TEXT NOT NULL, 
+	signed_at BIGINT NOT NULL, 
+	received_at BIGINT NOT NULL, 
+	CONSTRAINT pk_cosignature PRIMARY KEY (epoch, size, witness)
+);
+
+CREATE TRIGGER cosignature_no_delete BEFORE DELETE ON cosignature
+BEGIN SELECT RAISE(ABORT, 'append_only: cosignature'); END;
+
+CREATE TRIGGER cosignature_no_update BEFORE UPDATE ON cosignature
+BEGIN SELECT RAISE(ABORT, 'append_only: cosignature'); END;
+
 CREATE INDEX ix_document_sender_key_accepted_at ON document (sender_key, accepted_at);
 
 CREATE INDEX ix_document_sender_key_document_id ON document (sender_key, document_id);

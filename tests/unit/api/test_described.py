@@ -16,6 +16,7 @@ from gateway.api.acts import TakeBackBody, WithdrawDocumentBody
 from gateway.api.app import PUBLIC, ROUTES
 from gateway.api.deps import ApiLimits
 from gateway.api.inbox import StaffBody, StatusBody
+from gateway.api.ledger import CosignatureBody
 from gateway.api.quarantine import OpenBody, ReturnBody
 from gateway.api.queue import (
     FetchBody,
@@ -130,6 +131,7 @@ def test_bodies_have_the_members_that_are_read() -> None:
         (OpenBody, SCHEMAS["OpenBody"]),
         (ReturnBody, SCHEMAS["ReturnBody"]),
         (ReconciliationBody, SCHEMAS["ReconciliationBody"]),
+        (CosignatureBody, SCHEMAS["CosignatureBody"]),
         (StaffBody, SCHEMAS["StatusBody"]["properties"]["staff"]),
     ):
         read = {f.encode_name for f in fields(shape)}

@@ -374,8 +374,27 @@ def test_a_place_in_the_queue_without_a_record_is_found():
     only(ledger.report(), "ledger.record_missing", "record/record-nowhere")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"event": "attempt.ended"}, {"facts": {"epoch": 3}}, {"facts": {"epoch": 2, "heads": []}}],
+)
+def test_an_epoch_that_does_not_name_the_head_before_it_is_found(change):
+    first, second = sample_ledger(waiting=0), MemoryLedger(epoch=2)
+    heads = {"epoch": 2, "heads": [first.checkpoints[-1].note]}
+    begun = replace(sample_record(99), event="ledger.epoch_begun", facts=heads)
+    second.accept(replace(begun, **change))
+    second.seal()
+    one, two = first.rows(), second.rows()
+    count = one.record_count + two.record_count
+    rows = verify.LedgerRows(ORIGIN, [*one.epochs, *two.epochs], (), count)
+    report = verify.verify_ledger(rows, [KEY.public_key()], anchors())
+    only(report, "ledger.epoch_unexplained", "epoch/2/entry/0", (2, 0))
+
+
 def test_epochs_are_trees_of_their_own_and_none_may_be_missing():
     first, second = sample_ledger(waiting=0), MemoryLedger(epoch=2)
+    heads = {"epoch": 2, "heads": [first.checkpoints[-1].note]}
+    second.accept(replace(sample_record(99), event="ledger.epoch_begun", facts=heads))
     for number in range(100, 104):
         second.accept(sample_record(number))
     second.seal()
@@ -389,7 +408,7 @@ def test_epochs_are_trees_of_their_own_and_none_may_be_missing():
 
     report = judged(*one.epochs, *two.epochs)
     assert report.verified
-    assert (report.entries, report.checkpoint) == (27, second.checkpoints[-1])
+    assert (report.entries, report.checkpoint) == (28, second.checkpoints[-1])
     assert report.stamped_until == START + timedelta(seconds=9)
     assert "ledger.epoch" in codes(judged(*second.rows().epochs))
 

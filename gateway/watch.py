@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from gateway.braking import BrakePolicy, Braking, Gap, Level
+from gateway.braking import look as look_at_stamps
 from gateway.errors import Broken, Finding, Severity, Text, Unavailable
 from gateway.model.arrival import ArrivalState
 from gateway.model.breaker import Breaker, BreakerState
@@ -71,7 +73,7 @@ class Unencrypted:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds until standing still is an alarm. `stamp_max_delay` 0: no authority is configured.
+    """Seconds until standing still is an alarm; of stamps: `braking`.
 
     `workers`: which must turn somewhere, and how long each may be silent. `max_backlog`: of
     waiting transfers, beyond which nothing is accepted; 0: not watched. `revocation_max_age` 0:
@@ -79,7 +81,6 @@ class Patience:
     """
 
     seal_max_delay: float
-    stamp_max_delay: float
     revocation_max_age: float = 0.0
     max_backlog: int = 0
     workers: Mapping[str, float] = field(default_factory=dict)
@@ -89,7 +90,7 @@ class Patience:
 class _Seen(NamedTuple):
     now: datetime
     unsealed: float
-    unstamped: float
+    gap: Gap
     unasked: float
     due: Mapping[str, Mapping[int, float]]
     standing: Mapping[str, Breaker]
@@ -98,7 +99,12 @@ class _Seen(NamedTuple):
 
 
 async def readiness(
-    store: Store, patience: Patience, *, axes: Sequence[str] = (), backlog: int = 0
+    store: Store,
+    patience: Patience,
+    braking: Braking,
+    *,
+    axes: Sequence[str] = (),
+    backlog: int = 0,
 ) -> list[Finding]:
     """Why this gateway should not be given work now; warnings come long before errors.
 
@@ -111,7 +117,7 @@ async def readiness(
         return _Seen(
             now,
             _age(now, ledger.oldest_pending(tx)),
-            _age(now, ledger.oldest_unstamped(tx)),
+            look_at_stamps(tx),
             _age(now, asked),
             {a: _ages(now, watching.oldest_due(tx, a)) for a in axes},
             {a: breakers.seen(tx, a) for a in axes},
@@ -122,7 +128,7 @@ async def readiness(
     seen = await store.read(look)
     return [
         *_unsealed(seen, patience),
-        *_unstamped(seen, patience),
+        *_unstamped(seen.gap, braking),
         *_stale(seen, patience),
         *_filling(backlog, patience),
         *(alarm for axis in axes for alarm in _paused(axis, seen.standing[axis])),
@@ -166,33 +172,49 @@ def _unsealed(seen: _Seen, patience: Patience) -> list[Alarm]:
     ]
 
 
-def _unstamped(seen: _Seen, patience: Patience) -> list[Alarm]:
-    age, limit = seen.unstamped, patience.stamp_max_delay
-    if not limit or age <= limit / 2:
+def _unstamped(gap: Gap, braking: Braking) -> list[Alarm]:
+    """Provisional: a warning that names the brake's hour, long before it. Brake: an error."""
+    level = braking.level(gap)
+    if level is Level.NORMAL or gap.since is None:
         return []
-    since = _clock(seen.now - timedelta(seconds=age))
+    limits = braking.limits
+    age, limit = braking.age(gap).total_seconds(), limits.max_delay.total_seconds()
+    since, end = _clock(gap.since), _clock(gap.since + limits.max_delay)
+    over, hold = level is Level.BRAKE, limits.policy is BrakePolicy.HOLD
+    then = (
+        Text("được nhận nhưng giữ lại", "accepted but held")
+        if hold
+        else Text("bị từ chối (503)", "refused (503)")
+    )
+    entries = gap.size_to - gap.size_from
     return [
         Alarm(
             path="stamp",
-            code="stamp.late",
-            severity=Severity.WARNING,
+            code="stamp.brake" if over else "stamp.late",
+            severity=Severity.ERROR if over and not hold else Severity.WARNING,
             text=Text(
                 f"Mục cũ nhất chưa có dấu thời gian đã {age:.0f} giây (hạn {limit:.0f})",
                 f"the oldest entry without a timestamp has waited {age:.0f} s (limit {limit:.0f})",
             ),
             at_risk=Text(
-                f"chưa có bên ngoài nào làm chứng cho thời gian của các bản ghi từ {since}; việc "
-                "gửi nhận vẫn tiếp tục",
-                f"nobody outside vouches for the time of records since {since}; sending and "
-                "receiving go on",
+                f"chưa có bên ngoài nào làm chứng cho thời gian của {entries} bản ghi từ {since}; "
+                + (f"văn bản mới {then.vi}" if over else "việc gửi nhận vẫn tiếp tục"),
+                f"nobody outside vouches for the time of {entries} records since {since}; "
+                + (f"new documents are {then.en}" if over else "sending and receiving go on"),
             ),
             until=Text(
-                "dấu kế tiếp làm chứng bù cho mọi bản ghi trước nó",
-                "the next stamp covers everything before it",
+                "dấu kế tiếp, nó làm chứng bù cho mọi bản ghi trước nó; rồi tự gửi nhận lại"
+                if over
+                else f"{end}: từ lúc đó văn bản mới {then.vi}; dấu kế tiếp làm chứng bù cho tất cả",
+                "the next stamp, which covers everything before it; then all goes on by itself"
+                if over
+                else f"{end}: from then on new documents are {then.en}; the next stamp covers all",
             ),
             do=Text(
-                "hỏi đơn vị cung cấp dấu thời gian (stamp.authorities) và xem đường mạng tới đó",
-                "ask the timestamp authorities (stamp.authorities) and look at the line to them",
+                "hỏi đơn vị cung cấp dấu thời gian (stamp.authorities), xem đường mạng tới đó, "
+                "hoặc thêm một nơi khác vào stamp.authorities",
+                "ask the timestamp authorities (stamp.authorities), look at the line to them, or "
+                "add another one to stamp.authorities",
             ),
         )
     ]
@@ -431,13 +453,13 @@ async def measure(
     *,
     axes: Sequence[str],
     agencies: Sequence[str],
-    stamped: bool = True,
+    braking: Braking,
     workers: Sequence[str] = (),
     since: datetime | None = None,
 ) -> Measured:
     """Set the gauges.
 
-    `stamped`: an authority is configured. `workers`: which must turn somewhere; one that nobody
+    `braking` is told what no stamp covers. `workers`: which must turn somewhere; one that nobody
     ever turned counts from `since`.
     """
 
@@ -445,7 +467,7 @@ async def measure(
         now = tx.now()
         return _Figures(
             unsealed=_age(now, ledger.oldest_pending(tx)),
-            unstamped=_age(now, ledger.oldest_unstamped(tx)) if stamped else 0.0,
+            gap=look_at_stamps(tx),
             quarantined=watching.arrivals_in(tx, ArrivalState.QUARANTINED),
             orphans=watching.arrivals_in(tx, ArrivalState.ORPHAN),
             inbox=inbox.count_waiting(tx, agencies),
@@ -456,6 +478,9 @@ async def measure(
         )
 
     seen = await store.read(look)
+    level, waited = braking.seen(seen.gap), braking.age(seen.gap)
+    left = (braking.limits.max_delay - waited).total_seconds()
+    metrics.stamp_level(list(Level).index(level), left)
     backlog = 0
     for axis, one in seen.axes.items():
         for lane in watching.LANES:
@@ -470,7 +495,7 @@ async def measure(
     held = sum(one.held for one in seen.axes.values())
     metrics.waits(
         oldest_unsealed_seconds=seen.unsealed,
-        oldest_unstamped_seconds=seen.unstamped,
+        oldest_unstamped_seconds=waited.total_seconds(),
         held=held + sum(one.held_fetches for one in seen.axes.values()),
         quarantined=seen.quarantined,
         orphans=seen.orphans,
@@ -497,7 +522,7 @@ class _OfAxis(NamedTuple):
 
 class _Figures(NamedTuple):
     unsealed: float
-    unstamped: float
+    gap: Gap
     quarantined: int
     orphans: int
     inbox: int

@@ -126,7 +126,7 @@ def _verify(settings: Settings, vkey: Path | None, lang: str) -> LedgerReport:
 
 def stamp_max_delay(settings: Settings) -> timedelta | None:
     """None: no timestamp authority is configured, so nothing is late."""
-    return timedelta(seconds=settings.stamp.max_delay) if settings.stamp.authorities else None
+    return timedelta(seconds=settings.stamp.alarm_after()) if settings.stamp.authorities else None
 
 
 def report_json(report: LedgerReport, settings: Settings, lang: str) -> dict[str, Any]:

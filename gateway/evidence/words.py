@@ -51,7 +51,7 @@ _SENTENCES: Mapping[str, Text] = MappingProxyType(
             "Attempt {attempt} was broken off; whether the axis has it is not known",
         ),
         "transfer.held": Text("Giữ lại chờ người quyết định", "Held until a person decides"),
-        "transfer.released": Text("Người vận hành cho gửi tiếp", "Released by a person"),
+        "transfer.released": Text("Được cho gửi tiếp", "Let go on its way again"),
         "transfer.expired": Text("Hết hạn gửi, chưa chuyển được", "Not delivered in its lifetime"),
         "transfer.withdrawn": Text("Rút lại trước khi gửi", "Taken back before it was sent"),
         "transfer.rerouted": Text("Chuyển sang trục khác", "Carried on by another axis"),

@@ -100,6 +100,12 @@ _CHECKPOINTS = (
 _STAMPED_SIZE = select(func.coalesce(func.max(stamp.c.size), 0)).where(
     stamp.c.epoch == bindparam("epoch")
 )
+_NEWEST_STAMP = (
+    select(*STAMP)
+    .where(stamp.c.epoch == bindparam("epoch"))
+    .order_by(stamp.c.size.desc(), stamp.c.gen_time.desc())
+    .limit(1)
+)
 _INSERT_STAMP = insert(stamp)
 _STAMPS = (
     select(*STAMP)
@@ -272,6 +278,11 @@ def oldest_unstamped(tx: Tx) -> datetime | None:
 
 def stamped_size(tx: Tx, epoch: int) -> int:
     return int(tx.execute(_STAMPED_SIZE, {"epoch": epoch}).scalar() or 0)
+
+
+def newest_stamp(tx: Tx, epoch: int) -> Stamp | None:
+    row = tx.execute(_NEWEST_STAMP, {"epoch": epoch}).one_or_none()
+    return None if row is None else Stamp(*row)
 
 
 def keep_stamp(tx: Tx, stamp_id: str, made: Stamp, received_at: datetime) -> None:

@@ -141,7 +141,17 @@ class Metrics:
         self._unstamped = self._gauge(
             "edoc_oldest_unstamped_seconds",
             "Age of the oldest checkpoint that no timestamp covers; 0 without an authority. "
-            "If this rises above stamp.max_delay, no authority answers.",
+            "If this rises to hours, no authority answers; at stamp.max_delay comes the brake.",
+        )
+        self._stamp_level = self._gauge(
+            "edoc_stamp_level",
+            "0 normal, 1 provisional (our own time, until a stamp covers it), 2 brake (new "
+            "documents are held or refused). If this is not 0, ask the timestamp authorities.",
+        )
+        self._brake_in = self._gauge(
+            "edoc_stamp_brake_in_seconds",
+            "Seconds until the brake (stamp.max_delay when nothing waits for a stamp; 0: it is "
+            "on). If this falls, ask the timestamp authorities.",
         )
         self._snapshot = self._gauge(
             "edoc_database_snapshot_seconds",
@@ -238,6 +248,11 @@ class Metrics:
 
     def stamped(self, gen_time: datetime) -> None:
         self._last_stamp.set(gen_time.timestamp())
+
+    def stamp_level(self, level: int, brake_in_seconds: float) -> None:
+        """`level`: 0 normal, 1 provisional, 2 brake."""
+        self._stamp_level.set(level)
+        self._brake_in.set(max(brake_in_seconds, 0.0))
 
     def collected(self, axis: str, fetched: int, failed: int) -> None:
         self._fetched.labels(axis, "fetched").inc(fetched)

@@ -27,6 +27,8 @@ from adapters.tsa.client import Endpoint, HttpTimestampAuthority
 from adapters.vxp.axis import VxpAxis
 from adapters.vxp.settings import VxpSettings
 from gateway import watch
+from gateway.braking import MOST as MOST_LET_GO
+from gateway.braking import BrakeLimits, BrakePolicy, Braking
 from gateway.collecting import Collecting
 from gateway.config import AxisSection, Settings
 from gateway.desk import Desk
@@ -219,6 +221,7 @@ class Gateway:
                     self.stamping,
                     self.metrics,
                     self.store,
+                    self._let_go,
                     interval=conf.stamp.interval,
                     urgent_interval=conf.stamp.urgent_interval,
                 )
@@ -259,6 +262,12 @@ class Gateway:
                 )
         return made
 
+    async def _let_go(self) -> bool:
+        """What the brake held, once it is off; True: there may be more."""
+        outlets = self.outbound.outlets
+        lifetimes = {a: timedelta(seconds=o.policy.lifetime_seconds) for a, o in outlets.items()}
+        return await self.outbound.braking.release(self.store, lifetimes) == MOST_LET_GO
+
     def gate(self, axis: str) -> Gate:
         policy = self.outbound.outlets[axis].policy
         lease = policy.attempt_deadline_seconds + policy.grace_seconds
@@ -284,6 +293,7 @@ class Gateway:
         found = await watch.readiness(
             self.store,
             patience(self.settings, list(self.axes)),
+            self.outbound.braking,
             axes=list(self.axes),
             backlog=self.outbound.backlog,
         )
@@ -300,7 +310,7 @@ class Gateway:
             self.metrics,
             axes=axes,
             agencies=agencies,
-            stamped=bool(self.settings.stamp.authorities),
+            braking=self.outbound.braking,
             workers=list(patience(self.settings, axes).workers),
             since=self._since,
         )
@@ -343,7 +353,6 @@ def patience(settings: Settings, axes: Sequence[str]) -> watch.Patience:
             workers[f"collect:{axis}"] = conf.collect.slowest + listing + 2 * minute
     return watch.Patience(
         conf.seal.max_delay,
-        conf.stamp.max_delay if conf.stamp.authorities else 0.0,
         conf.trust.max_age if conf.trust.fetch == "on" else 0.0,
         max_backlog=conf.api.max_backlog,
         workers=workers,
@@ -421,6 +430,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         outlets=outlets,
         lane_of=lane_of,
         seal_max_delay=timedelta(seconds=settings.seal.max_delay),
+        braking=Braking(scribe, brake_limits(settings)),
         max_backlog=settings.api.max_backlog,
         algorithms=settings.algorithms,
     )
@@ -498,6 +508,12 @@ def trusting_of(settings: Settings, store: Store, blobs: BlobStore, scribe: Scri
         pace=AskPace(timedelta(seconds=conf.refresh), conf.deadline),
         countersign_weak=settings.signing.countersign_weak,
     )
+
+
+def brake_limits(settings: Settings) -> BrakeLimits:
+    asked = settings.stamp
+    most = asked.max_delay if asked.authorities else 0.0
+    return BrakeLimits(timedelta(seconds=most), asked.alarm_share, BrakePolicy(asked.brake))
 
 
 def reconcile_limits(settings: Settings) -> Limits:

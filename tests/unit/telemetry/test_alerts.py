@@ -17,6 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import config
+from gateway.braking import Level
 from gateway.dispatch.retry import parse
 from gateway.telemetry.metrics import BREAKER, OUTCOMES, Metrics
 from gateway.wiring.process import JOBS
@@ -144,7 +145,9 @@ def test_numbers_that_follow_from_the_configuration_fit_its_defaults() -> None:
     written = config.Written()
     dispatch, collect, stamp = written.dispatch, written.collect, written.stamp
     assert limit("EdocLedgerUnsealed") == written.seal.max_delay / 2
-    assert limit("EdocStampLate") == stamp.max_delay
+    assert limit("EdocStampLate") == stamp.max_delay * stamp.alarm_share
+    assert limit("EdocStampBrake") == list(Level).index(Level.BRAKE)
+    assert limit("EdocStampBrakeNear") == stamp.max_delay / 2
     assert limit("EdocBacklogFilling") == written.api.max_backlog * 0.8
     assert limit("EdocBreakerOpen") == BREAKER.index("open")
     # nothing that merely takes its time is called silent

@@ -197,13 +197,17 @@ class KeyOpener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StampReply:
-    """A token that was checked against the request: imprint, nonce, signature, certificate."""
+    """A token that was checked against the request: imprint, nonce, signature, certificate.
+
+    `reading`: strict | tolerant, by which of the two checks it could be read to the end.
+    """
 
     token: bytes
     gen_time: datetime
     policy: str
     serial: str
     authority: str
+    reading: str
 
 
 class TimestampAuthority(Protocol):

@@ -112,6 +112,8 @@ ROUTES = (
     Route("GET", "/v1/reconciliations", reconciliations.listing, CHECKING),
     Route("GET", f"/v1/reconciliations/{ID}", reconciliations.one, CHECKING),
     Route("GET", "/v1/ledger/checkpoint", ledger.checkpoint, EVERYBODY),
+    Route("GET", "/v1/ledger/stamps", ledger.stamps, CHECKING),
+    Route("POST", "/v1/ledger/stamps", ledger.stamp, CHECKING),
 )
 PUBLIC: tuple[tuple[str, PublicHandler], ...] = (
     ("/healthz", health.healthz),

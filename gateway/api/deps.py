@@ -14,6 +14,7 @@ from gateway.operating import Operating
 from gateway.ports import BlobStore
 from gateway.reconciling import Reconciling
 from gateway.replaying import Replaying
+from gateway.stampbook import Stampbook
 from gateway.telemetry.metrics import Metrics
 
 MIB = 1024 * 1024
@@ -45,6 +46,7 @@ class ApiDeps:
     readiness: Callable[[], Awaitable[Sequence[Finding]]]
     metrics: Metrics
     reconciling: Reconciling
+    stampbook: Stampbook
     limits: ApiLimits = field(default_factory=ApiLimits)
 
 

@@ -1,4 +1,4 @@
-"""ledger verify, ledger checkpoint: the proof that nobody changed the past.
+"""ledger verify, ledger checkpoint (stamps: `stamps`): the proof that nobody changed the past.
 
 In:     a gateway's configuration; or a receipt that a unit kept.
 Out:    what was checked and what is wrong; the newest signed checkpoint.
@@ -28,6 +28,7 @@ from gateway.cli.answers import (
     say_json,
     told,
 )
+from gateway.cli.stamps import stamp, stamps
 from gateway.errors import Misconfigured, Text, Unknown, Untrusted
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ _TOLD = ("from", "agency", "document_id", "released_at")  # of a promised record
 @click.group("ledger", epilog=example("edoc-gateway ledger verify --conf /srv/edoc/conf"))
 def ledger() -> None:
     """The ledger of this gateway."""
+
+
+ledger.add_command(stamps)
+ledger.add_command(stamp)
 
 
 @ledger.command(

@@ -97,6 +97,7 @@ class Authority:
     url: str
     ca_file: Path | None = None
     policy: str = ""
+    cost: int = field(default=0, metadata={"least": 0})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,7 @@ _SENTENCES: Mapping[str, Text] = MappingProxyType(
         "item.seen": Text("Nơi gửi đã xem", "Seen by the sender"),
         "item.refused": Text("{agency} từ chối nhận", "{agency} refused it"),
         "item.recalled": Text("{agency} đồng ý thu hồi", "{agency} agreed to the recall"),
+        "stamp.ordered": Text("Xin dấu thời gian theo yêu cầu", "A timestamp was asked for"),
         "clock.stepped": Text("Đồng hồ máy chủ lùi lại", "The gateway's clock stepped back"),
         "ledger.epoch_begun": Text("Bắt đầu cây mới của sổ cái", "The ledger began a new tree"),
     }

@@ -63,6 +63,11 @@ class Event(StrEnum):
             "and sending go on, and a later stamp covers what was missed."
         ),
     )
+    STAMP_ORDERED = (
+        "stamp.ordered",
+        True,
+        "Nothing to do. A person asked for a stamp over one record; an authority may bill it.",
+    )
     STAMP_LATE = (
         "stamp.late",
         False,

@@ -50,6 +50,7 @@ from gateway.sealing import Pace, Sealing, Stamping
 from gateway.settling import Settling
 from gateway.signing import Profile
 from gateway.signing.selfcheck import check_libraries
+from gateway.stampbook import Stampbook
 from gateway.store import (
     Store,
     Tx,
@@ -144,6 +145,7 @@ class Gateway:
     stamping: Stamping
     desk: Desk
     reconciling: Reconciling
+    stampbook: Stampbook
     metrics: Metrics
     axes: Mapping[str, Axis]
     files: watch.FileWatch
@@ -375,6 +377,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         for axis in gateway.axes.values():
             stack.push_async_callback(axis.close)
         stack.push_async_callback(gateway.reconciling.close)
+        stack.push_async_callback(gateway.stampbook.close)
         for authority in gateway.stamping.authorities:
             stack.push_async_callback(authority.close)
         if (source := gateway.inbound.trusting.source) is not None:
@@ -445,8 +448,17 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
     axes[LOOPBACK] = LoopbackAxis(inbound)
     outlets[LOOPBACK] = Outlet(axes[LOOPBACK], settings.dispatch.policy())
     metrics = Metrics()
-    metrics.expect(list(axes))
+    metrics.expect(list(axes), [one.name for one in settings.stamp.authorities])
     owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.salt()[:8]}"
+    stamping = Stamping(
+        store=store,
+        scribe=scribe,
+        authorities=authorities(settings),
+        costs={one.name: one.cost for one in settings.stamp.authorities},
+        metrics=metrics,
+        deadline_seconds=settings.stamp.deadline,
+        owner=owner,
+    )
     return Gateway(
         settings=settings,
         store=store,
@@ -455,14 +467,9 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         outbound=outbound,
         inbound=inbound,
         settling=settling,
+        stampbook=Stampbook(stamping, outbound.braking),
         sealing=Sealing(store=store, scribe=scribe, owner=owner, pace=Pace(settings.seal.batch)),
-        stamping=Stamping(
-            store=store,
-            scribe=scribe,
-            authorities=authorities(settings),
-            deadline_seconds=settings.stamp.deadline,
-            owner=owner,
-        ),
+        stamping=stamping,
         desk=Desk(
             outbound=outbound,
             inbound=inbound,

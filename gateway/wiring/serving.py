@@ -41,6 +41,7 @@ def _deps(gateway: Gateway) -> ApiDeps:
         readiness=gateway.readiness,
         metrics=gateway.metrics,
         reconciling=gateway.reconciling,
+        stampbook=gateway.stampbook,
         limits=ApiLimits(
             body_bytes=gateway.settings.limits.package_bytes,
             metadata_bytes=conf.metadata_bytes,

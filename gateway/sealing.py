@@ -18,6 +18,7 @@ from functools import partial
 from itertools import count
 from typing import NamedTuple
 
+from gateway import drifting
 from gateway.errors import GatewayError, Text, Unavailable, Untrusted
 from gateway.ledger import checkpoint, merkle, records, stamp
 from gateway.model.record import Checkpoint, Stamp
@@ -167,7 +168,7 @@ class Stamping:
         return None if fence is None else Turn(owner, fence)
 
     async def _stamp(self, newest: Checkpoint, turn: Turn) -> Stamp | None:
-        reply, uses = await self._ask(stamp.stamp_digest(newest))
+        reply, uses, drift = await self._ask(stamp.stamp_digest(newest))
         made = Stamp(
             epoch=newest.epoch,
             size=newest.size,
@@ -182,6 +183,7 @@ class Stamping:
 
         def keep(tx: Tx) -> bool:
             stamp_uses.add(tx, self._day(), uses)
+            drifting.note(tx, drift)
             if not leases.holds(tx, STAMPER, turn.owner, turn.fence):
                 return False
             ledger.keep_stamp(tx, stamp_id, made, at)
@@ -193,12 +195,15 @@ class Stamping:
         get_logger().warning(Event.LEASE_LOST, lease=STAMPER, advice=Event.LEASE_LOST.advice)
         return None
 
-    async def _ask(self, digest: bytes) -> tuple[StampReply, list[Use]]:
-        """The first good answer, and who was asked for it. A slow one delays nothing but this."""
+    async def _ask(self, digest: bytes) -> tuple[StampReply, list[Use], float]:
+        """The first good answer, who was asked for it, and what it shows of our clock.
+
+        A slow one delays nothing but this.
+        """
         failures: list[str] = []
         uses: list[Use] = []
         for authority in self.authorities:
-            name, began = authority.name, time.monotonic()
+            name, began, asked_at = authority.name, time.monotonic(), self.scribe.now()
             try:
                 reply = await authority.stamp(digest, self.deadline_seconds)
             except GatewayError as problem:
@@ -210,7 +215,8 @@ class Stamping:
             cost = self.costs.get(name, 0)
             uses.append(Use(name, 1, 0, cost))
             self.metrics.asked_for_stamp(name, reply.reading, time.monotonic() - began, cost)
-            return reply, uses
+            drift = drifting.of_stamp(asked_at, reply.gen_time, self.scribe.now())
+            return reply, uses, drift
         await self.store.write(lambda tx: stamp_uses.add(tx, self._day(), uses))
         shown = "; ".join(failures)
         raise Unavailable(

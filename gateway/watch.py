@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from gateway import drifting
 from gateway.braking import BrakePolicy, Braking, Gap, Level
 from gateway.braking import look as look_at_stamps
 from gateway.errors import Broken, Finding, Severity, Text, Unavailable
 from gateway.model.arrival import ArrivalState
 from gateway.model.breaker import Breaker, BreakerState
 from gateway.model.transfer import CLAIMABLE, TransferState
-from gateway.ports import BlobStore
+from gateway.ports import BlobStore, SyncState
 from gateway.promise import VIETNAM
 from gateway.store import Store, Tx, breakers, inbox, ledger, revocations, watching
 from gateway.telemetry.events import Event
@@ -31,6 +32,7 @@ URGENT = 1  # the lanes 0 and 1: hỏa tốc, thượng khẩn
 URGENT_LATE, LATE = 300.0, 1800.0  # seconds that a due transfer may wait, by lane
 OLD_SNAPSHOT = 600.0
 FILLING = 0.8  # of api.max_backlog
+UNKNOWN = SyncState(None)
 NOBODY = "0" * 64  # the digest of nothing that anybody has found
 TRIAL = bytes(64 * 1024)
 _WAITING = frozenset(s.value for s in CLAIMABLE)
@@ -85,6 +87,7 @@ class Patience:
     max_backlog: int = 0
     workers: Mapping[str, float] = field(default_factory=dict)
     unencrypted: Sequence[Unencrypted] = ()
+    max_drift: float = 5.0
 
 
 class _Seen(NamedTuple):
@@ -96,6 +99,7 @@ class _Seen(NamedTuple):
     standing: Mapping[str, Breaker]
     turns: Mapping[str, watching.LastTurn]
     snapshot: float | None
+    drift: float
 
 
 async def readiness(
@@ -105,10 +109,11 @@ async def readiness(
     *,
     axes: Sequence[str] = (),
     backlog: int = 0,
+    sync: SyncState = UNKNOWN,
 ) -> list[Finding]:
     """Why this gateway should not be given work now; warnings come long before errors.
 
-    `backlog`: waiting transfers, as `measure` counted them last.
+    `backlog`: waiting transfers, as `measure` counted them last. `sync`: of the system's clock.
     """
 
     def look(tx: Tx) -> _Seen:
@@ -123,6 +128,7 @@ async def readiness(
             {a: breakers.seen(tx, a) for a in axes},
             watching.turns(tx),
             watching.oldest_snapshot(tx),
+            drifting.last(tx),
         )
 
     seen = await store.read(look)
@@ -135,6 +141,7 @@ async def readiness(
         *(alarm for axis in axes for alarm in _late(axis, seen.due[axis])),
         *_silent(seen, patience),
         *_snapshot(seen),
+        *_clock_off(seen.drift, patience.max_drift, sync),
         *(_in_the_clear(one) for one in patience.unencrypted),
     ]
 
@@ -419,6 +426,54 @@ def _snapshot(seen: _Seen) -> list[Alarm]:
     ]
 
 
+_CLOCK_RISK = Text(
+    "các thời điểm trong bản ghi mới lệch theo đồng hồ này; bản ghi không bị sửa, dấu thời gian "
+    "cho biết giới hạn đúng",
+    "instants in new records are off by as much; none is rewritten, and stamps bound the truth",
+)
+_CLOCK_DO = Text(
+    "xem chronyc tracking hoặc timedatectl; sửa nguồn giờ (NTP), để đồng hồ tự chỉnh dần",
+    "see `chronyc tracking` or `timedatectl`; repair the time source (NTP), let the clock slew",
+)
+
+
+def _clock_off(drift: float, most: float, sync: SyncState) -> list[Alarm]:
+    """Stamps or the system itself say that our clock is wrong. It tells, and rewrites nothing."""
+    found = []
+    if abs(drift) > most:
+        vi, en = ("nhanh", "ahead") if drift > 0 else ("chậm", "behind")
+        found.append(
+            Alarm(
+                path="clock",
+                code="clock.drift",
+                severity=Severity.WARNING,
+                text=Text(
+                    f"Đồng hồ {vi} ít nhất {abs(drift):.1f} giây so với dấu thời gian mới nhất",
+                    f"the clock is {en} by at least {abs(drift):.1f} s, as the newest stamp shows",
+                ),
+                at_risk=_CLOCK_RISK,
+                until=Text("một dấu thời gian khớp đồng hồ", "a stamp agrees with the clock"),
+                do=_CLOCK_DO,
+            )
+        )
+    if sync.synchronised is False:
+        found.append(
+            Alarm(
+                path="clock",
+                code="clock.unsynchronised",
+                severity=Severity.WARNING,
+                text=Text(
+                    "Hệ điều hành báo đồng hồ chưa được đồng bộ",
+                    "the system says that its clock is not synchronised",
+                ),
+                at_risk=_CLOCK_RISK,
+                until=Text("hệ điều hành báo đã đồng bộ", "the system says that it is again"),
+                do=_CLOCK_DO,
+            )
+        )
+    return found
+
+
 def _in_the_clear(one: Unencrypted) -> Alarm:
     return Alarm(
         path=f"axis.{one.axis}",
@@ -454,6 +509,7 @@ async def measure(
     axes: Sequence[str],
     agencies: Sequence[str],
     braking: Braking,
+    sync: SyncState = UNKNOWN,
     workers: Sequence[str] = (),
     since: datetime | None = None,
 ) -> Measured:
@@ -473,6 +529,7 @@ async def measure(
             inbox=inbox.count_waiting(tx, agencies),
             axes={axis: _of_axis(tx, axis, now) for axis in axes},
             snapshot=watching.oldest_snapshot(tx),
+            drift=drifting.last(tx),
             turns={w: _age(now, t.at) for w, t in watching.turns(tx).items()},
             since=_age(now, since),
         )
@@ -480,6 +537,7 @@ async def measure(
     seen = await store.read(look)
     level, waited = braking.seen(seen.gap), braking.age(seen.gap)
     left = (braking.limits.max_delay - waited).total_seconds()
+    metrics.clock(seen.drift, unsynchronised=sync.synchronised is False)
     metrics.stamp_level(list(Level).index(level), left)
     backlog = 0
     for axis, one in seen.axes.items():
@@ -528,6 +586,7 @@ class _Figures(NamedTuple):
     inbox: int
     axes: Mapping[str, _OfAxis]
     snapshot: float | None
+    drift: float
     turns: Mapping[str, float]
     since: float
 

@@ -116,6 +116,12 @@ class StampSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSection:
+    sync: Literal["kernel", "off"] = "kernel"
+    max_drift: Seconds = Seconds(5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AxisSection:
     name: str
     endpoint: str
@@ -272,6 +278,7 @@ class Written:
     ledger: LedgerSection = LedgerSection()
     seal: SealSection = SealSection()
     stamp: StampSection = StampSection()
+    clock: ClockSection = ClockSection()
     axis: tuple[AxisSection, ...] = ()
     route: tuple[Route, ...] = ()
     dispatch: DispatchSection = DispatchSection()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, tuple_
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, tuple_
 
 from gateway.model.record import Checkpoint, Entry, Stamp
 from gateway.store.session import Tx
@@ -108,9 +108,16 @@ _NEWEST_STAMP = (
 )
 _INSERT_STAMP = insert(stamp)
 _STAMPS = (
-    select(*STAMP)
-    .where(stamp.c.epoch == bindparam("epoch"), stamp.c.size > bindparam("after"))
-    .order_by(stamp.c.size)
+    select(*STAMP, stamp.c.id)
+    .where(
+        stamp.c.epoch == bindparam("epoch"),
+        or_(
+            stamp.c.size > bindparam("after"),
+            and_(stamp.c.size == bindparam("after"), stamp.c.id > bindparam("after_id")),
+        ),
+    )
+    .order_by(stamp.c.size, stamp.c.id)
+    .limit(bindparam("most"))
 )
 _ENTRIES = (
     select(entry.c.seq, entry.c.record_id, entry.c.leaf, record.c.body)
@@ -302,9 +309,17 @@ def keep_stamp(tx: Tx, stamp_id: str, made: Stamp, received_at: datetime) -> Non
     )
 
 
-def stamps(tx: Tx, epoch: int, after: int = -1) -> list[Stamp]:
-    rows = tx.execute(_STAMPS, {"epoch": epoch, "after": after}).all()
-    return [Stamp(*row) for row in rows]
+def stamps(tx: Tx, epoch: int, most: int = 500) -> Iterator[Stamp]:
+    """By size, `most` at a time in memory: a stamp a minute for years is gigabytes of tokens."""
+    after, after_id = -1, ""
+    while True:
+        params = {"epoch": epoch, "after": after, "after_id": after_id, "most": most}
+        rows = tx.execute(_STAMPS, params).all()
+        for row in rows:
+            yield Stamp(*row[:-1])
+        if len(rows) < most:
+            return
+        after, after_id = int(rows[-1][1]), str(rows[-1][-1])
 
 
 def entries_from(tx: Tx, epoch: int, start: int, most: int) -> list[EntryRow]:

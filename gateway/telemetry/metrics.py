@@ -144,6 +144,16 @@ class Metrics:
             "Age of the oldest checkpoint that no timestamp covers; 0 without an authority. "
             "If this rises to hours, no authority answers; at stamp.max_delay comes the brake.",
         )
+        self._drift = self._gauge(
+            "edoc_clock_drift_seconds",
+            "How far our clock is surely off, as the newest stamp shows: above 0 ahead, below 0 "
+            "behind. If this is not 0 for long, repair the time synchronisation.",
+        )
+        self._synchronised = self._gauge(
+            "edoc_clock_unsynchronised",
+            "1 while the system says that its clock is not synchronised. If this is 1, repair "
+            "the time synchronisation (chrony, systemd-timesyncd).",
+        )
         self._stamps = self._counter(
             "edoc_stamps",
             "Answers of timestamp authorities, in the words of STAMPED. If `unavailable` rises, "
@@ -273,6 +283,11 @@ class Metrics:
 
     def stamped(self, gen_time: datetime) -> None:
         self._last_stamp.set(gen_time.timestamp())
+
+    def clock(self, drift_seconds: float, *, unsynchronised: bool) -> None:
+        """Above 0: ahead."""
+        self._drift.set(drift_seconds)
+        self._synchronised.set(float(unsynchronised))
 
     def asked_for_stamp(self, authority: str, result: str, seconds: float, cost: int = 0) -> None:
         """`result`: a word of STAMPED."""

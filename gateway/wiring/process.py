@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from uuid import UUID
 
+from adapters.clock.kernel import KernelSync, Unwatched
 from adapters.keys.ledger import load_ledger_key
 from adapters.loopback.axis import LoopbackAxis
 from adapters.revocation.client import HttpRevocation
@@ -41,7 +42,7 @@ from gateway.gating import Gate, Width
 from gateway.inbound import Inbound
 from gateway.ledger import stamp as stamp_craft
 from gateway.outbound import Outbound
-from gateway.ports import Axis, BlobStore
+from gateway.ports import Axis, BlobStore, SyncSource
 from gateway.promise import Outlet
 from gateway.reconciling import Reconciling
 from gateway.routing.plan import LOOPBACK, RoutingTable
@@ -149,6 +150,7 @@ class Gateway:
     metrics: Metrics
     axes: Mapping[str, Axis]
     files: watch.FileWatch
+    sync: SyncSource
     url: str = ""
     figures: str = ""
     warnings: tuple[Finding, ...] = ()
@@ -298,6 +300,7 @@ class Gateway:
             self.outbound.braking,
             axes=list(self.axes),
             backlog=self.outbound.backlog,
+            sync=self.sync.state(),
         )
         return [self.files.finding, *found] if self.files.finding else found
 
@@ -313,6 +316,7 @@ class Gateway:
             axes=axes,
             agencies=agencies,
             braking=self.outbound.braking,
+            sync=self.sync.state(),
             workers=list(patience(self.settings, axes).workers),
             since=self._since,
         )
@@ -359,6 +363,7 @@ def patience(settings: Settings, axes: Sequence[str]) -> watch.Patience:
         max_backlog=conf.api.max_backlog,
         workers=workers,
         unencrypted=unencrypted(settings),
+        max_drift=conf.clock.max_drift,
     )
 
 
@@ -494,6 +499,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         metrics=metrics,
         axes=axes,
         files=watch.FileWatch(blobs, metrics),
+        sync=KernelSync() if settings.clock.sync == "kernel" else Unwatched(),
         warnings=keys.warnings,
     )
 

@@ -1,7 +1,8 @@
 """`make bench`: ratios to floors measured in the same run; nothing here passes or fails a build.
 
     python -m tests.bench                     everything, about five minutes
-    python -m tests.bench rate                one part: documents, packages, carry, rate, queue
+    python -m tests.bench rate                one part: documents, packages, carry, rate, queue,
+                                              ledger
     python -m tests.bench --rounds 1 --short  a quick look
 
 Results go to tests/bench/results/, as JSON with every round and as a short page.
@@ -16,11 +17,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import carry, documents, machine, packages, queue, rate
+from tests.bench import carry, documents, ledger, machine, packages, queue, rate
 from tests.bench.report import Table, keep
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("documents", "packages", "carry", "rate", "queue")
+PARTS = ("documents", "packages", "carry", "rate", "queue", "ledger")
 
 
 def main() -> int:
@@ -28,7 +29,9 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of load in each round")
-    parser.add_argument("--short", action="store_true", help="without 500 MB, a shorter queue")
+    parser.add_argument(
+        "--short", action="store_true", help="without 500 MB, shorter queue and ledger"
+    )
     parser.add_argument("--name", default=time.strftime("%Y-%m-%d"), help="of the result files")
     asked = parser.parse_args()
     unknown = sorted(set(asked.parts) - set(PARTS))
@@ -57,6 +60,8 @@ def _part(part: str, folder: Path, asked: argparse.Namespace) -> Iterator[Table]
         return carry.run(folder, rounds=max(1, asked.rounds // 2))
     if part == "queue":
         return queue.run(folder, large=not asked.short)
+    if part == "ledger":
+        return ledger.run(folder, large=not asked.short)
     return rate.run(folder, rounds=max(1, asked.rounds - 2), seconds=asked.seconds)
 
 

@@ -226,3 +226,25 @@ def test_on_postgresql_too_what_the_brake_held_goes_by_itself(
         await outage.covered()
 
     play(tmp_path, plot, databases=(postgres_url, ""))
+
+
+def test_a_clock_that_stamps_contradict_is_an_alarm_and_nothing_is_rewritten(
+    tmp_path: Path,
+) -> None:
+    async def plot(outage: Outage) -> None:
+        await outage.answers()
+        ours = HandClock(NOW + 2 * HOUR)
+        outage.here.gateway.scribe.clock = ours
+        await on_axis(outage, "1")
+        await outage.covered()
+        found = await outage.here.gateway.readiness()
+        assert [f.code for f in found] == ["clock.drift"]
+        assert "ahead by at least 7199.0 s" in found[0].text.en
+        instants = {at for (at,) in await rows(outage.here, select(record.c.at).distinct())}
+        assert ours.at in instants, "the record has the clock as it was"
+        ours.at = NOW
+        await on_axis(outage, "2")
+        await outage.covered()
+        assert await outage.here.gateway.readiness() == []
+
+    play(tmp_path, plot)

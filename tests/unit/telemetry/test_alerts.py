@@ -150,6 +150,7 @@ def test_numbers_that_follow_from_the_configuration_fit_its_defaults() -> None:
     assert limit("EdocStampLate") == stamp.max_delay * stamp.alarm_share
     assert limit("EdocStampBrake") == list(Level).index(Level.BRAKE)
     assert limit("EdocStampBrakeNear") == stamp.max_delay / 2
+    assert limit("EdocClockDrift") == written.clock.max_drift
     assert limit("EdocBacklogFilling") == written.api.max_backlog * 0.8
     assert limit("EdocBreakerOpen") == BREAKER.index("open")
     # nothing that merely takes its time is called silent

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 from gateway import reporting
+from gateway.braking import Braking, must_be_sealed
 from gateway.dispatch import schedule, share
 from gateway.enciphering import Encryption
 from gateway.errors import Finding, Rejected, Text, Unavailable, errors_in
@@ -55,7 +56,6 @@ from gateway.promise import (
     impossible_release,
     keep_answer,
     key_mismatch,
-    ledger_unsealed,
     not_acceptable,
     not_served,
     queue_full,
@@ -102,6 +102,7 @@ class Outbound:
         outlets: Mapping[str, Outlet],
         lane_of: Callable[[int | None], int],
         seal_max_delay: timedelta,
+        braking: Braking,
         max_backlog: int,
         algorithms: Policy = DEFAULT_POLICY,
     ) -> None:
@@ -116,6 +117,7 @@ class Outbound:
         self.outlets = outlets
         self.lane_of = lane_of
         self.seal_max_delay = seal_max_delay
+        self.braking = braking
         self.max_backlog = max_backlog
         self.algorithms = algorithms
         self.backlog = 0  # due transfers, as last counted: accepting waits for delivering
@@ -319,6 +321,7 @@ class Outbound:
             if repeated is not None:
                 return Prepared(repeated=repeated)
             self._refuse_when_full()
+            self.braking.refuse()
             if header.business.type == 0 and bound is not None and bound != made_identity:
                 raise document_conflict(header.document_id)
             asked = {self.key_of(code) for route in routes for code in route.receivers}
@@ -340,6 +343,7 @@ class Outbound:
                 return repeated
             if spoken_of:
                 return await self._first_answer(order, spoken_of)
+            told = (*findings, *sent_before(header, had, self.key_of), *self.braking.findings())
             promise = Promise(
                 document_ref=ref,
                 header=header,
@@ -351,7 +355,7 @@ class Outbound:
                 released_at=released_at or at,
                 released_source=Source.STATED if released_at else Source.ASSUMED,
                 lane=self.lane_of(header.other.priority),
-                findings=(*findings, *sent_before(header, had, self.key_of)),
+                findings=told,
                 legal_value=checks.legal_value(self.today(), self.rules).as_json(),
             )
             try:
@@ -427,8 +431,7 @@ class Outbound:
         records = self.scribe.with_clock(made)
 
         def commit(tx: Tx) -> None:
-            now = tx.now()
-            self._refuse_when_unsealed(tx, now)
+            must_be_sealed(tx, tx.now(), self.seal_max_delay)
             keep_answer(tx, order, answered)
             if bind and promise.header.business.type == 0:
                 documents.claim_document_id(
@@ -448,6 +451,7 @@ class Outbound:
             )
             blob_rows.refer(tx, [(p.package.sha256, p.package.size) for p in promise.packed])
             ledger.append(tx, records)
+            self.braking.hold(tx, promise, made)
 
         await self.store.write(commit)
         self.scribe.written(records)
@@ -476,12 +480,6 @@ class Outbound:
             transfer_rows(promise, made.id, expires, now),
             receivers,
         )
-
-    def _refuse_when_unsealed(self, tx: Tx, now: datetime) -> None:
-        """Fail closed: a promise that cannot be sealed in time proves nothing (architecture 4)."""
-        oldest = ledger.oldest_pending(tx)
-        if oldest is not None and now - oldest > self.seal_max_delay:
-            raise ledger_unsealed()
 
     def _refuse_when_full(self) -> None:
         if self.backlog > self.max_backlog:

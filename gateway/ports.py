@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from gateway.model.arrival import Incoming
 from gateway.model.outcome import Outcome
@@ -197,13 +197,17 @@ class KeyOpener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StampReply:
-    """A token that was checked against the request: imprint, nonce, signature, certificate."""
+    """A token that was checked against the request: imprint, nonce, signature, certificate.
+
+    `reading`: strict | tolerant, by which of the two checks it could be read to the end.
+    """
 
     token: bytes
     gen_time: datetime
     policy: str
     serial: str
     authority: str
+    reading: str
 
 
 class TimestampAuthority(Protocol):
@@ -213,6 +217,19 @@ class TimestampAuthority(Protocol):
         """Stamp a SHA-256 digest. Raises Unavailable (no answer) or Untrusted (a bad answer)."""
 
     async def close(self) -> None: ...
+
+
+class SyncState(NamedTuple):
+    """`synchronised` None: nobody knows. `error_seconds`: how far off it may be."""
+
+    synchronised: bool | None
+    error_seconds: float = 0.0
+
+
+class SyncSource(Protocol):
+    """What the system says of its own clock. Never blocks, never raises."""
+
+    def state(self) -> SyncState: ...
 
 
 class RevocationSource(Protocol):

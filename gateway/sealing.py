@@ -4,26 +4,34 @@ In:     what stands in `pending`; the newest checkpoint.
 Out:    entries, tree nodes, a checkpoint and SEALED transfers in one commit; stamp rows.
 Fails:  Unavailable while another process seals, or no authority answers; Misconfigured when the
         ledger's key was handed over to another.
+        Each authority that was asked is counted, by day, with what its stamps cost.
 Never:  lets a checkpoint leave before its commit; rewrites an entry; stamps anything but the
         newest checkpoint; writes what a process did that slept through its turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from itertools import count
+from typing import NamedTuple
 
-from gateway.errors import GatewayError, Misconfigured, Text, Unavailable
+from gateway import drifting
+from gateway.errors import GatewayError, Misconfigured, Text, Unavailable, Untrusted
 from gateway.ledger import checkpoint, merkle, note, records, stamp
 from gateway.ledger.keys import key_id
 from gateway.model.record import Checkpoint, Stamp
 from gateway.ports import StampReply, TimestampAuthority
+from gateway.promise import VIETNAM
 from gateway.scribe import Scribe
-from gateway.store import Store, Tx, leases, ledger, transfers
+from gateway.store import Store, Tx, leases, ledger, stamp_uses, transfers
+from gateway.store.stamp_uses import Use
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
+from gateway.telemetry.metrics import Metrics
 
 SEALER = "sealer"
 STAMPER = "stamper"
@@ -108,8 +116,18 @@ class Sealing:
             )
 
 
+class Turn(NamedTuple):
+    """The right to ask for a stamp: one request in flight, whoever makes it."""
+
+    owner: str
+    fence: int
+
+
 class Stamping:
-    """Stamps the newest checkpoint by the first authority that answers well, one at a time."""
+    """Stamps the newest checkpoint by the first authority that answers well, one at a time.
+
+    `authorities` in the order in which they are asked; `costs`: of one stamp, by their names.
+    """
 
     def __init__(
         self,
@@ -117,12 +135,17 @@ class Stamping:
         store: Store,
         scribe: Scribe,
         authorities: Sequence[TimestampAuthority],
+        costs: Mapping[str, int],
+        metrics: Metrics,
         deadline_seconds: float,
         owner: str,
     ) -> None:
         self.store = store
         self.scribe = scribe
         self.authorities = authorities
+        self.costs = costs
+        self.metrics = metrics
+        self._turns = count()
         self.deadline_seconds = deadline_seconds
         self.owner = owner
 
@@ -138,22 +161,30 @@ class Stamping:
         newest = await self.store.read(look)
         if newest is None or not self.authorities:
             return None
-        fence = await self.store.write(self._my_turn)
-        if fence is None:
-            return None
+        turn = await self.store.write(self.my_turn)
+        return None if turn is None else await self.stamp_over(newest, turn)
+
+    async def stamp_over(self, head: Checkpoint, turn: Turn) -> Stamp | None:
+        """A stamp over this checkpoint, by whoever took its turn; the turn is given back.
+
+        None: it was lost meanwhile. Raises Unavailable (`stamp.unavailable`): nobody answered well.
+        """
         try:
-            return await self._stamp(newest, fence)
+            return await self._stamp(head, turn)
         finally:
-            give_back = partial(leases.give_back, name=STAMPER, owner=self.owner)
+            give_back = partial(leases.give_back, name=STAMPER, owner=turn.owner)
             await self.store.write(give_back)
 
-    def _my_turn(self, tx: Tx) -> int | None:
+    def my_turn(self, tx: Tx) -> Turn | None:
+        """None while somebody else stamps, in another process or in this one."""
         now = tx.now()
-        turn = timedelta(seconds=self.deadline_seconds * len(self.authorities)) + SLACK
-        return leases.take(tx, STAMPER, self.owner, now=now, until=now + turn)
+        until = now + timedelta(seconds=self.deadline_seconds * len(self.authorities)) + SLACK
+        owner = f"{self.owner}/{next(self._turns)}"
+        fence = leases.take(tx, STAMPER, owner, now=now, until=until)
+        return None if fence is None else Turn(owner, fence)
 
-    async def _stamp(self, newest: Checkpoint, fence: int) -> Stamp | None:
-        reply = await self._ask(stamp.stamp_digest(newest))
+    async def _stamp(self, newest: Checkpoint, turn: Turn) -> Stamp | None:
+        reply, uses, drift = await self._ask(stamp.stamp_digest(newest))
         made = Stamp(
             epoch=newest.epoch,
             size=newest.size,
@@ -167,7 +198,9 @@ class Stamping:
         at = self.scribe.now()
 
         def keep(tx: Tx) -> bool:
-            if not leases.holds(tx, STAMPER, self.owner, fence):
+            stamp_uses.add(tx, self._day(), uses)
+            drifting.note(tx, drift)
+            if not leases.holds(tx, STAMPER, turn.owner, turn.fence):
                 return False
             ledger.keep_stamp(tx, stamp_id, made, at)
             return True
@@ -178,13 +211,29 @@ class Stamping:
         get_logger().warning(Event.LEASE_LOST, lease=STAMPER, advice=Event.LEASE_LOST.advice)
         return None
 
-    async def _ask(self, digest: bytes) -> StampReply:
+    async def _ask(self, digest: bytes) -> tuple[StampReply, list[Use], float]:
+        """The first good answer, who was asked for it, and what it shows of our clock.
+
+        A slow one delays nothing but this.
+        """
         failures: list[str] = []
+        uses: list[Use] = []
         for authority in self.authorities:
+            name, began, asked_at = authority.name, time.monotonic(), self.scribe.now()
             try:
-                return await authority.stamp(digest, self.deadline_seconds)
+                reply = await authority.stamp(digest, self.deadline_seconds)
             except GatewayError as problem:
-                failures.append(f"{authority.name}: {problem.code}")
+                failures.append(f"{name}: {problem.code}")
+                uses.append(Use(name, 0, 1, 0))
+                result = "untrusted" if isinstance(problem, Untrusted) else "unavailable"
+                self.metrics.asked_for_stamp(name, result, time.monotonic() - began)
+                continue
+            cost = self.costs.get(name, 0)
+            uses.append(Use(name, 1, 0, cost))
+            self.metrics.asked_for_stamp(name, reply.reading, time.monotonic() - began, cost)
+            drift = drifting.of_stamp(asked_at, reply.gen_time, self.scribe.now())
+            return reply, uses, drift
+        await self.store.write(lambda tx: stamp_uses.add(tx, self._day(), uses))
         shown = "; ".join(failures)
         raise Unavailable(
             Text(
@@ -193,3 +242,6 @@ class Stamping:
             ),
             code="stamp.unavailable",
         )
+
+    def _day(self) -> str:
+        return self.scribe.now().astimezone(VIETNAM).date().isoformat()

@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from gateway import drifting
+from gateway.braking import BrakePolicy, Braking, Gap, Level
+from gateway.braking import look as look_at_stamps
 from gateway.errors import Broken, Finding, Severity, Text, Unavailable
 from gateway.model.arrival import ArrivalState
 from gateway.model.breaker import Breaker, BreakerState
 from gateway.model.transfer import CLAIMABLE, TransferState
-from gateway.ports import BlobStore
+from gateway.ports import BlobStore, SyncState
 from gateway.promise import VIETNAM
 from gateway.store import Store, Tx, breakers, inbox, ledger, revocations, watching
 from gateway.telemetry.events import Event
@@ -29,6 +32,7 @@ URGENT = 1  # the lanes 0 and 1: hỏa tốc, thượng khẩn
 URGENT_LATE, LATE = 300.0, 1800.0  # seconds that a due transfer may wait, by lane
 OLD_SNAPSHOT = 600.0
 FILLING = 0.8  # of api.max_backlog
+UNKNOWN = SyncState(None)
 NOBODY = "0" * 64  # the digest of nothing that anybody has found
 TRIAL = bytes(64 * 1024)
 _WAITING = frozenset(s.value for s in CLAIMABLE)
@@ -71,7 +75,7 @@ class Unencrypted:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds until standing still is an alarm. `stamp_max_delay` 0: no authority is configured.
+    """Seconds until standing still is an alarm; of stamps: `braking`.
 
     `workers`: which must turn somewhere, and how long each may be silent. `max_backlog`: of
     waiting transfers, beyond which nothing is accepted; 0: not watched. `revocation_max_age` 0:
@@ -79,30 +83,37 @@ class Patience:
     """
 
     seal_max_delay: float
-    stamp_max_delay: float
     revocation_max_age: float = 0.0
     max_backlog: int = 0
     workers: Mapping[str, float] = field(default_factory=dict)
     unencrypted: Sequence[Unencrypted] = ()
+    max_drift: float = 5.0
 
 
 class _Seen(NamedTuple):
     now: datetime
     unsealed: float
-    unstamped: float
+    gap: Gap
     unasked: float
     due: Mapping[str, Mapping[int, float]]
     standing: Mapping[str, Breaker]
     turns: Mapping[str, watching.LastTurn]
     snapshot: float | None
+    drift: float
 
 
 async def readiness(
-    store: Store, patience: Patience, *, axes: Sequence[str] = (), backlog: int = 0
+    store: Store,
+    patience: Patience,
+    braking: Braking,
+    *,
+    axes: Sequence[str] = (),
+    backlog: int = 0,
+    sync: SyncState = UNKNOWN,
 ) -> list[Finding]:
     """Why this gateway should not be given work now; warnings come long before errors.
 
-    `backlog`: waiting transfers, as `measure` counted them last.
+    `backlog`: waiting transfers, as `measure` counted them last. `sync`: of the system's clock.
     """
 
     def look(tx: Tx) -> _Seen:
@@ -111,24 +122,26 @@ async def readiness(
         return _Seen(
             now,
             _age(now, ledger.oldest_pending(tx)),
-            _age(now, ledger.oldest_unstamped(tx)),
+            look_at_stamps(tx),
             _age(now, asked),
             {a: _ages(now, watching.oldest_due(tx, a)) for a in axes},
             {a: breakers.seen(tx, a) for a in axes},
             watching.turns(tx),
             watching.oldest_snapshot(tx),
+            drifting.last(tx),
         )
 
     seen = await store.read(look)
     return [
         *_unsealed(seen, patience),
-        *_unstamped(seen, patience),
+        *_unstamped(seen.gap, braking),
         *_stale(seen, patience),
         *_filling(backlog, patience),
         *(alarm for axis in axes for alarm in _paused(axis, seen.standing[axis])),
         *(alarm for axis in axes for alarm in _late(axis, seen.due[axis])),
         *_silent(seen, patience),
         *_snapshot(seen),
+        *_clock_off(seen.drift, patience.max_drift, sync),
         *(_in_the_clear(one) for one in patience.unencrypted),
     ]
 
@@ -166,33 +179,49 @@ def _unsealed(seen: _Seen, patience: Patience) -> list[Alarm]:
     ]
 
 
-def _unstamped(seen: _Seen, patience: Patience) -> list[Alarm]:
-    age, limit = seen.unstamped, patience.stamp_max_delay
-    if not limit or age <= limit / 2:
+def _unstamped(gap: Gap, braking: Braking) -> list[Alarm]:
+    """Provisional: a warning that names the brake's hour, long before it. Brake: an error."""
+    level = braking.level(gap)
+    if level is Level.NORMAL or gap.since is None:
         return []
-    since = _clock(seen.now - timedelta(seconds=age))
+    limits = braking.limits
+    age, limit = braking.age(gap).total_seconds(), limits.max_delay.total_seconds()
+    since, end = _clock(gap.since), _clock(gap.since + limits.max_delay)
+    over, hold = level is Level.BRAKE, limits.policy is BrakePolicy.HOLD
+    then = (
+        Text("được nhận nhưng giữ lại", "accepted but held")
+        if hold
+        else Text("bị từ chối (503)", "refused (503)")
+    )
+    entries = gap.size_to - gap.size_from
     return [
         Alarm(
             path="stamp",
-            code="stamp.late",
-            severity=Severity.WARNING,
+            code="stamp.brake" if over else "stamp.late",
+            severity=Severity.ERROR if over and not hold else Severity.WARNING,
             text=Text(
                 f"Mục cũ nhất chưa có dấu thời gian đã {age:.0f} giây (hạn {limit:.0f})",
                 f"the oldest entry without a timestamp has waited {age:.0f} s (limit {limit:.0f})",
             ),
             at_risk=Text(
-                f"chưa có bên ngoài nào làm chứng cho thời gian của các bản ghi từ {since}; việc "
-                "gửi nhận vẫn tiếp tục",
-                f"nobody outside vouches for the time of records since {since}; sending and "
-                "receiving go on",
+                f"chưa có bên ngoài nào làm chứng cho thời gian của {entries} bản ghi từ {since}; "
+                + (f"văn bản mới {then.vi}" if over else "việc gửi nhận vẫn tiếp tục"),
+                f"nobody outside vouches for the time of {entries} records since {since}; "
+                + (f"new documents are {then.en}" if over else "sending and receiving go on"),
             ),
             until=Text(
-                "dấu kế tiếp làm chứng bù cho mọi bản ghi trước nó",
-                "the next stamp covers everything before it",
+                "dấu kế tiếp, nó làm chứng bù cho mọi bản ghi trước nó; rồi tự gửi nhận lại"
+                if over
+                else f"{end}: từ lúc đó văn bản mới {then.vi}; dấu kế tiếp làm chứng bù cho tất cả",
+                "the next stamp, which covers everything before it; then all goes on by itself"
+                if over
+                else f"{end}: from then on new documents are {then.en}; the next stamp covers all",
             ),
             do=Text(
-                "hỏi đơn vị cung cấp dấu thời gian (stamp.authorities) và xem đường mạng tới đó",
-                "ask the timestamp authorities (stamp.authorities) and look at the line to them",
+                "hỏi đơn vị cung cấp dấu thời gian (stamp.authorities), xem đường mạng tới đó, "
+                "hoặc thêm một nơi khác vào stamp.authorities",
+                "ask the timestamp authorities (stamp.authorities), look at the line to them, or "
+                "add another one to stamp.authorities",
             ),
         )
     ]
@@ -397,6 +426,54 @@ def _snapshot(seen: _Seen) -> list[Alarm]:
     ]
 
 
+_CLOCK_RISK = Text(
+    "các thời điểm trong bản ghi mới lệch theo đồng hồ này; bản ghi không bị sửa, dấu thời gian "
+    "cho biết giới hạn đúng",
+    "instants in new records are off by as much; none is rewritten, and stamps bound the truth",
+)
+_CLOCK_DO = Text(
+    "xem chronyc tracking hoặc timedatectl; sửa nguồn giờ (NTP), để đồng hồ tự chỉnh dần",
+    "see `chronyc tracking` or `timedatectl`; repair the time source (NTP), let the clock slew",
+)
+
+
+def _clock_off(drift: float, most: float, sync: SyncState) -> list[Alarm]:
+    """Stamps or the system itself say that our clock is wrong. It tells, and rewrites nothing."""
+    found = []
+    if abs(drift) > most:
+        vi, en = ("nhanh", "ahead") if drift > 0 else ("chậm", "behind")
+        found.append(
+            Alarm(
+                path="clock",
+                code="clock.drift",
+                severity=Severity.WARNING,
+                text=Text(
+                    f"Đồng hồ {vi} ít nhất {abs(drift):.1f} giây so với dấu thời gian mới nhất",
+                    f"the clock is {en} by at least {abs(drift):.1f} s, as the newest stamp shows",
+                ),
+                at_risk=_CLOCK_RISK,
+                until=Text("một dấu thời gian khớp đồng hồ", "a stamp agrees with the clock"),
+                do=_CLOCK_DO,
+            )
+        )
+    if sync.synchronised is False:
+        found.append(
+            Alarm(
+                path="clock",
+                code="clock.unsynchronised",
+                severity=Severity.WARNING,
+                text=Text(
+                    "Hệ điều hành báo đồng hồ chưa được đồng bộ",
+                    "the system says that its clock is not synchronised",
+                ),
+                at_risk=_CLOCK_RISK,
+                until=Text("hệ điều hành báo đã đồng bộ", "the system says that it is again"),
+                do=_CLOCK_DO,
+            )
+        )
+    return found
+
+
 def _in_the_clear(one: Unencrypted) -> Alarm:
     return Alarm(
         path=f"axis.{one.axis}",
@@ -431,13 +508,14 @@ async def measure(
     *,
     axes: Sequence[str],
     agencies: Sequence[str],
-    stamped: bool = True,
+    braking: Braking,
+    sync: SyncState = UNKNOWN,
     workers: Sequence[str] = (),
     since: datetime | None = None,
 ) -> Measured:
     """Set the gauges.
 
-    `stamped`: an authority is configured. `workers`: which must turn somewhere; one that nobody
+    `braking` is told what no stamp covers. `workers`: which must turn somewhere; one that nobody
     ever turned counts from `since`.
     """
 
@@ -445,17 +523,22 @@ async def measure(
         now = tx.now()
         return _Figures(
             unsealed=_age(now, ledger.oldest_pending(tx)),
-            unstamped=_age(now, ledger.oldest_unstamped(tx)) if stamped else 0.0,
+            gap=look_at_stamps(tx),
             quarantined=watching.arrivals_in(tx, ArrivalState.QUARANTINED),
             orphans=watching.arrivals_in(tx, ArrivalState.ORPHAN),
             inbox=inbox.count_waiting(tx, agencies),
             axes={axis: _of_axis(tx, axis, now) for axis in axes},
             snapshot=watching.oldest_snapshot(tx),
+            drift=drifting.last(tx),
             turns={w: _age(now, t.at) for w, t in watching.turns(tx).items()},
             since=_age(now, since),
         )
 
     seen = await store.read(look)
+    level, waited = braking.seen(seen.gap), braking.age(seen.gap)
+    left = (braking.limits.max_delay - waited).total_seconds()
+    metrics.clock(seen.drift, unsynchronised=sync.synchronised is False)
+    metrics.stamp_level(list(Level).index(level), left)
     backlog = 0
     for axis, one in seen.axes.items():
         for lane in watching.LANES:
@@ -470,7 +553,7 @@ async def measure(
     held = sum(one.held for one in seen.axes.values())
     metrics.waits(
         oldest_unsealed_seconds=seen.unsealed,
-        oldest_unstamped_seconds=seen.unstamped,
+        oldest_unstamped_seconds=waited.total_seconds(),
         held=held + sum(one.held_fetches for one in seen.axes.values()),
         quarantined=seen.quarantined,
         orphans=seen.orphans,
@@ -497,12 +580,13 @@ class _OfAxis(NamedTuple):
 
 class _Figures(NamedTuple):
     unsealed: float
-    unstamped: float
+    gap: Gap
     quarantined: int
     orphans: int
     inbox: int
     axes: Mapping[str, _OfAxis]
     snapshot: float | None
+    drift: float
     turns: Mapping[str, float]
     since: float
 

@@ -50,6 +50,8 @@ class CheckedToken(Protocol):
     def serial(self) -> str: ...
     @property
     def authority(self) -> str: ...
+    @property
+    def reading(self) -> str: ...
 
 
 class StampCraft(Protocol):
@@ -138,6 +140,7 @@ class HttpTimestampAuthority:
             policy=facts.policy,
             serial=facts.serial,
             authority=facts.authority,
+            reading=str(facts.reading),
         )
 
     async def close(self) -> None:

@@ -116,6 +116,8 @@ ROUTES = (
     Route("GET", "/v1/ledger/proof", ledger.proof, (Role.UNIT, Role.AUDITOR)),
     Route("GET", "/v1/ledger/consistency", ledger.consistency, EVERYBODY),
     Route("POST", "/v1/ledger/cosignatures", ledger.cosign, (Role.AUDITOR,)),
+    Route("GET", "/v1/ledger/stamps", ledger.stamps, CHECKING),
+    Route("POST", "/v1/ledger/stamps", ledger.stamp, CHECKING),
 )
 PUBLIC: tuple[tuple[str, PublicHandler], ...] = (
     ("/healthz", health.healthz),

@@ -17,6 +17,7 @@ from gateway.ports import BlobStore
 from gateway.proving import Proving
 from gateway.reconciling import Reconciling
 from gateway.replaying import Replaying
+from gateway.stampbook import Stampbook
 from gateway.telemetry.metrics import Metrics
 
 MIB = 1024 * 1024
@@ -48,6 +49,7 @@ class ApiDeps:
     readiness: Callable[[], Awaitable[Sequence[Finding]]]
     metrics: Metrics
     reconciling: Reconciling
+    stampbook: Stampbook
     witnesses: tuple[Witness, ...] = ()
     limits: ApiLimits = field(default_factory=ApiLimits)
     courtesy: Courtesy = field(default_factory=Courtesy)

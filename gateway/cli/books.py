@@ -1,4 +1,6 @@
-"""ledger verify, ledger checkpoint: the proof that nobody changed the past. (witness: its own file)
+"""ledger verify, ledger checkpoint: the proof that nobody changed the past.
+
+(`witness` and `stamps` have files of their own.)
 
 In:     a gateway's configuration; or a receipt that a unit kept.
 Out:    what was checked and what is wrong; the newest signed checkpoint.
@@ -28,6 +30,7 @@ from gateway.cli.answers import (
     say_json,
     told,
 )
+from gateway.cli.stamps import stamp, stamps
 from gateway.cli.witness import begin_epoch, witness
 from gateway.errors import Misconfigured, Text, Unknown, Untrusted
 
@@ -53,6 +56,8 @@ def ledger() -> None:
 
 ledger.add_command(witness)
 ledger.add_command(begin_epoch)
+ledger.add_command(stamps)
+ledger.add_command(stamp)
 
 
 @ledger.command(
@@ -133,7 +138,7 @@ def _verify(settings: Settings, vkey: Path | None, lang: str) -> LedgerReport:
 
 def stamp_max_delay(settings: Settings) -> timedelta | None:
     """None: no timestamp authority is configured, so nothing is late."""
-    return timedelta(seconds=settings.stamp.max_delay) if settings.stamp.authorities else None
+    return timedelta(seconds=settings.stamp.alarm_after()) if settings.stamp.authorities else None
 
 
 def report_json(report: LedgerReport, settings: Settings, lang: str) -> dict[str, Any]:

@@ -339,6 +339,8 @@ def _check_values(written: Written, url: str, source: _Source) -> None:
     if trust.refresh >= trust.max_age:
         vi, en = "refresh phải ngắn hơn max_age", "refresh must be shorter than max_age"
         source.say(("trust", "refresh"), "conf.value", vi, en)
+    if not 0 < written.stamp.alarm_share < 1:
+        source.refuse(("stamp", "alarm_share"), "giữa 0 và 1", "between 0 and 1")
     for number, authority in enumerate(written.stamp.authorities):
         if urlsplit(authority.url).scheme not in ("http", "https"):
             here = ("stamp", "authorities", number, "url")

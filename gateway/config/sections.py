@@ -98,6 +98,7 @@ class Authority:
     url: str
     ca_file: Path | None = None
     policy: str = ""
+    cost: int = field(default=0, metadata={"least": 0})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +106,20 @@ class StampSection:
     interval: Seconds = Seconds(60.0)
     urgent_interval: Seconds = Seconds(5.0)
     deadline: Seconds = Seconds(180.0)
-    max_delay: Seconds = Seconds(3600.0)
+    max_delay: Seconds = Seconds(172_800.0)
+    alarm_share: float = 0.025
+    brake: Literal["hold", "refuse"] = "hold"
     authorities: tuple[Authority, ...] = ()
+
+    def alarm_after(self) -> float:
+        """Seconds without a stamp that are an alarm; 0: no authority is asked, nothing is late."""
+        return self.max_delay * self.alarm_share if self.authorities else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSection:
+    sync: Literal["kernel", "off"] = "kernel"
+    max_drift: Seconds = Seconds(5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +279,7 @@ class Written:
     ledger: LedgerSection = LedgerSection()
     seal: SealSection = SealSection()
     stamp: StampSection = StampSection()
+    clock: ClockSection = ClockSection()
     axis: tuple[AxisSection, ...] = ()
     route: tuple[Route, ...] = ()
     dispatch: DispatchSection = DispatchSection()

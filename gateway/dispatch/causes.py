@@ -117,6 +117,17 @@ _HELD: dict[str, Cause] = {
         Text("Người vận hành giữ lại", "held by a person who runs this gateway"),
         Text("Release khi đã rõ, hoặc withdraw", "release it when it may go, or withdraw it"),
     ),
+    HoldCause.UNSTAMPED: Cause(
+        Whose.OURS,
+        Text(
+            "Quá lâu không có dấu thời gian (stamp.max_delay)",
+            "there was no timestamp for too long (stamp.max_delay)",
+        ),
+        Text(
+            "Có dấu thời gian mới thì tự gửi tiếp; không chờ được thì release",
+            "it goes on by itself after the next timestamp; release it if it cannot wait",
+        ),
+    ),
 }
 _HELD_OTHERWISE = Cause(
     Whose.OURS,

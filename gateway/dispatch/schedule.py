@@ -33,6 +33,7 @@ class HoldCause(StrEnum):
     EQUAL_ANSWERS = "equal_answers"  # an answer nobody has classified, too often the same
     RESTORED = "restored"  # set by a restore (architecture 7), not by this room
     PERSON = "person"  # set by `queue hold`
+    UNSTAMPED = "unstamped"  # set by the brake (braking.py); it lets go by itself after a stamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

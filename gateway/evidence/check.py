@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway.errors import Misconfigured, Rejected, Text, Untrusted
 from gateway.evidence import build, cades, instructions, layout, manifest, minutes, zipped
 from gateway.evidence.case import Case, Head, Judged, Place
+from gateway.evidence.gaps import stretches
 from gateway.evidence.packages import SignaturePart, look
 from gateway.evidence.reading import MALFORMED, read
 from gateway.ledger import keys, merkle
@@ -105,6 +106,10 @@ class Verdict:
                 f"{i.name}_at" + (f" {i.who}" if i.who else ""): {"at": i.at, "source": i.source}
                 for i in found
             },
+            "gaps": [
+                one.as_json()
+                for one in (stretches(self.case) if self.case and self.verdict != "invalid" else ())
+            ],
         }
 
 

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 
 from gateway.evidence.case import Case, Judged, Told
+from gateway.evidence.gaps import Proof, stretches
 from gateway.evidence.words import sentence
 from gateway.model.package import DocumentHeader, FileFact, SignatureVerdict, Trust
 from gateway.model.record import Record
@@ -179,20 +180,27 @@ def _event(told: Told) -> Iterator[str]:
     yield f"      {place}, vào sổ {proved}"
 
 
+_PROOFS: Mapping[Proof, str] = MappingProxyType(
+    {
+        Proof.NORMAL: "",
+        Proof.PROVISIONAL: "TẠM TÍNH cho tới dấu sau; ",
+        Proof.OPEN: "CHƯA CÓ DẤU SAU, mới dựa vào đồng hồ của gateway; ",
+    }
+)
+
+
 def _gaps(case: Case) -> Iterator[str]:
-    """Where no authority has vouched for the time yet, and since when."""
-    bare = [t for t in case.told if t.not_after is None]
-    if not bare:
-        yield "DẤU THỜI GIAN: mọi bản ghi đều nằm trước một dấu thời gian."
-        return
-    yield f"DẤU THỜI GIAN: {len(bare)} bản ghi chưa có dấu thời gian nào phía sau;"
-    since = bare[0].not_before
-    yield (
-        f"  dấu gần nhất phía trước: {_moment(since)}."
-        if since
-        else "  phía trước cũng chưa có dấu nào."
-    )
-    yield "  Với các bản ghi đó, thời điểm mới dựa vào đồng hồ của gateway."
+    """Between which stamps the records lie: both ends exactly, as the tokens say them."""
+    yield "KHOẢNG GIỮA HAI DẤU THỜI GIAN: dấu sau làm chứng cho mọi mục trong khoảng"
+    for one in stretches(case):
+        tree = f", cây {one.epoch}" if one.epoch > 1 else ""
+        last = "trở đi" if one.last is None else f"đến {one.last}"
+        after = _moment(one.after) if one.after else "chưa có dấu"
+        before = _moment(one.before) if one.before else "chưa có dấu"
+        yield (
+            f"  mục {one.first} {last}{tree}: {_PROOFS[one.proof]}sau {after}, trước {before}"
+            f" ({one.records} bản ghi của văn bản này)"
+        )
 
 
 def _moment(at: datetime) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 from gateway.errors import Broken, Text
@@ -195,18 +196,22 @@ _Covering = tuple[Coordinate, ...]  # one hash of a proof, as the stored nodes t
 
 
 def _path(seq: int, size: int) -> list[_Covering]:
-    """PATH(m, D[n]) as coordinates; the recursion of the RFC, unrolled from the root down."""
+    """PATH(m, D[n]) as coordinates; the recursion of the RFC, unrolled from the root down.
+
+    Within a complete subtree the hashes are those of the neighbours, level by level.
+    """
     steps: list[_Covering] = []
     begin, end = 0, size
-    while end - begin > 1:
-        split = begin + _split(end - begin)
+    while (count := end - begin) & (count - 1):
+        split = begin + _split(count)
         if seq < split:
             steps.append(_cover(split, end))
             end = split
         else:
             steps.append(_cover(begin, split))
             begin = split
-    return steps[::-1]
+    neighbours = [((level, seq >> level ^ 1),) for level in range(count.bit_length() - 1)]
+    return [*neighbours, *reversed(steps)]
 
 
 def _subproof(old: int, new: int) -> list[_Covering]:
@@ -233,11 +238,21 @@ def _split(count: int) -> int:
 
 def _cover(begin: int, end: int) -> _Covering:
     """D[begin:end] as complete subtrees, left to right; `begin` aligned as the RFC splits."""
+    count = end - begin
+    if count & (count - 1) == 0:  # one complete subtree: nearly every hash of nearly every proof
+        level = count.bit_length() - 1
+        return ((level, begin >> level),)
     return tuple((level, (begin >> level) + index) for level, index in peaks(end - begin))
 
 
 def _hashes(steps: Sequence[_Covering], read_nodes: ReadNodes) -> tuple[bytes, ...]:
-    found = _read(read_nodes, [c for covering in steps for c in covering])
+    wanted = [c for covering in steps for c in covering]
+    found = read_nodes(wanted) if wanted else {}
+    if len(wanted) == len(steps):  # each hash is a stored one: looked up once
+        hashes = tuple(map(found.get, wanted, repeat(b"")))
+        if all(len(h) == 32 for h in hashes):
+            return hashes
+    _complete(found, wanted)
     return tuple(_fold([found[c] for c in covering]) for covering in steps)
 
 
@@ -255,6 +270,12 @@ def _read(read_nodes: ReadNodes, coordinates: Sequence[Coordinate]) -> Mapping[C
     if not coordinates:
         return {}
     found = read_nodes(coordinates)
+    _complete(found, coordinates)
+    return found
+
+
+def _complete(found: Mapping[Coordinate, bytes], coordinates: Sequence[Coordinate]) -> None:
+    """Raises Broken (`ledger.node_missing`) for what was asked and is not there."""
     for coordinate in coordinates:
         if len(found.get(coordinate, b"")) != 32:
             level, index = coordinate
@@ -265,4 +286,3 @@ def _read(read_nodes: ReadNodes, coordinates: Sequence[Coordinate]) -> Mapping[C
                 ),
                 code="ledger.node_missing",
             )
-    return found

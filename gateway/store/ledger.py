@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, tuple_, union
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, tuple_, union
 
 from gateway.model.record import Checkpoint, Entry, Stamp
 from gateway.store.session import Tx
@@ -107,11 +107,24 @@ _CHECKPOINTS = (
 _STAMPED_SIZE = select(func.coalesce(func.max(stamp.c.size), 0)).where(
     stamp.c.epoch == bindparam("epoch")
 )
+_NEWEST_STAMP = (
+    select(*STAMP)
+    .where(stamp.c.epoch == bindparam("epoch"))
+    .order_by(stamp.c.size.desc(), stamp.c.gen_time.desc())
+    .limit(1)
+)
 _INSERT_STAMP = insert(stamp)
 _STAMPS = (
-    select(*STAMP)
-    .where(stamp.c.epoch == bindparam("epoch"), stamp.c.size > bindparam("after"))
-    .order_by(stamp.c.size)
+    select(*STAMP, stamp.c.id)
+    .where(
+        stamp.c.epoch == bindparam("epoch"),
+        or_(
+            stamp.c.size > bindparam("after"),
+            and_(stamp.c.size == bindparam("after"), stamp.c.id > bindparam("after_id")),
+        ),
+    )
+    .order_by(stamp.c.size, stamp.c.id)
+    .limit(bindparam("most"))
 )
 _ENTRIES = (
     select(entry.c.seq, entry.c.record_id, entry.c.leaf, record.c.body)
@@ -284,6 +297,11 @@ def stamped_size(tx: Tx, epoch: int) -> int:
     return int(tx.execute(_STAMPED_SIZE, {"epoch": epoch}).scalar() or 0)
 
 
+def newest_stamp(tx: Tx, epoch: int) -> Stamp | None:
+    row = tx.execute(_NEWEST_STAMP, {"epoch": epoch}).one_or_none()
+    return None if row is None else Stamp(*row)
+
+
 def keep_stamp(tx: Tx, stamp_id: str, made: Stamp, received_at: datetime) -> None:
     tx.execute(
         _INSERT_STAMP,
@@ -301,9 +319,17 @@ def keep_stamp(tx: Tx, stamp_id: str, made: Stamp, received_at: datetime) -> Non
     )
 
 
-def stamps(tx: Tx, epoch: int, after: int = -1) -> list[Stamp]:
-    rows = tx.execute(_STAMPS, {"epoch": epoch, "after": after}).all()
-    return [Stamp(*row) for row in rows]
+def stamps(tx: Tx, epoch: int, most: int = 500) -> Iterator[Stamp]:
+    """By size, `most` at a time in memory: a stamp a minute for years is gigabytes of tokens."""
+    after, after_id = -1, ""
+    while True:
+        params = {"epoch": epoch, "after": after, "after_id": after_id, "most": most}
+        rows = tx.execute(_STAMPS, params).all()
+        for row in rows:
+            yield Stamp(*row[:-1])
+        if len(rows) < most:
+            return
+        after, after_id = int(rows[-1][1]), str(rows[-1][-1])
 
 
 def entries_from(tx: Tx, epoch: int, start: int, most: int) -> list[EntryRow]:

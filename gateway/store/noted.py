@@ -7,7 +7,7 @@ Never:  decides by reading first: of several processes that start together, one 
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, select, update
 
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
@@ -19,6 +19,14 @@ _CHANGE = (
     .where(noted.c.name == bindparam("about"), noted.c.value != bindparam("new_value"))
     .values(value=bindparam("new_value"), at=bindparam("now"))
 )
+
+_LAST = select(noted.c.value).where(noted.c.name == bindparam("about"))
+
+
+def last(tx: Tx, name: str) -> str | None:
+    """What was noted last; None: nothing yet."""
+    value = tx.execute(_LAST, {"about": name}).scalar()
+    return None if value is None else str(value)
 
 
 def changed(tx: Tx, name: str, value: str, *, first: str) -> bool:

@@ -86,6 +86,16 @@ _STANDING = select(*_COLUMNS).where(t.c.id == bindparam("id")).with_for_update()
 _OF_DOCUMENT = (
     select(*_COLUMNS).where(t.c.document_ref == bindparam("ref")).order_by(t.c.id).with_for_update()
 )
+_HELD_FOR = (
+    select(*_COLUMNS)
+    .where(
+        t.c.axis == bindparam("on_axis"),
+        t.c.state == TransferState.HELD.value,
+        t.c.hold_cause == bindparam("cause"),
+    )
+    .order_by(t.c.id)
+    .limit(bindparam("most"))
+)
 _WAITS_FOR_SEAL = (
     select(pending.c.record_id).where(pending.c.record_id == bindparam("id")).with_for_update()
 )
@@ -204,6 +214,12 @@ def standing(tx: Tx, transfer_id: str) -> Standing | None:
 def of_document(tx: Tx, document_ref: str) -> list[Standing]:
     """Every transfer of one document, kept still until the commit."""
     return [Standing._make(row) for row in tx.execute(_OF_DOCUMENT, {"ref": document_ref}).all()]
+
+
+def held_for(tx: Tx, axis: str, cause: str, most: int) -> list[Standing]:
+    """Transfers that are HELD for one cause, by id. Not locked: `release` asks for the fence."""
+    params = {"on_axis": axis, "cause": cause, "most": most}
+    return [Standing._make(row) for row in tx.execute(_HELD_FOR, params).all()]
 
 
 def waits_for_seal(tx: Tx, record_id: str) -> bool:

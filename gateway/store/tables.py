@@ -318,6 +318,17 @@ breaker = Table(
     _one_of("state", BreakerState),
 )
 
+# how often each timestamp authority was asked, by day: for the bill, no evidence
+stamp_use = Table(
+    "stamp_use",
+    metadata,
+    Column("authority", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("granted", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+)
+
 # -- inbound -------------------------------------------------------------------------------------
 
 fetch = Table(

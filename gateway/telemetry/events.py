@@ -63,6 +63,32 @@ class Event(StrEnum):
             "and sending go on, and a later stamp covers what was missed."
         ),
     )
+    STAMP_ORDERED = (
+        "stamp.ordered",
+        True,
+        "Nothing to do. A person asked for a stamp over one record; an authority may bill it.",
+    )
+    STAMP_LATE = (
+        "stamp.late",
+        False,
+        (
+            "No authority has stamped for `stamp.alarm_share` of `stamp.max_delay`: ask them, look "
+            "at the line to them. Documents flow; /readyz says when the brake comes."
+        ),
+    )
+    STAMP_BRAKED = (
+        "stamp.braked",
+        False,
+        (
+            "`stamp.max_delay` is over: new documents are held or refused (`stamp.brake`) until a "
+            "stamp comes. Bring an authority back, or name another in `stamp.authorities`."
+        ),
+    )
+    STAMP_CAUGHT_UP = (
+        "stamp.caught_up",
+        False,
+        "Nothing to do. A stamp covers what was missed; what was held goes on by itself.",
+    )
     LEDGER_EPOCH_BEGUN = (
         "ledger.epoch_begun",
         True,
@@ -102,7 +128,7 @@ class Event(StrEnum):
     TRANSFER_RELEASED = (
         "transfer.released",
         True,
-        "Nothing to do. A person let it go on; its lifetime counts from here.",
+        "Nothing to do. A person, or a stamp after the brake, let it go on; its lifetime restarts.",
     )
     TRANSFER_RETRIED = (
         "transfer.retried",

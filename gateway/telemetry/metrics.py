@@ -23,6 +23,7 @@ from prometheus_client.process_collector import ProcessCollector
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SHORT = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 BREAKER = ("closed", "half_open", "open")
+STAMPED = ("strict", "tolerant", "untrusted", "unavailable")
 OUTCOMES = ("delivered", "deferred", "refused", "uncertain")
 _ALARMED_CODES = ("secrecy.marked", "account.unauthenticated")
 _CAUSES = {
@@ -141,7 +142,48 @@ class Metrics:
         self._unstamped = self._gauge(
             "edoc_oldest_unstamped_seconds",
             "Age of the oldest checkpoint that no timestamp covers; 0 without an authority. "
-            "If this rises above stamp.max_delay, no authority answers.",
+            "If this rises to hours, no authority answers; at stamp.max_delay comes the brake.",
+        )
+        self._drift = self._gauge(
+            "edoc_clock_drift_seconds",
+            "How far our clock is surely off, as the newest stamp shows: above 0 ahead, below 0 "
+            "behind. If this is not 0 for long, repair the time synchronisation.",
+        )
+        self._synchronised = self._gauge(
+            "edoc_clock_unsynchronised",
+            "1 while the system says that its clock is not synchronised. If this is 1, repair "
+            "the time synchronisation (chrony, systemd-timesyncd).",
+        )
+        self._stamps = self._counter(
+            "edoc_stamps",
+            "Answers of timestamp authorities, in the words of STAMPED. If `unavailable` rises, "
+            "one does not answer; if `untrusted` rises, its answers are wrong: ask it.",
+            "authority",
+            "result",
+        )
+        self._stamp_cost = self._counter(
+            "edoc_stamps_cost",
+            "What stamps cost, in the unit of stamp.authorities.cost. If this rises faster than "
+            "planned, see which authority answers (edoc_stamps).",
+            "authority",
+        )
+        self._stamp_seconds = Histogram(
+            "edoc_stamp_seconds",
+            "Time that an authority took to answer, or not. If this rises, it is slow; sending "
+            "does not wait for it.",
+            ("authority",),
+            buckets=_LONG,
+            registry=self.registry,
+        )
+        self._stamp_level = self._gauge(
+            "edoc_stamp_level",
+            "0 normal, 1 provisional (our own time, until a stamp covers it), 2 brake (new "
+            "documents are held or refused). If this is not 0, ask the timestamp authorities.",
+        )
+        self._brake_in = self._gauge(
+            "edoc_stamp_brake_in_seconds",
+            "Seconds until the brake (stamp.max_delay when nothing waits for a stamp; 0: it is "
+            "on). If this falls, ask the timestamp authorities.",
         )
         self._snapshot = self._gauge(
             "edoc_database_snapshot_seconds",
@@ -198,7 +240,7 @@ class Metrics:
             registry=self.registry,
         )
 
-    def expect(self, axes: Sequence[str]) -> None:
+    def expect(self, axes: Sequence[str], authorities: Sequence[str] = ()) -> None:
         """Let what is alarmed on begin at 0: of a figure that first appears at 1, Prometheus does
         not see that it rose.
         """
@@ -210,6 +252,9 @@ class Metrics:
             self.collected(axis, 0, 0)
         for code in _ALARMED_CODES:
             self._refused.labels(code)
+        for authority in authorities:
+            for result in STAMPED:
+                self._stamps.labels(authority, result)
 
     def accepted(self, kind: str, seconds: float | None = None) -> None:
         """A promise was committed; `kind`: document | status."""
@@ -238,6 +283,22 @@ class Metrics:
 
     def stamped(self, gen_time: datetime) -> None:
         self._last_stamp.set(gen_time.timestamp())
+
+    def clock(self, drift_seconds: float, *, unsynchronised: bool) -> None:
+        """Above 0: ahead."""
+        self._drift.set(drift_seconds)
+        self._synchronised.set(float(unsynchronised))
+
+    def asked_for_stamp(self, authority: str, result: str, seconds: float, cost: int = 0) -> None:
+        """`result`: a word of STAMPED."""
+        self._stamps.labels(authority, result).inc()
+        self._stamp_cost.labels(authority).inc(cost)
+        self._stamp_seconds.labels(authority).observe(seconds)
+
+    def stamp_level(self, level: int, brake_in_seconds: float) -> None:
+        """`level`: 0 normal, 1 provisional, 2 brake."""
+        self._stamp_level.set(level)
+        self._brake_in.set(max(brake_in_seconds, 0.0))
 
     def collected(self, axis: str, fetched: int, failed: int) -> None:
         self._fetched.labels(axis, "fetched").inc(fetched)

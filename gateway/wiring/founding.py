@@ -45,6 +45,7 @@ SANDBOX_AGENCY = "H14.19"
 # every wait in seconds, so that a person can watch what takes hours in service
 SANDBOX_PACE: Mapping[str, Mapping[str, Any]] = {
     "seal": {"max_delay": "60s"},
+    "clock": {"sync": "off"},
     "stamp": {"interval": "1s", "urgent_interval": "1s", "deadline": "5s"},
     "dispatch": {
         "retry": "200ms, 400ms, 800ms, 1600ms then every 2s for 10m, jitter full",

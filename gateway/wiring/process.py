@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from uuid import UUID
 
+from adapters.clock.kernel import KernelSync, Unwatched
 from adapters.keys.ledger import load_ledger_key
 from adapters.loopback.axis import LoopbackAxis
 from adapters.revocation.client import HttpRevocation
@@ -27,6 +28,8 @@ from adapters.tsa.client import Endpoint, HttpTimestampAuthority
 from adapters.vxp.axis import VxpAxis
 from adapters.vxp.settings import VxpSettings
 from gateway import watch
+from gateway.braking import MOST as MOST_LET_GO
+from gateway.braking import BrakeLimits, BrakePolicy, Braking
 from gateway.collecting import Collecting
 from gateway.config import AxisSection, Settings
 from gateway.courtesy import Courtesy
@@ -40,7 +43,7 @@ from gateway.gating import Gate, Width
 from gateway.inbound import Inbound
 from gateway.ledger import stamp as stamp_craft
 from gateway.outbound import Outbound
-from gateway.ports import Axis, BlobStore
+from gateway.ports import Axis, BlobStore, SyncSource
 from gateway.promise import Outlet
 from gateway.reconciling import Reconciling
 from gateway.routing.plan import LOOPBACK, RoutingTable
@@ -49,6 +52,7 @@ from gateway.sealing import Pace, Sealing, Stamping
 from gateway.settling import Settling
 from gateway.signing import Profile
 from gateway.signing.selfcheck import check_libraries
+from gateway.stampbook import Stampbook
 from gateway.store import (
     Store,
     Tx,
@@ -143,9 +147,11 @@ class Gateway:
     stamping: Stamping
     desk: Desk
     reconciling: Reconciling
+    stampbook: Stampbook
     metrics: Metrics
     axes: Mapping[str, Axis]
     files: watch.FileWatch
+    sync: SyncSource
     url: str = ""
     figures: str = ""
     courtesy: Courtesy = field(default_factory=Courtesy)
@@ -221,6 +227,7 @@ class Gateway:
                     self.stamping,
                     self.metrics,
                     self.store,
+                    self._let_go,
                     interval=conf.stamp.interval,
                     urgent_interval=conf.stamp.urgent_interval,
                 )
@@ -261,6 +268,12 @@ class Gateway:
                 )
         return made
 
+    async def _let_go(self) -> bool:
+        """What the brake held, once it is off; True: there may be more."""
+        outlets = self.outbound.outlets
+        lifetimes = {a: timedelta(seconds=o.policy.lifetime_seconds) for a, o in outlets.items()}
+        return await self.outbound.braking.release(self.store, lifetimes) == MOST_LET_GO
+
     def gate(self, axis: str) -> Gate:
         policy = self.outbound.outlets[axis].policy
         lease = policy.attempt_deadline_seconds + policy.grace_seconds
@@ -286,8 +299,10 @@ class Gateway:
         found = await watch.readiness(
             self.store,
             patience(self.settings, list(self.axes)),
+            self.outbound.braking,
             axes=list(self.axes),
             backlog=self.outbound.backlog,
+            sync=self.sync.state(),
         )
         return [self.files.finding, *found] if self.files.finding else found
 
@@ -302,7 +317,8 @@ class Gateway:
             self.metrics,
             axes=axes,
             agencies=agencies,
-            stamped=bool(self.settings.stamp.authorities),
+            braking=self.outbound.braking,
+            sync=self.sync.state(),
             workers=list(patience(self.settings, axes).workers),
             since=self._since,
         )
@@ -345,11 +361,11 @@ def patience(settings: Settings, axes: Sequence[str]) -> watch.Patience:
             workers[f"collect:{axis}"] = conf.collect.slowest + listing + 2 * minute
     return watch.Patience(
         conf.seal.max_delay,
-        conf.stamp.max_delay if conf.stamp.authorities else 0.0,
         conf.trust.max_age if conf.trust.fetch == "on" else 0.0,
         max_backlog=conf.api.max_backlog,
         workers=workers,
         unencrypted=unencrypted(settings),
+        max_drift=conf.clock.max_drift,
     )
 
 
@@ -368,6 +384,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         for axis in gateway.axes.values():
             stack.push_async_callback(axis.close)
         stack.push_async_callback(gateway.reconciling.close)
+        stack.push_async_callback(gateway.stampbook.close)
         for authority in gateway.stamping.authorities:
             stack.push_async_callback(authority.close)
         if (source := gateway.inbound.trusting.source) is not None:
@@ -423,6 +440,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         outlets=outlets,
         lane_of=lane_of,
         seal_max_delay=timedelta(seconds=settings.seal.max_delay),
+        braking=Braking(scribe, brake_limits(settings)),
         max_backlog=settings.api.max_backlog,
         algorithms=settings.algorithms,
     )
@@ -437,8 +455,17 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
     axes[LOOPBACK] = LoopbackAxis(inbound)
     outlets[LOOPBACK] = Outlet(axes[LOOPBACK], settings.dispatch.policy())
     metrics = Metrics()
-    metrics.expect(list(axes))
+    metrics.expect(list(axes), [one.name for one in settings.stamp.authorities])
     owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.salt()[:8]}"
+    stamping = Stamping(
+        store=store,
+        scribe=scribe,
+        authorities=authorities(settings),
+        costs={one.name: one.cost for one in settings.stamp.authorities},
+        metrics=metrics,
+        deadline_seconds=settings.stamp.deadline,
+        owner=owner,
+    )
     return Gateway(
         settings=settings,
         store=store,
@@ -447,14 +474,9 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         outbound=outbound,
         inbound=inbound,
         settling=settling,
+        stampbook=Stampbook(stamping, outbound.braking),
         sealing=Sealing(store=store, scribe=scribe, owner=owner, pace=Pace(settings.seal.batch)),
-        stamping=Stamping(
-            store=store,
-            scribe=scribe,
-            authorities=authorities(settings),
-            deadline_seconds=settings.stamp.deadline,
-            owner=owner,
-        ),
+        stamping=stamping,
         desk=Desk(
             outbound=outbound,
             inbound=inbound,
@@ -479,6 +501,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         metrics=metrics,
         axes=axes,
         files=watch.FileWatch(blobs, metrics),
+        sync=KernelSync() if settings.clock.sync == "kernel" else Unwatched(),
         warnings=keys.warnings,
     )
 
@@ -500,6 +523,12 @@ def trusting_of(settings: Settings, store: Store, blobs: BlobStore, scribe: Scri
         pace=AskPace(timedelta(seconds=conf.refresh), conf.deadline),
         countersign_weak=settings.signing.countersign_weak,
     )
+
+
+def brake_limits(settings: Settings) -> BrakeLimits:
+    asked = settings.stamp
+    most = asked.max_delay if asked.authorities else 0.0
+    return BrakeLimits(timedelta(seconds=most), asked.alarm_share, BrakePolicy(asked.brake))
 
 
 def reconcile_limits(settings: Settings) -> Limits:

@@ -44,6 +44,7 @@ def _deps(gateway: Gateway) -> ApiDeps:
         reconciling=gateway.reconciling,
         courtesy=gateway.courtesy,
         witnesses=tuple(map(parse_witness_vkey, gateway.settings.ledger.witnesses)),
+        stampbook=gateway.stampbook,
         limits=ApiLimits(
             body_bytes=gateway.settings.limits.package_bytes,
             metadata_bytes=conf.metadata_bytes,

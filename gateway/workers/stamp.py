@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from gateway.sealing import URGENT_CHANNEL, Stamping
 from gateway.store import Store
 from gateway.telemetry.metrics import Metrics
@@ -9,16 +11,28 @@ from gateway.workers.loop import Worker
 
 
 def worker(
-    stamping: Stamping, metrics: Metrics, store: Store, *, interval: float, urgent_interval: float
+    stamping: Stamping,
+    metrics: Metrics,
+    store: Store,
+    let_go: Callable[[], Awaitable[bool]],
+    *,
+    interval: float,
+    urgent_interval: float,
 ) -> Worker:
-    """Seconds between looks, and from the sealing of an urgent document to its stamp."""
+    """Seconds between looks, and from the sealing of an urgent document to its stamp.
+
+    `let_go`: what the brake held goes on; before the authorities are asked, too, who may not
+    answer: the brake can be off for another reason. True: there may be more.
+    """
     soon = min(interval, urgent_interval)
 
     async def turn() -> bool:
+        more = await let_go()
         made = await stamping.stamp()
         if made is not None:
             metrics.stamped(made.gen_time)
-        return False
+            more = await let_go()
+        return more
 
     # a look every `interval` in all: the wait that an urgent document ends, then the short pause,
     # in which neighbours come under the same checkpoint

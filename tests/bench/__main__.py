@@ -2,7 +2,7 @@
 
     python -m tests.bench                     everything, about five minutes
     python -m tests.bench rate                one part: documents, packages, carry, rate, queue,
-                                              silent
+                                              silent, ledger
     python -m tests.bench --rounds 1 --short  a quick look
 
 Results go to tests/bench/results/, as JSON with every round and as a short page.
@@ -17,11 +17,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import carry, documents, machine, packages, queue, rate, silent
+from tests.bench import carry, documents, ledger, machine, packages, queue, rate, silent
 from tests.bench.report import Table, keep
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("documents", "packages", "carry", "rate", "queue", "silent")
+PARTS = ("documents", "packages", "carry", "rate", "queue", "silent", "ledger")
 
 
 def main() -> int:
@@ -29,7 +29,9 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of load in each round")
-    parser.add_argument("--short", action="store_true", help="without 500 MB, a shorter queue")
+    parser.add_argument(
+        "--short", action="store_true", help="without 500 MB, shorter queue and ledger"
+    )
     parser.add_argument("--name", default=time.strftime("%Y-%m-%d"), help="of the result files")
     asked = parser.parse_args()
     unknown = sorted(set(asked.parts) - set(PARTS))
@@ -60,6 +62,8 @@ def _part(part: str, folder: Path, asked: argparse.Namespace) -> Iterator[Table]
         return queue.run(folder, large=not asked.short)
     if part == "silent":
         return silent.run(folder, rounds=asked.rounds)
+    if part == "ledger":
+        return ledger.run(folder, large=not asked.short)
     return rate.run(folder, rounds=max(1, asked.rounds - 2), seconds=asked.seconds)
 
 

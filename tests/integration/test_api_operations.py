@@ -340,6 +340,7 @@ def alone(at: Door, **changes: Any) -> ApiDeps:
         "blobs": at.gateway.blobs,
         "metrics": Metrics(),
         "reconciling": at.gateway.reconciling,
+        "stampbook": at.gateway.stampbook,
     }
     return ApiDeps(**{"readiness": ready, **given, **changes})
 

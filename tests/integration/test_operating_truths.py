@@ -99,7 +99,7 @@ def test_after_a_refusal_nothing_more_is_reported(tmp_path: Path) -> None:
 def test_a_dead_timestamp_authority_is_an_alarm_and_figures_move(tmp_path: Path) -> None:
     async def run() -> None:
         async with town(tmp_path) as made:
-            changes = {"stamp": {"interval": "100ms", "deadline": "200ms", "max_delay": "1ms"}}
+            changes = {"stamp": {"interval": "100ms", "deadline": "200ms", "alarm_share": 1e-12}}
             house = made.house("so19", ("H14.19", "H14.20"), {}, [], changes=changes)
             jobs = ("seal", "deliver", "open")
             async with made.open(house, jobs) as here:

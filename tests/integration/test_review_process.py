@@ -161,7 +161,7 @@ def test_a_stamper_that_slept_through_its_turn_keeps_nothing(tmp_path: Path) -> 
                 with pytest.MonkeyPatch.context() as patched:
                     patched.setattr(authority, "stamp", late)
                     assert await stamping.stamp() is None
-                stamps = await here.gateway.store.read(lambda tx: ledger.stamps(tx, 1))
+                stamps = await here.gateway.store.read(lambda tx: list(ledger.stamps(tx, 1)))
                 assert stamps == []
                 assert await stamping.stamp() is not None, "the next turn is nobody's yet"
 

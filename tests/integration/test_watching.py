@@ -13,11 +13,16 @@ from sqlalchemy import update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway import watch
+from gateway.braking import BrakeLimits, Braking
 from gateway.model.arrival import ArrivalState
+from gateway.scribe import Scribe
 from gateway.store import Store, Tx, watching
 from gateway.store.tables import pending
 from gateway.telemetry.metrics import Metrics
+from gateway.wiring.process import SystemEntropy
 from tests.support.databases import opened
+from tests.support.houses import WallClock
+from tests.support.ledgers import KEY, ORIGIN
 from tests.support.queues import queued_transfers, walked
 
 HOUR = timedelta(hours=1)
@@ -26,6 +31,12 @@ WORKERS = {"seal": 120.0, "collect:vxp": 300.0}
 
 def changed(tx: Tx, transfer_id: str, **values: object) -> None:
     walked(tx, transfer_id, **values)  # type: ignore[arg-type]  # as given
+
+
+def no_stamps() -> Braking:
+    """No authority is configured: nothing is late."""
+    scribe = Scribe(clock=WallClock(), entropy=SystemEntropy(), origin=ORIGIN, key=KEY)
+    return Braking(scribe, BrakeLimits(timedelta(0)))
 
 
 def crowd(tx: Tx) -> None:
@@ -74,6 +85,7 @@ def test_every_gauge_of_what_waits_is_set(any_store: Store) -> None:
             metrics,
             axes=["vxp"],
             agencies=["H14.19"],
+            braking=no_stamps(),
             workers=list(WORKERS),
             since=any_store.read_sync(lambda tx: tx.now()) - HOUR,
         )
@@ -178,8 +190,8 @@ def test_sqlite_cannot_be_asked_for_its_readers(sqlite_store: Store) -> None:
 
 
 def alarms(store: Store, **more: object) -> list[watch.Alarm]:
-    patience = watch.Patience(600.0, 3600.0, max_backlog=10, workers=WORKERS)
-    found = asyncio.run(watch.readiness(store, patience, axes=["vxp"], **more))  # type: ignore[arg-type]  # forwarded as given
+    patience = watch.Patience(600.0, max_backlog=10, workers=WORKERS)
+    found = asyncio.run(watch.readiness(store, patience, no_stamps(), axes=["vxp"], **more))  # type: ignore[arg-type]  # forwarded as given
     assert all(isinstance(one, watch.Alarm) for one in found)
     return found  # type: ignore[return-value]  # asserted above
 

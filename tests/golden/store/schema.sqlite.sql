@@ -446,6 +446,15 @@ BEGIN SELECT RAISE(ABORT, 'append_only: stamp'); END;
 CREATE TRIGGER stamp_no_update BEFORE UPDATE ON stamp
 BEGIN SELECT RAISE(ABORT, 'append_only: stamp'); END;
 
+CREATE TABLE stamp_use (
+	authority TEXT NOT NULL, 
+	day TEXT NOT NULL, 
+	granted INTEGER NOT NULL, 
+	failed INTEGER NOT NULL, 
+	cost BIGINT NOT NULL, 
+	CONSTRAINT pk_stamp_use PRIMARY KEY (authority, day)
+);
+
 CREATE INDEX ix_status_event_document_ref ON status_event (document_ref);
 
 CREATE TABLE status_event (

@@ -16,7 +16,7 @@ from gateway.api.acts import TakeBackBody, WithdrawDocumentBody
 from gateway.api.app import PUBLIC, ROUTES
 from gateway.api.deps import ApiLimits
 from gateway.api.inbox import StaffBody, StatusBody
-from gateway.api.ledger import CosignatureBody
+from gateway.api.ledger import CosignatureBody, StampBody
 from gateway.api.quarantine import OpenBody, ReturnBody
 from gateway.api.queue import (
     FetchBody,
@@ -119,6 +119,7 @@ def test_bodies_have_the_members_that_are_read() -> None:
     for shape, schema in (
         (AccountBody, SCHEMAS["AccountBody"]),
         (StatusBody, SCHEMAS["StatusBody"]),
+        (StampBody, SCHEMAS["StampBody"]),
         (TakeBackBody, SCHEMAS["TakeBackBody"]),
         (WithdrawDocumentBody, SCHEMAS["WithdrawBody"]),
         (FetchBody, SCHEMAS["FetchBody"]),

@@ -42,6 +42,8 @@ BUILT = {
     "queue show", "queue dead", "queue hold", "queue release", "queue retry", "queue withdraw",
     "queue replay", "queue forecast", "ledger verify", "ledger checkpoint", "evidence export",
     "evidence verify", "ledger witness", "ledger begin-epoch", "key list", "key rotate",
+    "ledger stamp",
+    "ledger stamps",
     "quarantine list", "quarantine show", "quarantine open", "quarantine return",
     "reconcile",
 }  # fmt: skip

@@ -35,7 +35,8 @@ def test_the_last_code_says_who_must_act(state: str, code: str, whose: Whose) ->
 def test_whatever_holds_a_transfer_has_its_reason_and_next_step(cause: str) -> None:
     found = of_transfer("HELD", hold_cause=cause, code="http.503")
     assert all((*found.reason, *found.next_step))
-    ours = cause in (HoldCause.PERSON, HoldCause.RESTORED) or cause not in list(HoldCause)
+    own = (HoldCause.PERSON, HoldCause.RESTORED, HoldCause.UNSTAMPED)
+    ours = cause in own or cause not in list(HoldCause)
     assert found.whose is (Whose.OURS if ours else Whose.PEER)
 
 

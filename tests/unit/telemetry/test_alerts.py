@@ -17,8 +17,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import config
+from gateway.braking import Level
 from gateway.dispatch.retry import parse
-from gateway.telemetry.metrics import BREAKER, OUTCOMES, Metrics
+from gateway.telemetry.metrics import BREAKER, OUTCOMES, STAMPED, Metrics
 from gateway.wiring.process import JOBS
 from tests.support.codes import catalogue
 
@@ -35,7 +36,8 @@ BY_PROMETHEUS = {"instance", "job", "le"}
 def exposed() -> dict[str, set[str]]:
     """Every figure of ours -> its labels, from a process in which everything happened once."""
     metrics = Metrics()
-    metrics.expect(["vxp"])
+    metrics.expect(["vxp"], ["ca.gov.vn"])
+    metrics.asked_for_stamp("ca.gov.vn", "strict", 0.1, 500)
     metrics.accepted("document", 0.1)
     metrics.refused("queue.full")
     metrics.attempted("vxp", "delivered", 0.1)
@@ -61,7 +63,8 @@ EXPOSED = exposed()
 VALUES = {
     "outcome": set(OUTCOMES),
     "cause": {"certificate", "account", "other"},
-    "result": {"fetched", "failed"},
+    "result": {"fetched", "failed", *STAMPED},
+    "authority": {"ca.gov.vn"},
     "status": {f"{n}xx" for n in range(1, 6)},
     "code": set(catalogue()),
     "lane": set("0123"),
@@ -144,7 +147,10 @@ def test_numbers_that_follow_from_the_configuration_fit_its_defaults() -> None:
     written = config.Written()
     dispatch, collect, stamp = written.dispatch, written.collect, written.stamp
     assert limit("EdocLedgerUnsealed") == written.seal.max_delay / 2
-    assert limit("EdocStampLate") == stamp.max_delay
+    assert limit("EdocStampLate") == stamp.max_delay * stamp.alarm_share
+    assert limit("EdocStampBrake") == list(Level).index(Level.BRAKE)
+    assert limit("EdocStampBrakeNear") == stamp.max_delay / 2
+    assert limit("EdocClockDrift") == written.clock.max_drift
     assert limit("EdocBacklogFilling") == written.api.max_backlog * 0.8
     assert limit("EdocBreakerOpen") == BREAKER.index("open")
     # nothing that merely takes its time is called silent

@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.c14n import canonical_json
 from gateway.errors import Text, Unavailable, Unknown
-from gateway.evidence import build, packages
-from gateway.evidence.case import Carried, Case, Head, Place, Sealed, Step, plan
+from gateway.evidence import build, packages, trusted
+from gateway.evidence.case import Carried, Case, Head, Kept, Place, Sealed, Step, plan
 from gateway.ledger import keys, merkle
-from gateway.ledger.records import named_blobs, parse_record
-from gateway.model.record import Record
+from gateway.ledger.records import parse_record
+from gateway.model.record import Record, Stamp
 from gateway.ports import BlobStore
 from gateway.rules import vietnam_day
 from gateway.safexml import Limits
@@ -108,6 +108,7 @@ class Exporting:
             ),
             packages=tuple(_packages(parse_record(r.body) for r in rows)),
             receipts=tuple(_receipts(subject.answers)),
+            trust=_trust(tx, [parse_record(r.body) for r in rows], stamps.values()),
         )
 
     def write(self, case: Case) -> BinaryIO:
@@ -146,9 +147,19 @@ def _packages(records: Iterable[Record]) -> Iterable[Carried]:
     """Each package that a record vouches for, once, under the first role that it has."""
     found: dict[str, str] = {}
     for record in records:
-        for digest in named_blobs(record):
+        for digest in trusted.package_blobs(record):
             found.setdefault(digest, _role(record))
     return [Carried(digest, role) for digest, role in found.items()]
+
+
+def _trust(tx: Tx, records: Iterable[Record], stamps: Iterable[Stamp]) -> tuple[Kept, ...]:
+    """What words on certificates rest on: of the packages' signers, of the stamps' authorities."""
+    found = [kept for record in records for kept in trusted.named(record)]
+    for stamp in sorted(stamps, key=lambda s: (s.epoch, s.size)):
+        body = evidence.authority_judged(tx, trusted.stamper(stamp.token), stamp.gen_time)
+        if body is not None:
+            found += trusted.named(parse_record(body))
+    return tuple(dict.fromkeys(found))
 
 
 def _role(record: Record) -> str:

@@ -75,7 +75,7 @@ def export(document: str, output: str, conf: str | None, as_json: bool, lang: st
 @click.option(
     "--anchors",
     type=click.Path(exists=True, file_okay=False),
-    help="Folder with what you trust: *.vkey of ledgers, *.pem of timestamp authorities' roots.",
+    help="Folder with what you trust: *.vkey of ledgers, *.pem of roots (timestamps, signers).",
 )
 @json_option
 def verify(container: str, anchors: str | None, as_json: bool, lang: str) -> None:
@@ -125,7 +125,7 @@ def anchors_in(folder: Path | None) -> Anchors:
         except ValueError as error:
             words = Text("không phải chứng thư PEM", "holds no PEM certificate")
             raise _unusable(path, words) from error
-    return Anchors(ledgers, tuple(authorities))
+    return Anchors(ledgers, tuple(authorities), tuple(authorities))
 
 
 def _unusable(path: Path, text: Text) -> Misconfigured:

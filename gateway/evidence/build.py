@@ -78,6 +78,7 @@ def case_json(case: Case, signatures: Sequence[SignaturePart]) -> bytes:
                 for p in case.packages
             ],
             "receipts": len(case.receipts),
+            "trust": [list(kept) for kept in case.trust],
             "signatures": [
                 {"package": s.package, "files": list(s.inner), "options": s.options}
                 for s in signatures
@@ -125,6 +126,8 @@ def _content(
         yield layout.certificate(one.package), [one.certificate]
     for digest in files:
         yield layout.file(digest), _stored(opener, digest)
+    for kept in case.trust:
+        yield layout.trust(kept), _stored(opener, kept.digest)
 
 
 def _stored(opener: Open, digest: str) -> Iterator[bytes]:

@@ -27,15 +27,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import Misconfigured, Rejected, Text, Untrusted
-from gateway.evidence import build, cades, instructions, layout, manifest, minutes, zipped
-from gateway.evidence.case import Case, Head, Judged, Place
+from gateway.evidence import build, cades, instructions, layout, manifest, minutes, trusted, zipped
+from gateway.evidence.case import Case, Head, Judged, Kept, Place
 from gateway.evidence.packages import SignaturePart, look
 from gateway.evidence.reading import MALFORMED, read
 from gateway.ledger import keys, merkle
 from gateway.ledger.checkpoint import parse_checkpoint, parse_head
 from gateway.ledger.note import split_note
 from gateway.ledger.receipt import verify_receipt
-from gateway.ledger.records import leaf_hash, named_blobs, parse_record
+from gateway.ledger.records import leaf_hash, parse_record
 from gateway.ledger.stamp import verify_stamp
 from gateway.model.package import Trust, identity
 from gateway.model.record import Record
@@ -65,10 +65,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """What the reader brings. `ledgers`: public keys by the ledger's origin; may be empty."""
+    """What the reader brings. `ledgers`: public keys by the ledger's origin; may be empty.
+
+    `authorities`: roots of timestamp authorities; `signers`: of those who sign packages.
+    """
 
     ledgers: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
     authorities: tuple[x509.Certificate, ...] = ()
+    signers: tuple[x509.Certificate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ NOTE = "C2SP tlog-checkpoint"
 STAMP = "RFC 3161, EN 319 422"
 PROMISE = "docs/ledger-format.md"
 PACKAGE = "QCVN 102:2016/BTTTT"
+PATH = "RFC 5280 6, RFC 6960; TT 15/2025/TT-BKHCN 5, 6"
 
 
 def verify(source: BinaryIO, anchors: Anchors, limits: Limits | None = None) -> Verdict:
@@ -136,6 +141,7 @@ class _Judge:
         self.packages: list[minutes.Seen] = []
         self.words = build.WORDS
         self.signatures: tuple[SignaturePart, ...] = ()
+        self.carried = trusted.Carried({}, {})
 
     def ok(self, what: str, rule: str, vi: str, en: str) -> None:
         self.checks.append(Check(what, Result.OK, rule, Text(vi, en)))
@@ -160,10 +166,14 @@ class _Judge:
             return
         key = self._ledger(container, self.case)
         self._signature(container, key)
+        with self.checking("trust", PATH):
+            kept = ((one, container.read(layout.trust(one))) for one in self.case.trust)
+            self.carried = trusted.Carried.of(self._bytes_of(one, data) for one, data in kept)
         self._heads(self.case, key)
         self._records(self.case)
         self._receipts(self.case, key)
         self._packages(container, self.case)
+        self._signers(self.case)
         self._derived(container, self.case, listed)
 
     def _listed(self, container: zipped.Container) -> dict[str, bytes] | None:
@@ -298,8 +308,41 @@ class _Judge:
                     "không có chứng thư gốc nào trong các neo tin cậy để xét dấu này",
                     "no authority's root among the anchors to judge this stamp by",
                 )
+            if self.anchors.authorities:
+                word = self.carried.authority(head.token, self.anchors.authorities, facts.gen_time)
+                self._say(name, word)
             return replace(head, stamped_at=facts.gen_time)
         return head
+
+    def _bytes_of(self, kept: Kept, data: bytes) -> tuple[Kept, bytes]:
+        if hashlib.sha256(data).hexdigest() != kept.digest:
+            self.bad(layout.trust(kept), PATH, _other_bytes())
+        return kept, data
+
+    def _say(self, name: str, word: trusted.Word | None) -> None:
+        if word is not None:
+            result = {True: Result.OK, False: Result.BAD, None: Result.OPEN}[word.holds]
+            self.checks.append(Check(name, result, PATH, word.text))
+
+    def _signers(self, case: Case) -> None:
+        """What records say of certificates behind packages follows from what lies beside them."""
+        case = self.case or case
+        there, used = set(case.trust), {s.certificate for s in self.signatures}
+        for told in case.told:
+            name = layout.record(told.place)
+            kept = trusted.named(told.record)
+            for one in kept:
+                if one not in there:
+                    text = Text("bản ghi nêu dữ liệu này nhưng nó bị thiếu", "a record names it")
+                    self.bad(layout.trust(one), PATH, Text(text.vi, f"{text.en}: missing"))
+            if not kept or not set(kept) <= there:
+                continue
+            if used and kept[0].digest not in {hashlib.sha256(c).hexdigest() for c in used}:
+                self.bad(name, PATH, _other_signer())
+                continue
+            with self.checking(name, PATH):
+                at = trusted.received_at(case, told)
+                self._say(name, self.carried.signer(told, self.anchors.signers, at))
 
     def _records(self, case: Case) -> None:
         case = self.case or case
@@ -355,7 +398,7 @@ class _Judge:
     def _packages(self, container: zipped.Container, case: Case) -> None:
         """The packages are those that records name, and say what the records say of them."""
         records = [told.record for told in (self.case or case).told]
-        named = {digest for record in records for digest in named_blobs(record)}
+        named = {digest for record in records for digest in trusted.package_blobs(record)}
         there = {p.digest for p in case.packages}
         for digest in sorted(named - there):
             text = Text("bản ghi nêu gói tin này nhưng nó bị thiếu", "a record names it: missing")
@@ -506,6 +549,20 @@ def _other_head() -> Text:
 def _other_receipt() -> Text:
     return Text(
         "biên nhận không nói về các bản ghi này", "the receipt does not speak of these records"
+    )
+
+
+def _other_bytes() -> Text:
+    return Text(
+        "chứng thư hoặc dữ liệu thu hồi không phải là thứ mà tên tệp nêu",
+        "not the certificate or the revocation data that its name says",
+    )
+
+
+def _other_signer() -> Text:
+    return Text(
+        "bản ghi nói về một chứng thư khác với chứng thư trong gói tin",
+        "the record speaks of another certificate than that in the package",
     )
 
 

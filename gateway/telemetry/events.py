@@ -63,6 +63,14 @@ class Event(StrEnum):
             "and sending go on, and a later stamp covers what was missed."
         ),
     )
+    AUTHORITY_JUDGED = (
+        "authority.judged",
+        True,
+        (
+            "Nothing for `trusted`. `revoked` or `expired`: ask the timestamp authority for its "
+            "new certificate, or put another one first in `stamp.authorities`."
+        ),
+    )
     LEDGER_EPOCH_BEGUN = (
         "ledger.epoch_begun",
         True,

@@ -10,7 +10,8 @@ from gateway.telemetry.events import Event
 RECORDED = {
     "account.added", "account.revoked", "arrival.countersigned", "arrival.opened",
     "arrival.received", "arrival.rejudged", "arrival.returned",
-    "attempt.ended", "attempt.started", "attempt.taken_over", "clock.stepped", "conf.exception",
+    "attempt.ended", "attempt.started", "attempt.taken_over",
+    "authority.judged", "clock.stepped", "conf.exception",
     "fetch.failed",
     "fetch.held", "fetch.released", "item.available", "item.entered", "item.fetched",
     "item.recalled", "item.refused", "item.seen", "ledger.epoch_begun", "recipient.moved",

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.c14n import canonical_json
-from gateway.evidence import cades, instructions, layout, manifest, minutes, zipped
+from gateway.evidence import cades, instructions, layout, manifest, minutes, printed, zipped
 from gateway.evidence.case import Case, Sealed, Step
 from gateway.evidence.packages import SignaturePart
 from gateway.ledger.keys import parse_vkey, public_pem
@@ -103,6 +103,7 @@ def _content(
     opener: Open,
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     yield layout.MINUTES, [minutes.write(case, packages).encode()]
+    yield layout.PRINT, [printed.write(case, packages)]
     yield layout.CASE, [case_json(case, signatures)]
     yield layout.VKEY, [case.vkey.encode() + b"\n"]
     yield layout.KEY, [public_pem(parse_vkey(case.vkey)[1]).encode()]

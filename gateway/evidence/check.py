@@ -27,7 +27,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import Misconfigured, Rejected, Text, Untrusted
-from gateway.evidence import build, cades, instructions, layout, manifest, minutes, trusted, zipped
+from gateway.evidence import (
+    build,
+    cades,
+    instructions,
+    layout,
+    manifest,
+    minutes,
+    printed,
+    trusted,
+    zipped,
+)
 from gateway.evidence.case import Case, Head, Judged, Kept, Place
 from gateway.evidence.packages import SignaturePart, look
 from gateway.evidence.reading import MALFORMED, read
@@ -491,6 +501,10 @@ class _Judge:
             if container.read(layout.MINUTES) != minutes.write(case, self.packages).encode():
                 raise Untrusted(_other_words(), code="evidence.minutes")
             self.ok(layout.MINUTES, PROMISE, "biên bản đúng với bằng chứng", "as the evidence says")
+        if layout.PRINT in container:  # containers of earlier versions have none
+            with self.checking(layout.PRINT, PROMISE):
+                if printed.names(container.read(layout.PRINT)) != listed[layout.MINUTES].hex():
+                    raise Untrusted(_other_minutes(), code="evidence.minutes")
         with self.checking(layout.CHECK, PROMISE):
             others = {n: d for n, d in listed.items() if n != layout.CHECK}
             again = instructions.write(case, others, build.signed_of(self.signatures))
@@ -550,6 +564,10 @@ def _other_receipt() -> Text:
     return Text(
         "biên nhận không nói về các bản ghi này", "the receipt does not speak of these records"
     )
+
+
+def _other_minutes() -> Text:
+    return Text("bản in của một biên bản khác", "it is printed from other minutes")
 
 
 def _other_bytes() -> Text:

@@ -9,11 +9,13 @@ from gateway.evidence.case import Head, Kept, Place
 
 CASE = "evidence.json"
 MINUTES = "bien-ban.txt"
+PRINT = "bien-ban.pdf"  # the minutes again, as a person prints them
 CHECK = "CHECK.txt"
 KEY = "ledger/key.pem"
 VKEY = "ledger/key.vkey"
 _MEDIA = {
     ".txt": "text/plain",
+    ".pdf": "application/pdf",
     ".json": "application/json",
     ".note": "text/plain",
     ".vkey": "text/plain",

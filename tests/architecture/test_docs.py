@@ -17,6 +17,7 @@ from tests.support.diagrams import DIAGRAMS
 NOTES = ("edoc-gateway receipt v1", "edoc-gateway reconciliation v1")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 NAMES = {
+    "fpdf2": "fpdf",
     "psycopg[binary]": "psycopg",
     "python-pkcs11": "pkcs11",
     "prometheus-client": "prometheus_client",

@@ -13,6 +13,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import BinaryIO
 
@@ -155,8 +156,16 @@ def _packages(records: Iterable[Record]) -> Iterable[Carried]:
 def _trust(tx: Tx, records: Iterable[Record], stamps: Iterable[Stamp]) -> tuple[Kept, ...]:
     """What words on certificates rest on: of the packages' signers, of the stamps' authorities."""
     found = [kept for record in records for kept in trusted.named(record)]
-    for stamp in sorted(stamps, key=lambda s: (s.epoch, s.size)):
-        body = evidence.authority_judged(tx, trusted.stamper(stamp.token), stamp.gen_time)
+    ordered = sorted(stamps, key=lambda s: (s.epoch, s.size))
+    found += authority_trust(tx, [(s.gen_time, s.token) for s in ordered])
+    return tuple(dict.fromkeys(found))
+
+
+def authority_trust(tx: Tx, stamps: Iterable[tuple[datetime, bytes]]) -> tuple[Kept, ...]:
+    """What was kept of the authorities behind these tokens, each with its time; once each."""
+    found: list[Kept] = []
+    for at, token in stamps:
+        body = evidence.authority_judged(tx, trusted.stamper(token), at)
         if body is not None:
             found += trusted.named(parse_record(body))
     return tuple(dict.fromkeys(found))

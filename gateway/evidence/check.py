@@ -35,10 +35,11 @@ from gateway.evidence import (
     manifest,
     minutes,
     printed,
+    renewal,
     trusted,
     zipped,
 )
-from gateway.evidence.case import Case, Head, Judged, Kept, Place
+from gateway.evidence.case import Case, Head, Judged, Kept, Place, Step
 from gateway.evidence.packages import SignaturePart, look
 from gateway.evidence.reading import MALFORMED, read
 from gateway.ledger import keys, merkle
@@ -47,6 +48,7 @@ from gateway.ledger.note import split_note
 from gateway.ledger.receipt import verify_receipt
 from gateway.ledger.records import leaf_hash, parse_record
 from gateway.ledger.stamp import verify_stamp
+from gateway.ledger.timestamp import read_token
 from gateway.model.package import Trust, identity
 from gateway.model.record import Record
 from gateway.rules import vietnam_day
@@ -131,6 +133,7 @@ NOTE = "C2SP tlog-checkpoint"
 STAMP = "RFC 3161, EN 319 422"
 PROMISE = "docs/ledger-format.md"
 PACKAGE = "QCVN 102:2016/BTTTT"
+ARCHIVE = "EN 319 162-1 A.7, RFC 3161"
 PATH = "RFC 5280 6, RFC 6960; TT 15/2025/TT-BKHCN 5, 6"
 
 
@@ -152,6 +155,8 @@ class _Judge:
         self.words = build.WORDS
         self.signatures: tuple[SignaturePart, ...] = ()
         self.carried = trusted.Carried({}, {})
+        self.blocks: tuple[renewal.Block, ...] = ()
+        self.renewed_at: datetime | None = None  # by when a renewal shows all that was there
 
     def ok(self, what: str, rule: str, vi: str, en: str) -> None:
         self.checks.append(Check(what, Result.OK, rule, Text(vi, en)))
@@ -176,10 +181,13 @@ class _Judge:
             return
         key = self._ledger(container, self.case)
         self._signature(container, key)
+        fresh = self._renewals(container, self.case)
         with self.checking("trust", PATH):
-            kept = ((one, container.read(layout.trust(one))) for one in self.case.trust)
+            all_kept = (*self.case.trust, *(one for f in fresh for one in f.trust))
+            kept = ((one, container.read(layout.trust(one))) for one in all_kept)
             self.carried = trusted.Carried.of(self._bytes_of(one, data) for one, data in kept)
         self._heads(self.case, key)
+        self._newer(container, self.case, fresh, key)
         self._records(self.case)
         self._receipts(self.case, key)
         self._packages(container, self.case)
@@ -192,7 +200,8 @@ class _Judge:
             listed = manifest.read(container.read(manifest.MANIFEST))
             expected = [*(p.name for p in listed), manifest.MANIFEST, manifest.SIGNATURE]
             before = len(self.checks)
-            for name in sorted(set(expected) ^ set(container.names)):
+            names, self.blocks = renewal.split(container.names)
+            for name in sorted(set(expected) ^ set(names)):
                 missing = name in expected
                 text = (
                     Text("phần này bị thiếu", "this part is missing")
@@ -209,7 +218,7 @@ class _Judge:
                     )
             if len(self.checks) > before:
                 return None
-            if list(container.names) != expected:
+            if list(names) != expected:
                 text = Text("thứ tự các phần bị đổi", "the parts stand in another order")
                 self.bad("container", CONTAINER, text)
                 return None
@@ -278,8 +287,17 @@ class _Judge:
                         raise Untrusted(_other_head(), code="evidence.head")
             stamped.append(self._stamp(head))
         self.case = replace(case, heads=tuple(stamped))
-        roots = {h.place: parse_head(split_note(h.note)[0]).root for h in case.heads}
-        for step in case.steps:
+        self._steps(case.heads, case.steps)
+        self.ok(
+            "checkpoints",
+            f"{NOTE}; {STEP}",
+            f"{len(case.heads)} điểm kiểm soát, {len(case.steps)} bước nối tiếp",
+            f"{len(case.heads)} checkpoints, {len(case.steps)} steps between them",
+        )
+
+    def _steps(self, heads: Sequence[Head], steps: Sequence[Step]) -> None:
+        roots = {h.place: parse_head(split_note(h.note)[0]).root for h in heads}
+        for step in steps:
             old, new = roots[Place(step.epoch, step.old)], roots[Place(step.epoch, step.new)]
             if not merkle.verify_consistency(step.old, old, step.new, new, step.proof):
                 self.bad(
@@ -290,12 +308,68 @@ class _Judge:
                         "the later tree does not continue the earlier one: history was rewritten",
                     ),
                 )
-        self.ok(
-            "checkpoints",
-            f"{NOTE}; {STEP}",
-            f"{len(case.heads)} điểm kiểm soát, {len(case.steps)} bước nối tiếp",
-            f"{len(case.heads)} checkpoints, {len(case.steps)} steps between them",
-        )
+
+    def _renewals(self, container: zipped.Container, case: Case) -> list[renewal.Fresh]:
+        """What was put behind the first list later, and that each list names all before it."""
+        found: list[renewal.Fresh] = []
+        digests: dict[str, bytes] = {}
+        for block in self.blocks:
+            with self.checking(block.archive, ARCHIVE):
+                for name, digest in renewal.listed(container, block).items():
+                    if name not in digests:
+                        digests[name] = _digest(container, name)
+                    if digests[name] != digest:
+                        text = Text("nội dung đã bị thay đổi", "its content was changed")
+                        self.bad(name, ARCHIVE, text)
+                older = [head for fresh in found for head in fresh.heads]
+                found.append(renewal.read(container, block, case, older))
+                archive = container.read(block.archive).decode()
+                token = container.read(block.token)
+                facts = verify_stamp(token, archive, self.anchors.authorities)
+                if self.anchors.authorities:
+                    self.renewed_at = self.renewed_at or facts.gen_time
+                    self.ok(
+                        block.archive,
+                        ARCHIVE,
+                        f"mọi phần trước đó đã có lúc {facts.gen_time:%Y-%m-%dT%H:%M:%SZ}",
+                        f"all parts before it existed by {facts.gen_time:%Y-%m-%dT%H:%M:%SZ}",
+                    )
+                else:
+                    self.open(
+                        block.token,
+                        STAMP,
+                        "không có chứng thư gốc nào trong các neo tin cậy để xét dấu này",
+                        "no authority's root among the anchors to judge this stamp by",
+                    )
+        return found
+
+    def _newer(
+        self,
+        container: zipped.Container,
+        case: Case,
+        fresh: Sequence[renewal.Fresh],
+        key: ec.EllipticCurvePublicKey | None,
+    ) -> None:
+        """Newer checkpoints continue the tree of the records, and newer stamps cover them."""
+        heads = list(case.heads)
+        known, self.renewed_at = self.renewed_at, None  # no renewal speaks for its own stamps
+        for one in fresh:
+            for head in one.heads:
+                if key is not None:
+                    with self.checking(layout.note(head), NOTE):
+                        said = parse_checkpoint(head.note, case.origin, key, _NO_TIME)
+                        if (said.epoch, said.size) != head.place:
+                            raise Untrusted(_other_head(), code="evidence.head")
+                self._stamp(head)
+            heads += one.heads
+            with self.checking("renewals", STEP):
+                self._steps(heads, one.steps)
+        self.renewed_at = known
+        for block in self.blocks if self.anchors.authorities else ():
+            with self.checking(block.token, PATH):
+                token = container.read(block.token)
+                at = read_token(token).gen_time
+                self._say(block.token, self.carried.authority(token, self.anchors.authorities, at))
 
     def _stamp(self, head: Head) -> Head:
         """The head with the time that its token states, once that was checked."""
@@ -319,8 +393,8 @@ class _Judge:
                     "no authority's root among the anchors to judge this stamp by",
                 )
             if self.anchors.authorities:
-                word = self.carried.authority(head.token, self.anchors.authorities, facts.gen_time)
-                self._say(name, word)
+                roots, known = self.anchors.authorities, self.renewed_at
+                self._say(name, self.carried.authority(head.token, roots, facts.gen_time, known))
             return replace(head, stamped_at=facts.gen_time)
         return head
 

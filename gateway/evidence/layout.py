@@ -26,6 +26,7 @@ _MEDIA = {
     ".pem": "application/x-pem-file",
     ".der": "application/pkix-cert",
     ".bin": "application/octet-stream",
+    ".p7s": "application/pkcs7-signature",
     ".crl": "application/pkix-crl",
     ".ocsp": "application/ocsp-response",
 }

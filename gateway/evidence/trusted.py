@@ -67,6 +67,11 @@ def stamper(token: bytes) -> str:
     return fingerprint(read_token(token).signer)
 
 
+def stamped_at(token: bytes) -> datetime:
+    """The time in a stamp, believed or not. Untrusted as `read_token`."""
+    return read_token(token).gen_time
+
+
 class Word(NamedTuple):
     """`holds` None: neither shown nor contradicted; the text says what is missing."""
 
@@ -149,9 +154,17 @@ class Carried:
         )
 
     def authority(
-        self, token: bytes, roots: Sequence[x509.Certificate], at: datetime
+        self,
+        token: bytes,
+        roots: Sequence[x509.Certificate],
+        at: datetime,
+        known: datetime | None = None,
     ) -> Word | None:
-        """Was the authority of a stamp revoked at the stamp's time? None: nothing speaks of it."""
+        """Was the authority of a stamp revoked at the stamp's time? None: nothing speaks of it.
+
+        `known`: by when a newer stamp shows that this token existed. Whoever got hold of the key
+        afterwards did not make it.
+        """
         read = read_token(token)
         others = (*read.certificates, *self.certificates.values())
         path = chain.find_path(read.signer, others, roots, at)
@@ -164,7 +177,8 @@ class Carried:
                 )
                 return Word(False, text)
         for fact in facts:
-            if fact.revoked_at is not None and fact.reason == "keyCompromise":
+            late = fact.revoked_at is not None and (known is None or fact.revoked_at <= known)
+            if late and fact.reason == "keyCompromise":
                 text = Text(
                     f"khóa của bên cấp dấu bị lộ, thu hồi từ {fact.revoked_at:%Y-%m-%d}",
                     f"the authority's key was compromised; revoked on {fact.revoked_at:%Y-%m-%d}",

@@ -41,7 +41,7 @@ BUILT = {
     "inbox", "confirm", "status", "account add", "account list", "account revoke", "queue list",
     "queue show", "queue dead", "queue hold", "queue release", "queue retry", "queue withdraw",
     "queue replay", "queue forecast", "ledger verify", "ledger checkpoint", "evidence export",
-    "evidence verify",
+    "evidence refresh", "evidence verify",
     "quarantine list", "quarantine show", "quarantine open", "quarantine return",
     "reconcile",
 }  # fmt: skip

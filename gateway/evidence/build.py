@@ -45,9 +45,12 @@ def write(
             yield chunk
         listed.append(manifest.Listed(name, layout.media(name), digest.digest()))
 
+    sizes = {layout.package(p.digest): p.size for p in packages}
+    sizes |= {layout.file(f.sha256): f.size for p in packages for f in p.files}
+
     def parts() -> Iterator[zipped.Part]:
         for name, chunks in _content(case, packages, signatures, opener):
-            yield zipped.Part(name, counted(name, chunks))
+            yield zipped.Part(name, counted(name, chunks), sizes.get(name, 0))
         check = instructions.write(case, {p.name: p.sha256 for p in listed}, signed_of(signatures))
         yield zipped.Part(layout.CHECK, counted(layout.CHECK, [check.encode()]))
         listing = manifest.write(listed)

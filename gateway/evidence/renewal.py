@@ -157,8 +157,7 @@ def write(
 
     def parts() -> Iterator[zipped.Part]:
         for name in container.names:
-            chunks = counted(name, container.chunks(name))
-            yield zipped.Part(name, chunks, container.size(name))
+            yield zipped.Part(name, counted(name, container.chunks(name)), container.size(name))
         for name, chunks in _parts(block, fresh, opener):
             yield zipped.Part(name, counted(name, chunks))
         archive = manifest.write(seen, block.token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -149,6 +150,19 @@ def test_renewed_evidence_is_valid_and_says_by_when_all_of_it_existed(made: Made
         assert judged(data, replace(made.anchors(), authorities=())).verdict == "undecided"
     instants = [judged(d, made.anchors()).as_json("vi")["instants"] for d in (made.old, made.twice)]
     assert instants[0] == instants[1]
+
+
+def test_openssl_accepts_the_stamp_over_the_list(made: Made, tmp_path: Path) -> None:
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(made.top.pem)
+    content = parts(made.twice)
+    for number in ("001", "002"):
+        token, data = tmp_path / "token.tst", tmp_path / "list.xml"
+        token.write_bytes(content[f"META-INF/archive{number}.tst"])
+        data.write_bytes(content[f"META-INF/ASiCArchiveManifest{number}.xml"])
+        command = ["openssl", "ts", "-verify", "-token_in", "-in", token, "-data", data]
+        done = subprocess.run([*command, "-CAfile", roots], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 def test_each_part_of_a_renewal_changed_removed_or_exchanged_is_found(made: Made) -> None:

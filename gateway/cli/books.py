@@ -28,6 +28,7 @@ from gateway.cli.answers import (
     say_json,
     told,
 )
+from gateway.cli.rehash import rehash
 from gateway.errors import Misconfigured, Text, Unknown, Untrusted
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ _TOLD = ("from", "agency", "document_id", "released_at")  # of a promised record
 @click.group("ledger", epilog=example("edoc-gateway ledger verify --conf /srv/edoc/conf"))
 def ledger() -> None:
     """The ledger of this gateway."""
+
+
+ledger.add_command(rehash)
 
 
 @ledger.command(

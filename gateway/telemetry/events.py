@@ -71,6 +71,11 @@ class Event(StrEnum):
             "new certificate, or put another one first in `stamp.authorities`."
         ),
     )
+    LEDGER_REHASHED = (
+        "ledger.rehashed",
+        True,
+        "Nothing to do. The tree was made again under a newer hash function; keep its root.",
+    )
     LEDGER_EPOCH_BEGUN = (
         "ledger.epoch_begun",
         True,

@@ -40,8 +40,8 @@ BUILT = {
     "init", "conf check", "run", "demo", "simulate vxp", "pack", "unpack", "inspect", "send",
     "inbox", "confirm", "status", "account add", "account list", "account revoke", "queue list",
     "queue show", "queue dead", "queue hold", "queue release", "queue retry", "queue withdraw",
-    "queue replay", "queue forecast", "ledger verify", "ledger checkpoint", "evidence export",
-    "evidence refresh", "evidence verify",
+    "queue replay", "queue forecast", "ledger verify", "ledger checkpoint", "ledger rehash",
+    "evidence export", "evidence refresh", "evidence verify",
     "quarantine list", "quarantine show", "quarantine open", "quarantine return",
     "reconcile",
 }  # fmt: skip

@@ -13,6 +13,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import BinaryIO
 
@@ -20,11 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.c14n import canonical_json
 from gateway.errors import Text, Unavailable, Unknown
-from gateway.evidence import build, packages
-from gateway.evidence.case import Carried, Case, Head, Place, Sealed, Step, plan
+from gateway.evidence import build, packages, trusted
+from gateway.evidence.case import Carried, Case, Head, Kept, Place, Sealed, Step, plan
 from gateway.ledger import keys, merkle
-from gateway.ledger.records import named_blobs, parse_record
-from gateway.model.record import Record
+from gateway.ledger.records import parse_record
+from gateway.model.record import Record, Stamp
 from gateway.ports import BlobStore
 from gateway.rules import vietnam_day
 from gateway.safexml import Limits
@@ -108,6 +109,7 @@ class Exporting:
             ),
             packages=tuple(_packages(parse_record(r.body) for r in rows)),
             receipts=tuple(_receipts(subject.answers)),
+            trust=_trust(tx, [parse_record(r.body) for r in rows], stamps.values()),
         )
 
     def write(self, case: Case) -> BinaryIO:
@@ -146,9 +148,27 @@ def _packages(records: Iterable[Record]) -> Iterable[Carried]:
     """Each package that a record vouches for, once, under the first role that it has."""
     found: dict[str, str] = {}
     for record in records:
-        for digest in named_blobs(record):
+        for digest in trusted.package_blobs(record):
             found.setdefault(digest, _role(record))
     return [Carried(digest, role) for digest, role in found.items()]
+
+
+def _trust(tx: Tx, records: Iterable[Record], stamps: Iterable[Stamp]) -> tuple[Kept, ...]:
+    """What words on certificates rest on: of the packages' signers, of the stamps' authorities."""
+    found = [kept for record in records for kept in trusted.named(record)]
+    ordered = sorted(stamps, key=lambda s: (s.epoch, s.size))
+    found += authority_trust(tx, [(s.gen_time, s.token) for s in ordered])
+    return tuple(dict.fromkeys(found))
+
+
+def authority_trust(tx: Tx, stamps: Iterable[tuple[datetime, bytes]]) -> tuple[Kept, ...]:
+    """What was kept of the authorities behind these tokens, each with its time; once each."""
+    found: list[Kept] = []
+    for at, token in stamps:
+        body = evidence.authority_judged(tx, trusted.stamper(token), at)
+        if body is not None:
+            found += trusted.named(parse_record(body))
+    return tuple(dict.fromkeys(found))
 
 
 def _role(record: Record) -> str:

@@ -49,8 +49,11 @@ class Scribe:
         document_ref: str | None = None,
         arrival_id: str | None = None,
         personal: Mapping[str, str] | None = None,
+        record_id: str = "",
     ) -> NewRecord:
         """`document_ref`, `arrival_id`: by which the record is found; `about` names them too.
+
+        `record_id`: where one fact has one record and its id says which.
 
         `personal` values enter as salted digests; salt and value stand in a row to be erased.
         Each has a salt of its own: the record's is in the record, and would let its reader guess.
@@ -65,7 +68,7 @@ class Scribe:
         if trace := current_trace():
             named["traceparent"] = trace
         made = Record(
-            id=self.entropy.new_id(),
+            id=record_id or self.entropy.new_id(),
             event=event.value,
             at=at,
             salt=self.entropy.salt(),

@@ -23,8 +23,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from gateway.errors import Unavailable
 from gateway.model.package import SignatureVerdict, Trust
 from gateway.model.trust import CertificateTrust, TrustWord
@@ -36,10 +34,10 @@ from gateway.signing.chains import fingerprint
 from gateway.signing.revocation import Evidence, Kind, Wanted, question, usable
 from gateway.signing.trust import Anchors, Judged, Relied, judge_der
 from gateway.store import Store, Tx, ledger, revocations
-from gateway.store import blobs as blob_rows
 from gateway.store.ledger import NewRecord
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
+from gateway.vouching import Vouching, place_of, refer
 
 CHANNEL = "revocation"
 AT_ONCE = 4
@@ -100,6 +98,7 @@ class Trusting:
         source: RevocationSource | None = None,
         pace: AskPace | None = None,
         countersign_weak: bool = False,
+        stampers: Anchors | None = None,
     ) -> None:
         self.store = store
         self.blobs = blobs
@@ -109,12 +108,13 @@ class Trusting:
         self.countersign_weak = countersign_weak
         self.relied = Relied(anchors, self.look_up)
         self._shelf = _Shelf()
+        self.vouching = Vouching(store, blobs, scribe, Relied(stampers or Anchors(), self.look_up))
 
     # -- while opening: memory and database, no network --------------------------------------------
 
     def look_up(self, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Evidence]]:
         """What the cache holds of these places. Blocks: callers open packages in a thread."""
-        ids = {_place(w).id: w for w in wanted}
+        ids = {place_of(w).id: w for w in wanted}
         held = self.store.read_sync(partial(revocations.held, ids=list(ids)))
         found = []
         for place_id, one in held.items():
@@ -148,9 +148,9 @@ class Trusting:
         """
         if judged is None:
             return
-        _refer(tx, judged)
+        refer(tx, judged)
         now = tx.now()
-        places = [_place(w) for w in judged.wanted]
+        places = [place_of(w) for w in judged.wanted]
         held = revocations.held(tx, [p.id for p in places])
         fresh = {h.id for h in held.values() if now - h.wanted_at < NOTE_AGAIN}
         if len(fresh) < len(places):
@@ -201,15 +201,17 @@ class Trusting:
 
     async def refresh(self) -> bool:
         """One round. True: there may be more to do at once."""
-        asked = 0
+        asked, learnt = 0, False
         if self.source is not None:
             claims = await self.store.write(self._claim)
             asked = len(claims)
             news = await asyncio.gather(*(self._ask(self.source, due) for due in claims))
-            if any(news):
+            learnt = any(news)
+            if learnt:
                 await self.store.write(lambda tx: revocations.wake(tx, tx.now()))
+        more = await self.vouching.turn(learnt=learnt)
         judged = await self.rejudge()
-        return asked == AT_ONCE or judged == REJUDGED_AT_ONCE
+        return more or asked == AT_ONCE or judged == REJUDGED_AT_ONCE
 
     def _claim(self, tx: Tx) -> list[revocations.Due]:
         now = tx.now()
@@ -319,30 +321,9 @@ class Trusting:
             {"raw_blob": raw_sha256, "certificate": trust.for_record()},
             arrival_id=waiting.arrival_id,
         )
-        _refer(tx, judged)
+        refer(tx, judged)
         ledger.append(tx, [made])
         tx.notify("inbox")
-
-
-def _refer(tx: Tx, judged: Judged) -> None:
-    """The record of this commit rests on these bytes."""
-    kept = [(hashlib.sha256(data).hexdigest(), len(data)) for data in judged.kept]
-    blob_rows.refer(tx, kept)
-
-
-def _place(wanted: Wanted) -> revocations.Place:
-    """A list is its issuer's, whoever's certificate named it; an answer is about one certificate.
-
-    So no authority can make the list of another one be judged, and dropped, as its own.
-    """
-    about = wanted.about or fingerprint(wanted.issuer)
-    return revocations.Place(
-        wanted.kind.value,
-        wanted.url,
-        about,
-        wanted.certificate.public_bytes(Encoding.DER),
-        wanted.issuer.public_bytes(Encoding.DER),
-    )
 
 
 def _digest(der: bytes) -> str:

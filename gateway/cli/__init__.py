@@ -7,7 +7,7 @@ unit       send, inbox, confirm, status       against a running gateway, over RE
 operating  account                            the database when it is free, else REST
 queue      queue                              the same, for people at the queue
 quarantine quarantine                         what arrived and waits for a person
-books      ledger                             the proof
+books      ledger                             the proof (rehash: under a newer hash function)
 keys       key                                who signs it
 evidence   evidence                           the proof of one document, for others
 reconcile  reconcile                          a day, held against what an axis says of it

@@ -30,6 +30,7 @@ from gateway.cli.answers import (
     say_json,
     told,
 )
+from gateway.cli.rehash import rehash
 from gateway.cli.stamps import stamp, stamps
 from gateway.cli.witness import begin_epoch, witness
 from gateway.errors import Misconfigured, Text, Unknown, Untrusted
@@ -58,6 +59,7 @@ ledger.add_command(witness)
 ledger.add_command(begin_epoch)
 ledger.add_command(stamps)
 ledger.add_command(stamp)
+ledger.add_command(rehash)
 
 
 @ledger.command(

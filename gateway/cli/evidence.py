@@ -1,6 +1,7 @@
-"""evidence export, evidence verify: the proof of one document, made here and judged anywhere.
+"""evidence export, refresh, verify: the proof of one document, made here and judged anywhere.
 
-In:     a gateway's configuration and a document; or a container and a folder of anchors.
+In:     a gateway's configuration and a document, or a container to renew; or a container and a
+        folder of anchors.
 Out:    a container; what was checked, with its result and the rule relied on.
 Fails:  `export` as the families do. `verify`: 0 valid, 1 invalid, 2 cannot be decided (contract 2);
         what cannot be opened as a file ends as the families do.
@@ -64,6 +65,32 @@ def export(document: str, output: str, conf: str | None, as_json: bool, lang: st
 
 
 @evidence.command(
+    "refresh",
+    cls=Command,
+    epilog=example("edoc-gateway evidence refresh van-ban.asice -o van-ban-moi.asice"),
+)
+@click.argument("container", type=click.Path(exists=True, dir_okay=False))
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False))
+@conf_option
+@json_option
+def refresh(container: str, output: str, conf: str | None, as_json: bool, lang: str) -> None:
+    """Renew an exported container by newer stamps; nothing that was in it is changed."""
+    from gateway.cli.files import new_file
+    from gateway.cli.places import settings
+    from gateway.wiring.refreshing import renewed
+
+    with Path(container).open("rb") as source, new_file(Path(output)) as out:
+        fresh = asyncio.run(renewed(settings(conf, files=False), source, out))
+        size = out.tell()
+    if as_json:
+        heads = [f"{head.epoch}-{head.size}" for head in fresh.heads]
+        say_json({"container": container, "file": output, "size": size, "checkpoints": heads})
+    else:
+        words = Text(f"Đã gia hạn vào {output}", f"Renewed into {output}")
+        say(told(words, lang))
+
+
+@evidence.command(
     "verify",
     cls=Command,
     epilog=example(
@@ -75,7 +102,7 @@ def export(document: str, output: str, conf: str | None, as_json: bool, lang: st
 @click.option(
     "--anchors",
     type=click.Path(exists=True, file_okay=False),
-    help="Folder with what you trust: *.vkey of ledgers, *.pem of timestamp authorities' roots.",
+    help="Folder with what you trust: *.vkey of ledgers, *.pem of roots (timestamps, signers).",
 )
 @json_option
 def verify(container: str, anchors: str | None, as_json: bool, lang: str) -> None:
@@ -125,7 +152,7 @@ def anchors_in(folder: Path | None) -> Anchors:
         except ValueError as error:
             words = Text("không phải chứng thư PEM", "holds no PEM certificate")
             raise _unusable(path, words) from error
-    return Anchors(ledgers, tuple(authorities))
+    return Anchors(ledgers, tuple(authorities), tuple(authorities))
 
 
 def _unusable(path: Path, text: Text) -> Misconfigured:

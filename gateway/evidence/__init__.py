@@ -10,6 +10,9 @@ Read in this order:
 case          what the evidence consists of; between which stamps a record came into being
 packages      a package of the case as it reads, and its signature for other tools
 words, minutes        bien-ban.txt, for a person
+printed               bien-ban.pdf, the same on paper; reading one takes no library
+renewal               newer proof behind what is there
+trusted               certificates and revocation data as of then
 instructions          CHECK.txt, for openssl and sha256sum
 manifest, cades       the list of parts, and the ledger's signature over it
 zipped, layout        the container, and where each thing stands in it

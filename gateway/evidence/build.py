@@ -15,7 +15,7 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.c14n import canonical_json
-from gateway.evidence import cades, instructions, layout, manifest, minutes, zipped
+from gateway.evidence import cades, instructions, layout, manifest, minutes, printed, zipped
 from gateway.evidence.case import Case, Sealed, Step
 from gateway.evidence.packages import SignaturePart
 from gateway.ledger.keys import parse_vkey, public_pem
@@ -45,9 +45,12 @@ def write(
             yield chunk
         listed.append(manifest.Listed(name, layout.media(name), digest.digest()))
 
+    sizes = {layout.package(p.digest): p.size for p in packages}
+    sizes |= {layout.file(f.sha256): f.size for p in packages for f in p.files}
+
     def parts() -> Iterator[zipped.Part]:
         for name, chunks in _content(case, packages, signatures, opener):
-            yield zipped.Part(name, counted(name, chunks))
+            yield zipped.Part(name, counted(name, chunks), sizes.get(name, 0))
         check = instructions.write(case, {p.name: p.sha256 for p in listed}, signed_of(signatures))
         yield zipped.Part(layout.CHECK, counted(layout.CHECK, [check.encode()]))
         listing = manifest.write(listed)
@@ -78,6 +81,7 @@ def case_json(case: Case, signatures: Sequence[SignaturePart]) -> bytes:
                 for p in case.packages
             ],
             "receipts": len(case.receipts),
+            "trust": [list(kept) for kept in case.trust],
             "signatures": [
                 {"package": s.package, "files": list(s.inner), "options": s.options}
                 for s in signatures
@@ -102,6 +106,7 @@ def _content(
     opener: Open,
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     yield layout.MINUTES, [minutes.write(case, packages).encode()]
+    yield layout.PRINT, [printed.write(case, packages)]
     yield layout.CASE, [case_json(case, signatures)]
     yield layout.VKEY, [case.vkey.encode() + b"\n"]
     yield layout.KEY, [public_pem(parse_vkey(case.vkey)[1]).encode()]
@@ -125,6 +130,8 @@ def _content(
         yield layout.certificate(one.package), [one.certificate]
     for digest in files:
         yield layout.file(digest), _stored(opener, digest)
+    for kept in case.trust:
+        yield layout.trust(kept), _stored(opener, kept.digest)
 
 
 def _stored(opener: Open, digest: str) -> Iterator[bytes]:

@@ -86,10 +86,18 @@ class Carried:
     judged: Judged | None = None
 
 
+class Kept(NamedTuple):
+    """Bytes behind a word on a certificate. `kind`: der | crl | ocsp; `digest`: SHA-256, hex."""
+
+    kind: str
+    digest: str
+
+
 @dataclass(frozen=True)
 class Case:
     """`subject`: {"document": id} or {"item": id}, as the gateway calls it. `receipts`: as given.
 
+    `trust`: certificates and revocation data as of then.
     `at`: the instant that this evidence speaks of: its last stamp, else its last record.
     """
 
@@ -101,6 +109,7 @@ class Case:
     steps: tuple[Step, ...]
     packages: tuple[Carried, ...]
     receipts: tuple[bytes, ...] = ()
+    trust: tuple[Kept, ...] = ()
 
     @cached_property
     def told(self) -> tuple[Told, ...]:

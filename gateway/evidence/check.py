@@ -27,8 +27,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import Misconfigured, Rejected, Text, Untrusted
-from gateway.evidence import build, cades, instructions, layout, manifest, minutes, zipped
-from gateway.evidence.case import Case, Head, Judged, Place
+from gateway.evidence import (
+    build,
+    cades,
+    instructions,
+    layout,
+    manifest,
+    minutes,
+    printed,
+    renewal,
+    trusted,
+    zipped,
+)
+from gateway.evidence.case import Case, Head, Judged, Kept, Place, Step
 from gateway.evidence.gaps import stretches
 from gateway.evidence.packages import SignaturePart, look
 from gateway.evidence.reading import MALFORMED, read
@@ -36,8 +47,9 @@ from gateway.ledger import keys, merkle
 from gateway.ledger.checkpoint import parse_checkpoint, parse_head
 from gateway.ledger.note import split_note
 from gateway.ledger.receipt import verify_receipt
-from gateway.ledger.records import leaf_hash, named_blobs, parse_record
+from gateway.ledger.records import leaf_hash, parse_record
 from gateway.ledger.stamp import verify_stamp
+from gateway.ledger.timestamp import read_token
 from gateway.model.package import Trust, identity
 from gateway.model.record import Record
 from gateway.rules import vietnam_day
@@ -66,10 +78,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """What the reader brings. `ledgers`: public keys by the ledger's origin; may be empty."""
+    """What the reader brings. `ledgers`: public keys by the ledger's origin; may be empty.
+
+    `authorities`: roots of timestamp authorities; `signers`: of those who sign packages.
+    """
 
     ledgers: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
     authorities: tuple[x509.Certificate, ...] = ()
+    signers: tuple[x509.Certificate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +138,8 @@ NOTE = "C2SP tlog-checkpoint"
 STAMP = "RFC 3161, EN 319 422"
 PROMISE = "docs/ledger-format.md"
 PACKAGE = "QCVN 102:2016/BTTTT"
+ARCHIVE = "EN 319 162-1 A.7, RFC 3161"
+PATH = "RFC 5280 6, RFC 6960; TT 15/2025/TT-BKHCN 5, 6"
 
 
 def verify(source: BinaryIO, anchors: Anchors, limits: Limits | None = None) -> Verdict:
@@ -141,6 +159,9 @@ class _Judge:
         self.packages: list[minutes.Seen] = []
         self.words = build.WORDS
         self.signatures: tuple[SignaturePart, ...] = ()
+        self.carried = trusted.Carried({}, {})
+        self.blocks: tuple[renewal.Block, ...] = ()
+        self.renewed_at: datetime | None = None  # by when a renewal shows all that was there
 
     def ok(self, what: str, rule: str, vi: str, en: str) -> None:
         self.checks.append(Check(what, Result.OK, rule, Text(vi, en)))
@@ -165,10 +186,17 @@ class _Judge:
             return
         key = self._ledger(container, self.case)
         self._signature(container, key)
+        fresh = self._renewals(container, self.case)
+        with self.checking("trust", PATH):
+            all_kept = (*self.case.trust, *(one for f in fresh for one in f.trust))
+            kept = ((one, container.read(layout.trust(one))) for one in all_kept)
+            self.carried = trusted.Carried.of(self._bytes_of(one, data) for one, data in kept)
         self._heads(self.case, key)
+        self._newer(container, self.case, fresh, key)
         self._records(self.case)
         self._receipts(self.case, key)
         self._packages(container, self.case)
+        self._signers(self.case)
         self._derived(container, self.case, listed)
 
     def _listed(self, container: zipped.Container) -> dict[str, bytes] | None:
@@ -177,7 +205,8 @@ class _Judge:
             listed = manifest.read(container.read(manifest.MANIFEST))
             expected = [*(p.name for p in listed), manifest.MANIFEST, manifest.SIGNATURE]
             before = len(self.checks)
-            for name in sorted(set(expected) ^ set(container.names)):
+            names, self.blocks = renewal.split(container.names)
+            for name in sorted(set(expected) ^ set(names)):
                 missing = name in expected
                 text = (
                     Text("phần này bị thiếu", "this part is missing")
@@ -194,7 +223,7 @@ class _Judge:
                     )
             if len(self.checks) > before:
                 return None
-            if list(container.names) != expected:
+            if list(names) != expected:
                 text = Text("thứ tự các phần bị đổi", "the parts stand in another order")
                 self.bad("container", CONTAINER, text)
                 return None
@@ -263,8 +292,17 @@ class _Judge:
                         raise Untrusted(_other_head(), code="evidence.head")
             stamped.append(self._stamp(head))
         self.case = replace(case, heads=tuple(stamped))
-        roots = {h.place: parse_head(split_note(h.note)[0]).root for h in case.heads}
-        for step in case.steps:
+        self._steps(case.heads, case.steps)
+        self.ok(
+            "checkpoints",
+            f"{NOTE}; {STEP}",
+            f"{len(case.heads)} điểm kiểm soát, {len(case.steps)} bước nối tiếp",
+            f"{len(case.heads)} checkpoints, {len(case.steps)} steps between them",
+        )
+
+    def _steps(self, heads: Sequence[Head], steps: Sequence[Step]) -> None:
+        roots = {h.place: parse_head(split_note(h.note)[0]).root for h in heads}
+        for step in steps:
             old, new = roots[Place(step.epoch, step.old)], roots[Place(step.epoch, step.new)]
             if not merkle.verify_consistency(step.old, old, step.new, new, step.proof):
                 self.bad(
@@ -275,12 +313,68 @@ class _Judge:
                         "the later tree does not continue the earlier one: history was rewritten",
                     ),
                 )
-        self.ok(
-            "checkpoints",
-            f"{NOTE}; {STEP}",
-            f"{len(case.heads)} điểm kiểm soát, {len(case.steps)} bước nối tiếp",
-            f"{len(case.heads)} checkpoints, {len(case.steps)} steps between them",
-        )
+
+    def _renewals(self, container: zipped.Container, case: Case) -> list[renewal.Fresh]:
+        """What was put behind the first list later, and that each list names all before it."""
+        found: list[renewal.Fresh] = []
+        digests: dict[str, bytes] = {}
+        for block in self.blocks:
+            with self.checking(block.archive, ARCHIVE):
+                for name, digest in renewal.listed(container, block).items():
+                    if name not in digests:
+                        digests[name] = _digest(container, name)
+                    if digests[name] != digest:
+                        text = Text("nội dung đã bị thay đổi", "its content was changed")
+                        self.bad(name, ARCHIVE, text)
+                older = [head for fresh in found for head in fresh.heads]
+                found.append(renewal.read(container, block, case, older))
+                archive = container.read(block.archive).decode()
+                token = container.read(block.token)
+                facts = verify_stamp(token, archive, self.anchors.authorities)
+                if self.anchors.authorities:
+                    self.renewed_at = self.renewed_at or facts.gen_time
+                    self.ok(
+                        block.archive,
+                        ARCHIVE,
+                        f"mọi phần trước đó đã có lúc {facts.gen_time:%Y-%m-%dT%H:%M:%SZ}",
+                        f"all parts before it existed by {facts.gen_time:%Y-%m-%dT%H:%M:%SZ}",
+                    )
+                else:
+                    self.open(
+                        block.token,
+                        STAMP,
+                        "không có chứng thư gốc nào trong các neo tin cậy để xét dấu này",
+                        "no authority's root among the anchors to judge this stamp by",
+                    )
+        return found
+
+    def _newer(
+        self,
+        container: zipped.Container,
+        case: Case,
+        fresh: Sequence[renewal.Fresh],
+        key: ec.EllipticCurvePublicKey | None,
+    ) -> None:
+        """Newer checkpoints continue the tree of the records, and newer stamps cover them."""
+        heads = list(case.heads)
+        known, self.renewed_at = self.renewed_at, None  # no renewal speaks for its own stamps
+        for one in fresh:
+            for head in one.heads:
+                if key is not None:
+                    with self.checking(layout.note(head), NOTE):
+                        said = parse_checkpoint(head.note, case.origin, key, _NO_TIME)
+                        if (said.epoch, said.size) != head.place:
+                            raise Untrusted(_other_head(), code="evidence.head")
+                self._stamp(head)
+            heads += one.heads
+            with self.checking("renewals", STEP):
+                self._steps(heads, one.steps)
+        self.renewed_at = known
+        for block in self.blocks if self.anchors.authorities else ():
+            with self.checking(block.token, PATH):
+                token = container.read(block.token)
+                at = read_token(token).gen_time
+                self._say(block.token, self.carried.authority(token, self.anchors.authorities, at))
 
     def _stamp(self, head: Head) -> Head:
         """The head with the time that its token states, once that was checked."""
@@ -303,8 +397,41 @@ class _Judge:
                     "không có chứng thư gốc nào trong các neo tin cậy để xét dấu này",
                     "no authority's root among the anchors to judge this stamp by",
                 )
+            if self.anchors.authorities:
+                roots, known = self.anchors.authorities, self.renewed_at
+                self._say(name, self.carried.authority(head.token, roots, facts.gen_time, known))
             return replace(head, stamped_at=facts.gen_time)
         return head
+
+    def _bytes_of(self, kept: Kept, data: bytes) -> tuple[Kept, bytes]:
+        if hashlib.sha256(data).hexdigest() != kept.digest:
+            self.bad(layout.trust(kept), PATH, _other_bytes())
+        return kept, data
+
+    def _say(self, name: str, word: trusted.Word | None) -> None:
+        if word is not None:
+            result = {True: Result.OK, False: Result.BAD, None: Result.OPEN}[word.holds]
+            self.checks.append(Check(name, result, PATH, word.text))
+
+    def _signers(self, case: Case) -> None:
+        """What records say of certificates behind packages follows from what lies beside them."""
+        case = self.case or case
+        there, used = set(case.trust), {s.certificate for s in self.signatures}
+        for told in case.told:
+            name = layout.record(told.place)
+            kept = trusted.named(told.record)
+            for one in kept:
+                if one not in there:
+                    text = Text("bản ghi nêu dữ liệu này nhưng nó bị thiếu", "a record names it")
+                    self.bad(layout.trust(one), PATH, Text(text.vi, f"{text.en}: missing"))
+            if not kept or not set(kept) <= there:
+                continue
+            if used and kept[0].digest not in {hashlib.sha256(c).hexdigest() for c in used}:
+                self.bad(name, PATH, _other_signer())
+                continue
+            with self.checking(name, PATH):
+                at = trusted.received_at(case, told)
+                self._say(name, self.carried.signer(told, self.anchors.signers, at))
 
     def _records(self, case: Case) -> None:
         case = self.case or case
@@ -360,7 +487,7 @@ class _Judge:
     def _packages(self, container: zipped.Container, case: Case) -> None:
         """The packages are those that records name, and say what the records say of them."""
         records = [told.record for told in (self.case or case).told]
-        named = {digest for record in records for digest in named_blobs(record)}
+        named = {digest for record in records for digest in trusted.package_blobs(record)}
         there = {p.digest for p in case.packages}
         for digest in sorted(named - there):
             text = Text("bản ghi nêu gói tin này nhưng nó bị thiếu", "a record names it: missing")
@@ -453,6 +580,10 @@ class _Judge:
             if container.read(layout.MINUTES) != minutes.write(case, self.packages).encode():
                 raise Untrusted(_other_words(), code="evidence.minutes")
             self.ok(layout.MINUTES, PROMISE, "biên bản đúng với bằng chứng", "as the evidence says")
+        if layout.PRINT in container:  # containers of earlier versions have none
+            with self.checking(layout.PRINT, PROMISE):
+                if printed.names(container.read(layout.PRINT)) != listed[layout.MINUTES].hex():
+                    raise Untrusted(_other_minutes(), code="evidence.minutes")
         with self.checking(layout.CHECK, PROMISE):
             others = {n: d for n, d in listed.items() if n != layout.CHECK}
             again = instructions.write(case, others, build.signed_of(self.signatures))
@@ -511,6 +642,24 @@ def _other_head() -> Text:
 def _other_receipt() -> Text:
     return Text(
         "biên nhận không nói về các bản ghi này", "the receipt does not speak of these records"
+    )
+
+
+def _other_minutes() -> Text:
+    return Text("bản in của một biên bản khác", "it is printed from other minutes")
+
+
+def _other_bytes() -> Text:
+    return Text(
+        "chứng thư hoặc dữ liệu thu hồi không phải là thứ mà tên tệp nêu",
+        "not the certificate or the revocation data that its name says",
+    )
+
+
+def _other_signer() -> Text:
+    return Text(
+        "bản ghi nói về một chứng thư khác với chứng thư trong gói tin",
+        "the record speaks of another certificate than that in the package",
     )
 
 

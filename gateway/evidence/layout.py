@@ -5,15 +5,17 @@ In: what is to be named. Out: names and media types. Fails: never. Never: looks 
 
 from __future__ import annotations
 
-from gateway.evidence.case import Head, Place
+from gateway.evidence.case import Head, Kept, Place
 
 CASE = "evidence.json"
 MINUTES = "bien-ban.txt"
+PRINT = "bien-ban.pdf"  # the minutes again, as a person prints them
 CHECK = "CHECK.txt"
 KEY = "ledger/key.pem"
 VKEY = "ledger/key.vkey"
 _MEDIA = {
     ".txt": "text/plain",
+    ".pdf": "application/pdf",
     ".json": "application/json",
     ".note": "text/plain",
     ".vkey": "text/plain",
@@ -24,6 +26,9 @@ _MEDIA = {
     ".pem": "application/x-pem-file",
     ".der": "application/pkix-cert",
     ".bin": "application/octet-stream",
+    ".p7s": "application/pkcs7-signature",
+    ".crl": "application/pkix-crl",
+    ".ocsp": "application/ocsp-response",
 }
 
 
@@ -75,6 +80,11 @@ def signature_value(package_digest: str) -> str:
 
 def certificate(package_digest: str) -> str:
     return f"signatures/{package_digest}/certificate.der"
+
+
+def trust(kept: Kept) -> str:
+    """A certificate, a revocation list or an answer, by its digest."""
+    return f"trust/{kept.digest}.{kept.kind}"
 
 
 def _head(head: Head | Place) -> str:

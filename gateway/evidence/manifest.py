@@ -24,10 +24,12 @@ SIGNATURE = "META-INF/signature.p7s"
 _ASIC = "http://uri.etsi.org/02918/v1.2.1#"
 _DSIG = "http://www.w3.org/2000/09/xmldsig#"
 _SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
+_PKCS7 = "application/pkcs7-signature"
+_STAMP = "application/vnd.etsi.timestamp-token"
 _HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     f'<asic:ASiCManifest xmlns:asic="{_ASIC}" xmlns:ds="{_DSIG}">\n'
-    f'<asic:SigReference URI="{SIGNATURE}" MimeType="application/pkcs7-signature"/>\n'
+    '<asic:SigReference URI="%s" MimeType="%s"/>\n'
 )
 _TAIL = "</asic:ASiCManifest>\n"
 _LINE = re.compile(
@@ -47,7 +49,8 @@ class Listed(NamedTuple):
     sha256: bytes
 
 
-def write(parts: Sequence[Listed]) -> bytes:
+def write(parts: Sequence[Listed], signature: str = SIGNATURE) -> bytes:
+    """`signature`: the part that vouches for this list, a signature or a timestamp token."""
     lines = [
         f'<asic:DataObjectReference URI="{quote(part.name, safe=_PLAIN)}" '
         f'MimeType="{escape(part.media)}">'
@@ -56,23 +59,27 @@ def write(parts: Sequence[Listed]) -> bytes:
         "</asic:DataObjectReference>\n"
         for part in parts
     ]
-    return (_HEAD + "".join(lines) + _TAIL).encode()
+    return (_head(signature) + "".join(lines) + _TAIL).encode()
 
 
-def read(data: bytes) -> tuple[Listed, ...]:
+def _head(signature: str) -> str:
+    return _HEAD % (signature, _PKCS7 if signature == SIGNATURE else _STAMP)
+
+
+def read(data: bytes, signature: str = SIGNATURE) -> tuple[Listed, ...]:
     """What a manifest lists, in its order. Untrusted (`evidence.manifest`)."""
     try:
         text = data.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
         raise _malformed() from error
     found: list[Listed] = []
-    for line in text.removeprefix(_HEAD).removesuffix(_TAIL).splitlines():
+    for line in text.removeprefix(_head(signature)).removesuffix(_TAIL).splitlines():
         match = _LINE.fullmatch(line)
         if match is None:
             raise _malformed()
         digest = base64.b64decode(match["digest"])
         found.append(Listed(unquote(match["uri"]), unescape(match["media"]), digest))
-    if write(found) != data:
+    if write(found, signature) != data:
         raise _malformed()
     return tuple(found)
 

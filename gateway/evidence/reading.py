@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from gateway.errors import Text, Untrusted
 from gateway.evidence import build, layout, zipped
-from gateway.evidence.case import Carried, Case, Head, Judged, Place, Sealed, Step
+from gateway.evidence.case import Carried, Case, Head, Judged, Kept, Place, Sealed, Step
 from gateway.evidence.packages import SignaturePart
 from gateway.ledger import tlog
 
@@ -98,6 +98,8 @@ def _case(container: zipped.Container, told: Mapping[str, Any]) -> Case:
         receipts=tuple(
             container.read(layout.receipt(number)) for number in range(int(told["receipts"]))
         ),
+        # containers of earlier versions carried none
+        trust=tuple(Kept(str(kind), str(digest)) for kind, digest in told.get("trust", ())),
     )
 
 

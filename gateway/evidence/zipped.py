@@ -31,10 +31,14 @@ _FILE_MODE = 0o100644 << 16
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`chunks`: the bytes, in pieces of at most about 256 KiB; read once."""
+    """`chunks`: the bytes, in pieces of at most about 256 KiB; read once.
+
+    `size`: of a part that may be large, so that it gets a header for it (zip64) beforehand.
+    """
 
     name: str
     chunks: Iterable[bytes]
+    size: int = 0
 
 
 def write(parts: Iterable[Part], to: BinaryIO) -> None:
@@ -42,7 +46,9 @@ def write(parts: Iterable[Part], to: BinaryIO) -> None:
     with zipfile.ZipFile(to, "w", zipfile.ZIP_STORED, allowZip64=True) as container:
         container.writestr(_entry(MIMETYPE), MEDIA_TYPE)
         for part in parts:
-            with container.open(_entry(part.name), "w", force_zip64=False) as entry:
+            with container.open(
+                _entry(part.name), "w", force_zip64=part.size > zipfile.ZIP64_LIMIT
+            ) as entry:
                 for chunk in part.chunks:
                     entry.write(chunk)
 

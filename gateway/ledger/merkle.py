@@ -23,6 +23,8 @@ from gateway.errors import Broken, Text
 
 Coordinate = tuple[int, int]
 ReadNodes = Callable[[Sequence[Coordinate]], Mapping[Coordinate, bytes]]
+NodeHash = Callable[[bytes, bytes], bytes]
+_LENGTHS = frozenset({32, 48, 64})  # of SHA-256, and of what may come after it (rehash.py)
 EMPTY_ROOT = hashlib.sha256().digest()  # RFC 9162 2.1.1: MTH({}) = HASH()
 
 
@@ -101,22 +103,31 @@ def root(size: int, read_nodes: ReadNodes) -> bytes:
     return _fold([found[c] for c in coordinates])
 
 
-def inclusion_proof(seq: int, size: int, read_nodes: ReadNodes) -> tuple[bytes, ...]:
+def inclusion_proof(
+    seq: int, size: int, read_nodes: ReadNodes, node: NodeHash = node_hash
+) -> tuple[bytes, ...]:
     """RFC 9162 2.1.3.1: PATH(seq, D[size]), from the leaf up. ValueError unless seq < size."""
     if not 0 <= seq < size:
         raise ValueError(f"no entry {seq} in a tree of {size}")
-    return _hashes(_path(seq, size), read_nodes)
+    return _hashes(_path(seq, size), read_nodes, node)
 
 
-def consistency_proof(old: int, new: int, read_nodes: ReadNodes) -> tuple[bytes, ...]:
+def consistency_proof(
+    old: int, new: int, read_nodes: ReadNodes, node: NodeHash = node_hash
+) -> tuple[bytes, ...]:
     """RFC 9162 2.1.4.1: PROOF(old, D[new]). Empty for old = 0 and for old = new."""
     if not 0 <= old <= new:
         raise ValueError(f"a tree of {new} cannot follow one of {old}")
-    return _hashes(_subproof(old, new) if 0 < old < new else (), read_nodes)
+    return _hashes(_subproof(old, new) if 0 < old < new else (), read_nodes, node)
 
 
 def verify_inclusion(
-    leaf: bytes, seq: int, size: int, proof: Sequence[bytes], root_hash: bytes
+    leaf: bytes,
+    seq: int,
+    size: int,
+    proof: Sequence[bytes],
+    root_hash: bytes,
+    node: NodeHash = node_hash,
 ) -> bool:
     """RFC 9162 2.1.3.2. False for any proof that does not lead from `leaf` to `root_hash`."""
     if not 0 <= seq < size:
@@ -126,17 +137,22 @@ def verify_inclusion(
         if sn == 0:
             return False
         if fn & 1 or fn == sn:
-            r = node_hash(p, r)
+            r = node(p, r)
             while not fn & 1 and fn:
                 fn, sn = fn >> 1, sn >> 1
         else:
-            r = node_hash(r, p)
+            r = node(r, p)
         fn, sn = fn >> 1, sn >> 1
     return sn == 0 and r == root_hash
 
 
 def verify_consistency(
-    old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]
+    old: int,
+    old_root: bytes,
+    new: int,
+    new_root: bytes,
+    proof: Sequence[bytes],
+    node: NodeHash = node_hash,
 ) -> bool:
     """RFC 9162 2.1.4.2: the tree of `new` entries begins with the tree of `old` entries.
 
@@ -158,11 +174,11 @@ def verify_consistency(
         if sn == 0:
             return False
         if fn & 1 or fn == sn:
-            fr, sr = node_hash(c, fr), node_hash(c, sr)
+            fr, sr = node(c, fr), node(c, sr)
             while not fn & 1 and fn:
                 fn, sn = fn >> 1, sn >> 1
         else:
-            sr = node_hash(sr, c)
+            sr = node(sr, c)
         fn, sn = fn >> 1, sn >> 1
     return sn == 0 and fr == old_root and sr == new_root
 
@@ -170,9 +186,10 @@ def verify_consistency(
 class CompactRange:
     """A growing tree of which only the peaks are kept: log2(n) hashes, whatever n is."""
 
-    __slots__ = ("_peaks", "size")
+    __slots__ = ("_node", "_peaks", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, node: NodeHash = node_hash) -> None:
+        self._node = node
         self.size = 0
         self._peaks: list[bytes] = []  # of the set bits of `size`, largest first
 
@@ -181,7 +198,7 @@ class CompactRange:
         new: list[Node] = []
         digest, level, index = leaf, 0, self.size
         while index & 1:
-            digest = node_hash(self._peaks.pop(), digest)
+            digest = self._node(self._peaks.pop(), digest)
             level, index = level + 1, index >> 1
             new.append(Node(level, index, digest))
         self._peaks.append(digest)
@@ -189,7 +206,7 @@ class CompactRange:
         return tuple(new)
 
     def root(self) -> bytes:
-        return _fold(self._peaks)
+        return _fold(self._peaks, self._node)
 
 
 _Covering = tuple[Coordinate, ...]  # one hash of a proof, as the stored nodes that fold into it
@@ -245,24 +262,24 @@ def _cover(begin: int, end: int) -> _Covering:
     return tuple((level, (begin >> level) + index) for level, index in peaks(end - begin))
 
 
-def _hashes(steps: Sequence[_Covering], read_nodes: ReadNodes) -> tuple[bytes, ...]:
+def _hashes(steps: Sequence[_Covering], read_nodes: ReadNodes, node: NodeHash) -> tuple[bytes, ...]:
     wanted = [c for covering in steps for c in covering]
     found = read_nodes(wanted) if wanted else {}
     if len(wanted) == len(steps):  # each hash is a stored one: looked up once
         hashes = tuple(map(found.get, wanted, repeat(b"")))
-        if all(len(h) == 32 for h in hashes):
+        if all(len(h) in _LENGTHS for h in hashes):
             return hashes
     _complete(found, wanted)
-    return tuple(_fold([found[c] for c in covering]) for covering in steps)
+    return tuple(_fold([found[c] for c in covering], node) for covering in steps)
 
 
-def _fold(hashes: Sequence[bytes]) -> bytes:
+def _fold(hashes: Sequence[bytes], node: NodeHash = node_hash) -> bytes:
     """Peaks from the left, bagged from the right: MTH of an incomplete tree."""
     if not hashes:
         return EMPTY_ROOT
     digest = hashes[-1]
     for left in reversed(hashes[:-1]):
-        digest = node_hash(left, digest)
+        digest = node(left, digest)
     return digest
 
 
@@ -277,7 +294,7 @@ def _read(read_nodes: ReadNodes, coordinates: Sequence[Coordinate]) -> Mapping[C
 def _complete(found: Mapping[Coordinate, bytes], coordinates: Sequence[Coordinate]) -> None:
     """Raises Broken (`ledger.node_missing`) for what was asked and is not there."""
     for coordinate in coordinates:
-        if len(found.get(coordinate, b"")) != 32:
+        if len(found.get(coordinate, b"")) not in _LENGTHS:
             level, index = coordinate
             raise Broken(
                 Text(

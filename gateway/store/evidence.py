@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, or_, select
@@ -82,6 +83,11 @@ _AFTER = (
 _CHECKPOINT = select(*CHECKPOINT).where(
     checkpoint.c.epoch == bindparam("epoch"), checkpoint.c.size == bindparam("size")
 )
+_JUDGED = select(record.c.at, record.c.body).where(
+    record.c.id.in_(bindparam("ids", expanding=True))
+)
+# a stamp is looked after within these days, or never: authorities are judged once a day
+_LOOKED = range(-7, 41)
 _NEWEST = (
     select(*CHECKPOINT)
     .where(checkpoint.c.epoch == bindparam("epoch"))
@@ -144,6 +150,29 @@ def checkpoints(tx: Tx, places: Sequence[tuple[int, int]]) -> dict[tuple[int, in
 def newest_of(tx: Tx, epoch: int) -> Checkpoint | None:
     row = tx.execute(_NEWEST, {"epoch": epoch}).one_or_none()
     return None if row is None else Checkpoint(*row)
+
+
+def authority_name(certificate: str, at: datetime) -> str:
+    """The id of the record about a timestamp authority: its certificate's SHA-256 (hex), a day.
+
+    So there is one a day at most, and it is found without an index of its own.
+    """
+    return f"authority:{certificate}:{at.astimezone(UTC):%Y-%m-%d}"
+
+
+def authority_judged(tx: Tx, certificate: str, at: datetime) -> bytes | None:
+    """The first record about this authority not before `at`, else the newest before it.
+
+    Data that are younger than a stamp say more about it than older ones.
+    """
+    ids = [authority_name(certificate, at + timedelta(days=day)) for day in _LOOKED]
+    rows = sorted((r[0], bytes(r[1])) for r in tx.execute(_JUDGED, {"ids": ids}).all())
+    after = [body for when, body in rows if when >= at]
+    return after[0] if after else rows[-1][1] if rows else None
+
+
+def has_record(tx: Tx, record_id: str) -> bool:
+    return tx.execute(_JUDGED, {"ids": [record_id]}).first() is not None
 
 
 def _one(tx: Tx, asked: object, epoch: int, seq: int) -> Stamp | None:

@@ -319,9 +319,12 @@ def keep_stamp(tx: Tx, stamp_id: str, made: Stamp, received_at: datetime) -> Non
     )
 
 
-def stamps(tx: Tx, epoch: int, most: int = 500) -> Iterator[Stamp]:
-    """By size, `most` at a time in memory: a stamp a minute for years is gigabytes of tokens."""
-    after, after_id = -1, ""
+def stamps(tx: Tx, epoch: int, after: int = -1, most: int = 500) -> Iterator[Stamp]:
+    """Those over more than `after` entries, by size, `most` at a time in memory.
+
+    A stamp a minute for years is gigabytes of tokens.
+    """
+    after_id = "~"  # above every id: none of that size
     while True:
         params = {"epoch": epoch, "after": after, "after_id": after_id, "most": most}
         rows = tx.execute(_STAMPS, params).all()

@@ -89,6 +89,19 @@ class Event(StrEnum):
         False,
         "Nothing to do. A stamp covers what was missed; what was held goes on by itself.",
     )
+    AUTHORITY_JUDGED = (
+        "authority.judged",
+        True,
+        (
+            "Nothing for `trusted`. `revoked` or `expired`: ask the timestamp authority for its "
+            "new certificate, or put another one first in `stamp.authorities`."
+        ),
+    )
+    LEDGER_REHASHED = (
+        "ledger.rehashed",
+        True,
+        "Nothing to do. The tree was made again under a newer hash function; keep its root.",
+    )
     LEDGER_EPOCH_BEGUN = (
         "ledger.epoch_begun",
         True,

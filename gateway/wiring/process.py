@@ -52,6 +52,7 @@ from gateway.sealing import Pace, Sealing, Stamping
 from gateway.settling import Settling
 from gateway.signing import Profile
 from gateway.signing.selfcheck import check_libraries
+from gateway.signing.trust import Anchors
 from gateway.stampbook import Stampbook
 from gateway.store import (
     Store,
@@ -522,6 +523,11 @@ def trusting_of(settings: Settings, store: Store, blobs: BlobStore, scribe: Scri
         source=source,
         pace=AskPace(timedelta(seconds=conf.refresh), conf.deadline),
         countersign_weak=settings.signing.countersign_weak,
+        stampers=Anchors(
+            roots=tuple(a for one in settings.stamp.authorities for a in anchors(one.ca_file)),
+            max_age=timedelta(seconds=conf.max_age),
+            policy=settings.algorithms,
+        ),
     )
 
 

@@ -22,6 +22,7 @@ NOTES = (
 )
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 NAMES = {
+    "fpdf2": "fpdf",
     "psycopg[binary]": "psycopg",
     "python-pkcs11": "pkcs11",
     "prometheus-client": "prometheus_client",

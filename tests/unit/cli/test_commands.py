@@ -44,6 +44,8 @@ BUILT = {
     "evidence verify", "ledger witness", "ledger begin-epoch", "key list", "key rotate",
     "ledger stamp",
     "ledger stamps",
+    "ledger rehash",
+    "evidence refresh",
     "quarantine list", "quarantine show", "quarantine open", "quarantine return",
     "reconcile",
 }  # fmt: skip

@@ -1,0 +1,122 @@
+"""The corridor that renews evidence: a container that exists -> the same one with newer proof.
+
+In:     a container that this ledger exported, however long ago.
+Out:    its parts in their bytes, and behind them the newest stamped checkpoint, the proof that it
+        continues the old one, what is known of the authorities since, and a stamp over all of it.
+Fails:  Untrusted (`evidence.invalid`) for a container that does not hold; Rejected
+        (`evidence.other_ledger`); Unavailable when no authority answers.
+Never:  changes what was in it, writes a row.
+Next:   evidence/renewal.py says what such a block holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO
+
+from gateway.errors import GatewayError, Misconfigured, Rejected, Text, Unavailable, Untrusted
+from gateway.evidence import check, reading, renewal, trusted, zipped
+from gateway.evidence.case import Case, Head, Kept, Place, Step
+from gateway.exporting import Exporting, authority_trust
+from gateway.ledger import merkle
+from gateway.ports import TimestampAuthority
+from gateway.store import Tx, evidence, ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshing:
+    """`deadline`: seconds that one authority has for its answer; they are asked in their order."""
+
+    exporting: Exporting
+    authorities: Sequence[TimestampAuthority]
+    deadline: float
+
+    async def refresh(self, source: BinaryIO, to: BinaryIO) -> renewal.Fresh:
+        """The renewed container into `to`, which can seek; what was added."""
+        if not self.authorities:
+            raise Misconfigured(
+                Text("Chưa khai báo stamp.authorities", "stamp.authorities names nobody"),
+                code="stamp.no_authority",
+            )
+        case, older, kept = await asyncio.to_thread(self._read, source)
+        store = self.exporting.store
+        fresh = await store.read(partial(self._fresh, case=case, older=older, kept=kept))
+        loop = asyncio.get_running_loop()
+
+        def stamped(digest: bytes) -> bytes:
+            return asyncio.run_coroutine_threadsafe(self._ask(digest), loop).result()
+
+        def write() -> None:
+            with zipped.read(source) as container:
+                renewal.write(container, fresh, self.exporting.blobs.open, stamped, to)
+
+        await asyncio.to_thread(write)
+        return fresh
+
+    def _read(self, source: BinaryIO) -> tuple[Case, tuple[Head, ...], frozenset[Kept]]:
+        """What it holds already, once it was judged by this ledger's own key."""
+        own = check.Anchors({self.exporting.origin: self.exporting.key.public_key()})
+        if check.verify(source, own, self.exporting.limits).verdict == "invalid":
+            raise Untrusted(
+                Text(
+                    "Tệp bằng chứng không hợp lệ nên không gia hạn; xem `evidence verify`",
+                    "the container does not hold, so it is not renewed; see `evidence verify`",
+                ),
+                code="evidence.invalid",
+            )
+        with zipped.read(source) as container:
+            case = reading.read(container).case
+            if case.origin != self.exporting.origin:
+                raise Rejected(
+                    Text("Tệp của một sổ cái khác", "the container is of another ledger"),
+                    code="evidence.other_ledger",
+                )
+            heads: list[Head] = []
+            kept = set(case.trust)
+            for block in renewal.split(container.names)[1]:
+                found = renewal.read(container, block, case, heads)
+                heads += found.heads
+                kept |= set(found.trust)
+            return case, tuple(heads), frozenset(kept)
+
+    def _fresh(
+        self, tx: Tx, case: Case, older: Sequence[Head], kept: frozenset[Kept]
+    ) -> renewal.Fresh:
+        """For each epoch of the container its newest stamped head, where that is newer."""
+        held = (*case.heads, *older)
+        heads: list[Head] = []
+        steps: list[Step] = []
+        for epoch in sorted({h.epoch for h in held}):
+            last = max(h.size for h in held if h.epoch == epoch)
+            found = list(ledger.stamps(tx, epoch, max(last, ledger.stamped_size(tx, epoch) - 1)))
+            if not found:
+                continue
+            stamp = found[-1]
+            place = Place(epoch, stamp.size)
+            note = evidence.checkpoints(tx, [place])[place].note
+            heads.append(Head(epoch, stamp.size, note, stamp.token, stamp.gen_time))
+            nodes = partial(ledger.read_nodes, tx, epoch)
+            proof = merkle.consistency_proof(last, stamp.size, nodes)
+            steps.append(Step(epoch, last, stamp.size, proof))
+        stamps = [(trusted.stamped_at(h.token), h.token) for h in (*held, *heads) if h.token]
+        trust = [one for one in authority_trust(tx, stamps) if one not in kept]
+        return renewal.Fresh(tuple(heads), tuple(steps), tuple(trust))
+
+    async def _ask(self, digest: bytes) -> bytes:
+        failures: list[str] = []
+        for authority in self.authorities:
+            try:
+                return (await authority.stamp(digest, self.deadline)).token
+            except GatewayError as problem:
+                failures.append(f"{authority.name}: {problem.code}")
+        shown = "; ".join(failures)
+        raise Unavailable(
+            Text(
+                f"Không dịch vụ dấu thời gian nào trả lời được ({shown})",
+                f"no timestamp authority answered ({shown})",
+            ),
+            code="stamp.unavailable",
+        )

@@ -27,9 +27,9 @@ from types import MappingProxyType
 
 from aiohttp import web
 
+from adapters.faults import Fault, Faults, Gate, Scenario, read_fault_file, scenario_from
+from adapters.faults.plan import COMPANIONS
 from adapters.vxp import wire
-from adapters.vxp.faults import Fault, Faults, Gate, Scenario, read_fault_file, scenario_from
-from adapters.vxp.faults.plan import COMPANIONS
 from adapters.vxp.simulator_depot import (
     BAD_ACCOUNT,
     OTHER,

@@ -17,8 +17,8 @@ from math import ceil
 
 from aiohttp import StreamReader, web
 
+from adapters.faults import Fault
 from adapters.vxp import wire
-from adapters.vxp.faults import Fault
 from gateway.ports import Clock
 
 DAMAGES = frozenset({"cut", "truncated"})  # the answer is begun and then spoilt

@@ -1,7 +1,7 @@
 """What every client of a stranger over HTTP needs: a session, TLS, names for what went wrong.
 
 In:     exceptions of a request; words of a remote; an endpoint that the operator wrote.
-Out:    stable codes, words fit for a log, an aiohttp session that follows nothing and keeps nothing.
+Out:    stable codes, words fit for a log, a session that follows nothing and keeps nothing.
 Fails:  Misconfigured for certificates that cannot be read.
 Never:  turns the check of a certificate off, reads a proxy from the environment, keeps a cookie.
 """

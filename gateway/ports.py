@@ -33,6 +33,7 @@ class Parcel:
     """One attempt's cargo. `chunks()` gives the stored bytes afresh, in pieces of about 256 KiB.
 
     `still_mine()` is asked before the last chunk: False = the lease is lost, stop (Deferred).
+    `again`: this is not the first attempt, so "it is there already" may be the earlier one's doing.
     """
 
     transfer_id: str
@@ -43,6 +44,7 @@ class Parcel:
     size: int
     chunks: Callable[[], AsyncIterator[bytes]]
     still_mine: Callable[[], Awaitable[bool]]
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

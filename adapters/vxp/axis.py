@@ -20,12 +20,12 @@ from yarl import URL
 
 from adapters.cargo import Cargo
 from adapters.remote import client_session, tls_context
+from adapters.streams import Base64Stream, NotAnAnswer, Spool
 from adapters.vxp import wire
 from adapters.vxp.items import DirectoryEntry, directory_entry, sent_item, usable_id, waiting_item
 from adapters.vxp.outcomes import REMOTE_FAULTS, Judge, answer_code
-from adapters.vxp.scan import AnswerScanner, Base64Stream, NotAnAnswer
+from adapters.vxp.scan import AnswerScanner
 from adapters.vxp.settings import VxpSettings
-from adapters.vxp.spool import Spool
 from adapters.vxp.wire import Operation
 from gateway.errors import Unavailable
 from gateway.model.outcome import Deferred, Outcome

@@ -1,0 +1,119 @@
+"""The SOAP client against the simulated provincial axis, by the contract of the port Axis."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+
+from adapters.edoc_soap.axis import SoapAxis
+from gateway.model.outcome import Delivered, Refused
+from tests.contract.axis_suite import LONG, PACKAGE, SUBMIT_OUTCOMES, CollectingAxisSuite
+from tests.support.axes import SYSTEMS, FixedClock, parcel
+from tests.support.soap import SWA, soap_settings, soap_simulator
+
+FAULTS = {
+    "silent": {"kind": "hang"},
+    "silent_after": {"kind": "hang_after"},
+    "lost_answer": {"kind": "drop_after"},
+    "garbage": {"kind": "garbage"},
+    "page": {"kind": "html"},
+    "server_error": {"kind": "500"},
+    "redirect": {"kind": "302"},
+    "denied": {"kind": "401"},
+    "never": {"kind": "error", "code": "N.MessageHeader.Subject"},
+    "later": {"kind": "error", "code": "20"},
+    "cut": {"kind": "cut"},
+    "truncated": {"kind": "truncated"},
+}
+
+
+class SoapWorld:
+    """The account under test sends for Cao Bằng and collects what is sent to it."""
+
+    def __init__(self, simulated, axis):
+        self.simulated = simulated
+        self.axis = Again(axis)
+        self.secrets = tuple(token for token, _ in SYSTEMS.values())
+
+    async def break_remote(self, how):
+        if how == "unreachable":
+            await self.simulated.refuse_connections()
+        else:
+            self.simulated.faults.add(**FAULTS[how])
+
+    async def heal(self):
+        self.simulated.faults.clear()
+        await self.simulated.accept_connections()
+
+    async def stored(self):
+        return len(self.simulated.received())
+
+    async def offer(self, package):
+        # what the account sends to the ministry, the ministry sends to the account
+        ours, theirs = b"000.00.00.H14", b"000.00.00.G22"
+        package = package.replace(b"000.00.19.H14", ours)
+        package = package.replace(theirs, b"@").replace(ours, theirs).replace(b"@", ours)
+        await self.simulated.deposit(package, system_id="exp.sys.02", sender="000.00.00.G22")
+
+
+class Again:
+    """The suite sends parcels more than once, as the dispatcher does: not as first attempts."""
+
+    def __init__(self, axis):
+        self._axis = axis
+
+    def __getattr__(self, name):
+        return getattr(self._axis, name)
+
+    async def submit(self, cargo, seconds):
+        return await self._axis.submit(dataclasses.replace(cargo, again=True), seconds)
+
+
+class TestSoapAxis(CollectingAxisSuite):
+    profile = SWA
+    breaks = frozenset(SUBMIT_OUTCOMES) - {"unavailable"}
+    test_following_up_never_raises = None  # this axis cannot be asked, and says so
+    test_an_unknown_id_is_told_from_a_question_that_was_not_answered = None
+    test_what_waits_can_be_counted_and_a_broken_count_is_not_zero = None
+
+    @contextlib.asynccontextmanager
+    async def world(self, folder):
+        async with soap_simulator(folder, profile=self.profile) as simulated:
+            settings = soap_settings(simulated.url, profile=self.profile, retry_codes=("20",))
+            axis = SoapAxis(settings, FixedClock())
+            try:
+                yield SoapWorld(simulated, axis)
+            finally:
+                await axis.close()
+
+    def test_what_is_there_already_is_good_after_a_retry_and_a_refusal_before(self, tmp_path):
+        async def scene():
+            async with self.world(tmp_path) as world:
+                first = await world.axis.submit(parcel(PACKAGE), LONG)
+                assert isinstance(first, Delivered)
+                again = await world.axis._axis.submit(parcel(PACKAGE), LONG)
+                assert isinstance(again, Refused)
+                assert again.code == "edoc.M.Exist"
+
+        asyncio.run(scene())
+
+
+class TestSoapAxisWithPackages(TestSoapAxis):
+    """An axis that takes the whole QCVN 102 package in one element."""
+
+    profile = dataclasses.replace(SWA, payload="package")
+
+
+class TestSoapAxisOfAnotherProvince(TestSoapAxis):
+    """SOAP 1.2, another action, a namespace for wrappers, the token in a header, binary parts."""
+
+    profile = dataclasses.replace(
+        SWA,
+        soap="1.2",
+        action="urn:edoc#{operation}",
+        wrapper_namespace="http://www.e-doc.vn/Schema/",
+        credentials="signature",
+        parts="binary",
+        framing="length",
+    )

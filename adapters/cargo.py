@@ -112,26 +112,17 @@ class Cargo(Payload):
     async def _hand(self, writer: AbstractStreamWriter, piece: bytes) -> None:
         if self._read > self._parcel.size:
             with _Ours(self):
-                raise self._damaged()
+                raise damaged(self._parcel)
         await writer.write(piece)
 
     async def _before_last(self, sha256: str) -> None:
         with _Ours(self):
             if self._read != self._parcel.size or sha256 != self._parcel.sha256:
-                raise self._damaged()
+                raise damaged(self._parcel)
             if await self._parcel.still_mine():
                 return
         self.lease_lost = True
         raise _Stopped
-
-    def _damaged(self) -> Broken:
-        return Broken(
-            Text(
-                f"Gói tin lưu trữ của {self._parcel.transfer_id} không còn nguyên vẹn",
-                f"the stored package of {self._parcel.transfer_id} is not what was recorded",
-            ),
-            code="blob.damaged",
-        )
 
     async def stop(self) -> None:
         """Ends the attempt: after this, nothing of an unsettled one is still on its way.
@@ -144,6 +135,17 @@ class Cargo(Payload):
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
+
+
+def damaged(parcel: Parcel) -> Broken:
+    """What is stored is not what was recorded."""
+    return Broken(
+        Text(
+            f"Gói tin lưu trữ của {parcel.transfer_id} không còn nguyên vẹn",
+            f"the stored package of {parcel.transfer_id} is not what was recorded",
+        ),
+        code="blob.damaged",
+    )
 
 
 class _Ours:

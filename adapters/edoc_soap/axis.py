@@ -30,7 +30,7 @@ from adapters.cargo import Cargo
 from adapters.edoc_soap import contract as soap
 from adapters.edoc_soap.arriving import PackageArrival, SwaArrival
 from adapters.edoc_soap.contract import Answer, Contract
-from adapters.edoc_soap.forms import form_of
+from adapters.edoc_soap.forms import ARRIVED, form_of, status_code
 from adapters.edoc_soap.outcomes import Judge
 from adapters.edoc_soap.security import X509Signer
 from adapters.edoc_soap.settings import SoapSettings
@@ -120,6 +120,8 @@ class SoapAxis:
 
     async def submit(self, parcel: Parcel, deadline_seconds: float) -> Outcome:
         """SendDocument or UpdateTraces, once. Raises Broken `blob.damaged`."""
+        if parcel.about and (told_of := await self._arrival(parcel, deadline_seconds)):
+            return told_of
         operation = soap.UPDATE if parcel.kind is PackageKind.STATUS else soap.SEND
         reply = _Reply()
         cargo: Cargo | None = None
@@ -168,6 +170,22 @@ class SoapAxis:
             ref=ref,
             told=told,
         )
+
+    async def _arrival(self, parcel: Parcel, deadline_seconds: float) -> Outcome | None:
+        """Status 01 about a document that this axis brought: ConfirmReceived says it. None: it is
+        another status.
+        """
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                if await status_code(parcel) != ARRIVED:
+                    return None
+                if not await parcel.still_mine():
+                    return Deferred("lease.lost", "the attempt's lease went to another worker")
+        except TimeoutError:
+            return Deferred("send.timeout")
+        except Unavailable as error:
+            return Deferred(error.code, error.text.en)
+        return await self.acknowledge(parcel.about, deadline_seconds)
 
     async def _size(self, parcel: Parcel) -> int | None:
         """The length of the request, counted, where the profile wants one."""

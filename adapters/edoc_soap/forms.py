@@ -8,6 +8,7 @@ Never:  holds a file, reads a clock, makes a random boundary: equal packages giv
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,11 +16,12 @@ from urllib.parse import quote
 
 import pybase64
 
+from adapters.cargo import damaged
 from adapters.edoc_soap.contract import SEND, UPDATE, Contract
 from adapters.edoc_soap.older import Converted, Filling, status_to_older, to_older
-from adapters.edoc_soap.trees import Node, TreeReader
+from adapters.edoc_soap.trees import LIMITS, Node, TreeReader, read_tree
 from adapters.streams import Base64Stream, NotAnAnswer
-from gateway.errors import Text
+from gateway.errors import Rejected, Text, Untrusted
 from gateway.model.package import NS_QCVN102, PackageKind, bare_cid
 from gateway.ports import Parcel
 from gateway.safexml import unreadable
@@ -224,6 +226,23 @@ def form_of(contract: Contract, parcel: Parcel) -> AnyForm:
     return SwaForm(contract, parcel.sha256)
 
 
+async def status_code(parcel: Parcel) -> str:
+    """The code of a status package. Raises Broken `blob.damaged`; "" for what is no status."""
+    data = bytearray()
+    async for chunk in parcel.chunks():
+        data += chunk
+        if len(data) > LIMITS.header_bytes:
+            return ""
+    if hashlib.sha256(data).hexdigest() != parcel.sha256:
+        raise damaged(parcel)
+    try:
+        found = read_tree(bytes(data)).find("edXMLEnvelope", "edXMLHeader", "MessageHeader")
+    except (Untrusted, Rejected):
+        return ""
+    return found.value("StatusCode") if found is not None else ""
+
+
+ARRIVED = "01"
 _STATUS_SHAPE = {
     "From": ("OrganId", "OrganizationInCharge", "OrganName", "OrganAdd", "Email", "Telephone",
              "Fax", "Website"),

@@ -13,7 +13,7 @@ from gateway.model.arrival import ArrivalState, FetchState
 from gateway.model.package import PackageKind
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
-from gateway.store.tables import arrival, fetch
+from gateway.store.tables import arrival, document, fetch, inbox_item
 
 
 class DueFetch(NamedTuple):
@@ -448,3 +448,17 @@ def forget_leases(tx: Tx) -> None:
     """Only for the holder of the database lock, at start: every older process is dead."""
     tx.execute(_RELEASE_LEASES_OPEN)
     tx.execute(_RELEASE_LEASES_FETCH)
+
+
+_REPORTED_ON = (
+    select(arrival.c.axis_doc_id)
+    .join(inbox_item, inbox_item.c.arrival_id == arrival.c.id)
+    .join(document, document.c.about_item == inbox_item.c.id)
+    .where(document.c.id == bindparam("document"), arrival.c.axis == bindparam("on_axis"))
+)
+
+
+def reported_on(tx: Tx, document_ref: str, axis: str) -> str:
+    """The axis' id of the document that this status is about; "" when it came by another road."""
+    found = tx.execute(_REPORTED_ON, {"document": document_ref, "on_axis": axis}).scalar()
+    return str(found) if found is not None else ""

@@ -129,7 +129,7 @@ class SoapAxis:
         told = ""
         try:
             async with asyncio.timeout(deadline_seconds):
-                await self._ready()
+                await self.prepare()
                 form = form_of(self._contract, parcel)
                 size = await self._size(parcel)
                 cargo = Cargo(parcel, form.content_type(), form, size)
@@ -254,7 +254,7 @@ class SoapAxis:
             return await self._fetch_trace(item, sink, deadline_seconds)
         try:
             async with asyncio.timeout(deadline_seconds):
-                await self._ready()
+                await self.prepare()
                 return await self._fetch(item.axis_doc_id, sink)
         except REMOTE_FAULTS as error:
             return Fetched(failure=self._judge.unanswered(error))
@@ -337,8 +337,8 @@ class SoapAxis:
 
     # --- the ground ------------------------------------------------------------------------
 
-    async def _ready(self) -> None:
-        """The contract is read once, in a thread."""
+    async def prepare(self) -> None:
+        """The contract is read once, in a thread; the first call does it, if nobody did before."""
         if self._loaded:
             return
         async with self._loading:
@@ -353,7 +353,7 @@ class SoapAxis:
         reply = _Reply()
         try:
             async with asyncio.timeout(deadline_seconds):
-                await self._ready()
+                await self.prepare()
                 request = self._contract.request(operation, values)
                 await self._post(operation, request, reply)
         except REMOTE_FAULTS as error:
@@ -368,7 +368,7 @@ class SoapAxis:
         reply = _Reply()
         try:
             async with asyncio.timeout(deadline_seconds):
-                await self._ready()
+                await self.prepare()
                 await self._post(operation, self._contract.request(operation, values), reply)
         except REMOTE_FAULTS as error:
             if not reply.status:

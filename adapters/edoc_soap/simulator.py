@@ -284,10 +284,12 @@ class Simulator(FaultyServer):
         size = sum(path.stat().st_size for _, path in stored.files)
         boundary = f"MIMEBoundary_{stored.received.doc_id}"
         kind = f'multipart/related; type="text/xml"; boundary="{boundary}"; start="<root@edoc>"'
-        pieces = self._swa_pieces(stored, boundary)
+        pieces = self._swa_pieces(request, stored, boundary)
         return await self._say(request, pieces, asked.fault, size, kind)
 
-    def _swa_pieces(self, stored: Stored, boundary: str) -> Iterator[str | bytes]:
+    def _swa_pieces(
+        self, request: web.Request, stored: Stored, boundary: str
+    ) -> Iterator[str | bytes]:
         header = "".join(_xml(block) for block in stored.blocks)
         names = "".join(
             f"<E:Reference xlink:href={quoteattr('cid:' + quote(named.content_id, safe='@+'))}>"
@@ -298,7 +300,7 @@ class Simulator(FaultyServer):
         manifest = f'<E:Manifest xmlns:xlink="http://www.w3.org/1999/xlink">{names}</E:Manifest>'
         yield f"--{boundary}\r\nContent-Type: text/xml; charset=UTF-8\r\n"
         yield "Content-ID: <root@edoc>\r\n\r\n"
-        yield self._envelope(manifest, header)
+        yield self._envelope(request, manifest, header)
         how = self.settings.answers
         for named, path in stored.files:
             yield f"\r\n--{boundary}\r\nContent-Type: {named.content_type or 'text/plain'}\r\n"
@@ -312,8 +314,11 @@ class Simulator(FaultyServer):
 
     # --- answers ---------------------------------------------------------------------------------
 
-    def _envelope(self, inner: str, header: str = "") -> str:
-        space = SOAP_11 if self.settings.profile.soap == "1.1" else SOAP_12
+    @staticmethod
+    def _envelope(request: web.Request, inner: str, header: str = "") -> str:
+        """In the version in which it was asked."""
+        older = "application/soap+xml" not in request.headers.get("Content-Type", "").lower()
+        space = SOAP_11 if older else SOAP_12
         return (
             f'<?xml version="1.0" encoding="UTF-8"?><S:Envelope xmlns:S="{space}" '
             f'xmlns:E="{NS_EDXML1}"><S:Header>{header}</S:Header><S:Body>{inner}</S:Body>'
@@ -330,8 +335,9 @@ class Simulator(FaultyServer):
     ) -> web.StreamResponse:
         """An answer, whole or spoilt as the fault says. `size`: of its files, roughly."""
         if not kind:
-            pieces = self._in_envelope(pieces)
-        media = "text/xml" if self.settings.profile.soap == "1.1" else "application/soap+xml"
+            pieces = self._in_envelope(request, pieces)
+        older = SOAP_11 in self._envelope(request, "")
+        media = "text/xml" if older else "application/soap+xml"
         response = web.StreamResponse(headers={"Content-Type": kind or f"{media}; charset=utf-8"})
         how = fault.kind if fault is not None else ""
         if how == "cut" and not kind and not size:
@@ -353,8 +359,10 @@ class Simulator(FaultyServer):
         await response.write_eof()
         return response
 
-    def _in_envelope(self, pieces: Iterable[str | bytes]) -> Iterator[str | bytes]:
-        head, tail = self._envelope("\0").split("\0")
+    def _in_envelope(
+        self, request: web.Request, pieces: Iterable[str | bytes]
+    ) -> Iterator[str | bytes]:
+        head, tail = self._envelope(request, "\0").split("\0")
         whole: list[str | bytes] = [head]
         for piece in pieces:
             whole.append(piece)

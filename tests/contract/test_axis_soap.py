@@ -83,6 +83,7 @@ class TestSoapAxis(CollectingAxisSuite):
             settings = soap_settings(simulated.url, profile=self.profile, retry_codes=("20",))
             axis = SoapAxis(settings, FixedClock())
             try:
+                await axis.prepare()  # reading the contract is not what a short deadline is about
                 yield SoapWorld(simulated, axis)
             finally:
                 await axis.close()

@@ -82,6 +82,7 @@ _HELD_ARRIVALS = select(arrival.c.axis_doc_id).where(
     arrival.c.axis == bindparam("on_axis"),
     arrival.c.axis_doc_id.in_(bindparam("doc_ids", expanding=True)),
 )
+_HELD_SINCE = _HELD_ARRIVALS.where(arrival.c.received_at < bindparam("before"))
 
 
 def _claim_fetch(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
@@ -263,6 +264,12 @@ def held_already(tx: Tx, axis: str, doc_ids: Sequence[str]) -> set[str]:
     if not doc_ids:
         return set()
     return {str(v) for v in tx.scalars(_HELD_ARRIVALS, {"on_axis": axis, "doc_ids": list(doc_ids)})}
+
+
+def held_since(tx: Tx, axis: str, doc_ids: Sequence[str], before: datetime) -> int:
+    """How many of these listed ids we have held since before then."""
+    asked = {"on_axis": axis, "doc_ids": list(doc_ids), "before": before}
+    return len(list(tx.scalars(_HELD_SINCE, asked))) if doc_ids else 0
 
 
 def list_for_fetch(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -60,7 +60,7 @@ def exposed() -> dict[str, set[str]]:
 EXPOSED = exposed()
 VALUES = {
     "outcome": set(OUTCOMES),
-    "cause": {"certificate", "account", "other"},
+    "cause": {"certificate", "account", "unconfirmed", "other"},
     "result": {"fetched", "failed"},
     "status": {f"{n}xx" for n in range(1, 6)},
     "code": set(catalogue()),

@@ -95,8 +95,10 @@ class SwaArrival:
             cid, name or headers.parameter("content-type", "name") or f"part-{number - 1}", kind
         )
         self._spool.take(attachment_head(named))
-        said = self._contract.profile.parts
-        self._part = _Part(self._spool, declared=encoding == "base64", promised=said)
+        promised = encoding == "base64" or (
+            not encoding and self._contract.profile.answers == "text"
+        )
+        self._part = _Part(self._spool, promised=promised)
 
     def part_data(self, piece: bytes) -> None:
         if self._part is None:
@@ -163,9 +165,8 @@ def _named(reference: Node) -> Named:
 class _Part:
     """The bytes of one part become base64 in one line; what they are is seen, not believed."""
 
-    def __init__(self, spool: Spool, *, declared: bool, promised: str) -> None:
+    def __init__(self, spool: Spool, *, promised: bool) -> None:
         self._spool = spool
-        self._declared = declared
         self._promised = promised
         self._head: bytes | None = b""
         self._stream: Base64Stream | None = None
@@ -190,8 +191,7 @@ class _Part:
     def _decide(self, head: bytes) -> bytes:
         packed = head[:_HEAD].translate(None, _BLANKS)
         alphabet = bool(packed) and not packed.translate(None, _ALPHABET)
-        promised = self._declared or self._promised == "text"
-        if alphabet and (promised or _holds_a_file(packed)):
+        if alphabet and (self._promised or _holds_a_file(packed)):
             self._stream = Base64Stream(self._bytes)
         return head
 

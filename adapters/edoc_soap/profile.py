@@ -23,6 +23,7 @@ _CHOICES = {
     "credentials": ("body", "signature", "header"),
     "payload": ("swa", "package"),
     "parts": ("base64", "text", "binary"),
+    "answers": ("text", "as_declared"),
     "framing": ("chunked", "length"),
     "security": ("none", "x509"),
 }
@@ -35,7 +36,9 @@ class Profile:
     and its children, "" for none. `credentials`: OrganId and Token in the body's child, in
     E:Signature/KeyInfo of the header, or as a header Token in `token_namespace`.
     `payload`: swa (edXML 1.0 and MIME parts) or package (QCVN 102 as base64 in one element).
-    `parts`: how a part holds a file: base64 that says so, base64 text that does not, or binary.
+    `parts`: how a part of ours holds a file: base64 that says so, base64 text that does not, or
+    binary. `answers`: a part of theirs that declares no encoding and begins as base64 does is
+    base64 text (text), or only where it plainly holds a file (as_declared).
     `framing`: requests chunked, or with a length that is counted first. `security`: WS-Security.
     `traces_days`: how far back the first GetTraces of a process looks; `traces_overlap`: seconds
     by which later ones overlap. `document_type`, `priority`: where a document says none.
@@ -51,6 +54,7 @@ class Profile:
     token_namespace: str = "http://e-doc.vn/xsd"  # noqa: S105 (a namespace)
     payload: str = "swa"
     parts: str = "base64"
+    answers: str = "text"
     framing: str = "chunked"
     security: str = "none"
     traces_days: int = 7

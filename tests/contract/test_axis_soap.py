@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
+import io
 
 from adapters.edoc_soap.axis import SoapAxis
 from gateway.model.outcome import Delivered, Refused
+from gateway.model.package import PackageKind
 from tests.contract.axis_suite import LONG, PACKAGE, SUBMIT_OUTCOMES, CollectingAxisSuite
-from tests.support.axes import SYSTEMS, FixedClock, parcel
+from tests.support.axes import SYSTEMS, FixedClock, document_package, parcel
 from tests.support.soap import SWA, soap_settings, soap_simulator
 
 FAULTS = {
@@ -96,6 +99,20 @@ class TestSoapAxis(CollectingAxisSuite):
                 again = await world.axis._axis.submit(parcel(PACKAGE), LONG)
                 assert isinstance(again, Refused)
                 assert again.code == "edoc.M.Exist"
+
+        asyncio.run(scene())
+
+    def test_a_file_of_no_known_kind_comes_back_as_it_went(self, tmp_path):
+        """The simulated axis answers with base64 text that nobody declares, as the real one."""
+        odd = document_package(files=(("la.bin", "application/octet-stream", b"\0\1" * 9000),))
+
+        async def scene():
+            async with self.world(tmp_path) as world:
+                await world.offer(odd)
+                (item,) = (await world.axis.list_waiting(PackageKind.DOCUMENT, LONG)).items
+                sink = io.BytesIO()
+                assert (await world.axis.fetch(item, sink, LONG)).failure is None
+                assert base64.b64encode(b"\0\1" * 9000) in sink.getvalue()
 
         asyncio.run(scene())
 

@@ -122,6 +122,21 @@ def client_session(
     )
 
 
+async def small_body(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The whole small body; None when it is longer than `limit` or does not end well."""
+    body = bytearray()
+    try:
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > limit:
+                return None
+    except TimeoutError:
+        raise
+    except REMOTE_FAULTS:
+        return None
+    return bytes(body)
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

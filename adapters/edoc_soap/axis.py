@@ -35,7 +35,7 @@ from adapters.edoc_soap.outcomes import Judge
 from adapters.edoc_soap.security import X509Signer
 from adapters.edoc_soap.settings import SoapSettings
 from adapters.edoc_soap.traces import Traces, trace_item
-from adapters.remote import REMOTE_FAULTS, client_session, tls_context
+from adapters.remote import REMOTE_FAULTS, client_session, small_body, tls_context
 from adapters.streams import NotAnAnswer, Spool
 from gateway.errors import Rejected, Unavailable, Untrusted
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused
@@ -273,7 +273,9 @@ class SoapAxis:
         ) as response:
             content_type = response.headers.get("Content-Type", "")
             if response.status not in _OK:
-                reply = _Reply(response.status, content_type, await _read(response, _SMALL_REPLY))
+                reply = _Reply(
+                    response.status, content_type, await small_body(response, _SMALL_REPLY)
+                )
                 answer = self._read(soap.GET, reply)
                 failure = self._judge.unread(response.status, answer)
                 return Fetched(failure=failure or Deferred(f"http.{response.status}"))
@@ -387,7 +389,7 @@ class SoapAxis:
         ) as response:
             reply.status = response.status
             reply.content_type = response.headers.get("Content-Type", "")
-            reply.body = await _read(response, self._settings.max_reply_bytes)
+            reply.body = await small_body(response, self._settings.max_reply_bytes)
 
     def _headers(self, operation: str) -> dict[str, str]:
         return {
@@ -415,18 +417,3 @@ class SoapAxis:
 
 def _text(value: Any, name: str) -> str:
     return str(getattr(value, name, None) or "").strip()
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The whole small body; None when it is longer than `limit` or does not end well."""
-    body = bytearray()
-    try:
-        async for piece in response.content.iter_any():
-            body += piece
-            if len(body) > limit:
-                return None
-    except TimeoutError:
-        raise
-    except REMOTE_FAULTS:
-        return None
-    return bytes(body)

@@ -19,7 +19,7 @@ import tenacity
 from yarl import URL
 
 from adapters.cargo import Cargo
-from adapters.remote import client_session, tls_context
+from adapters.remote import client_session, small_body, tls_context
 from adapters.streams import Base64Stream, NotAnAnswer, Spool
 from adapters.vxp import wire
 from adapters.vxp.items import DirectoryEntry, directory_entry, sent_item, usable_id, waiting_item
@@ -114,7 +114,7 @@ class VxpAxis:
                 ) as response,
             ):
                 reply.status = response.status
-                reply.body = await _read(response, _SMALL_REPLY)
+                reply.body = await small_body(response, _SMALL_REPLY)
             cargo.settled = True
         except REMOTE_FAULTS as error:
             failure = error
@@ -218,7 +218,9 @@ class VxpAxis:
         async def consume(response: aiohttp.ClientResponse) -> _Download:
             spool = Spool(sink, self._settings.max_package_bytes)
             if response.status not in _OK:
-                failure = self._judge.unread(response.status, await _read(response, _SMALL_REPLY))
+                failure = self._judge.unread(
+                    response.status, await small_body(response, _SMALL_REPLY)
+                )
                 missing = response.status in _NO_SUCH_OPERATION
                 return _Download(Fetched(failure=failure), missing, missing)
             async for piece in response.content.iter_any():
@@ -241,7 +243,7 @@ class VxpAxis:
 
         async def consume(response: aiohttp.ClientResponse) -> Fetched:
             if response.status not in _OK:
-                body = await _read(response, _SMALL_REPLY)
+                body = await small_body(response, _SMALL_REPLY)
                 return Fetched(failure=self._judge.unread(response.status, body))
             spool = Spool(sink, self._settings.max_package_bytes)
             decoder = Base64Stream(spool.take)
@@ -274,7 +276,7 @@ class VxpAxis:
 
         async def consume(response: aiohttp.ClientResponse) -> None:
             reply.status = response.status
-            reply.body = await _read(response, _SMALL_REPLY)
+            reply.body = await small_body(response, _SMALL_REPLY)
 
         parameters = {"docId": axis_doc_id, "status": wire.DONE}
         try:
@@ -293,7 +295,7 @@ class VxpAxis:
         operation = Operation.COUNT_DOCUMENTS if document else Operation.COUNT_STATUSES
 
         async def consume(response: aiohttp.ClientResponse) -> Count:
-            body = await _read(response, _SMALL_REPLY)
+            body = await small_body(response, _SMALL_REPLY)
             if response.status not in _OK or body is None:
                 return Count(failure=self._judge.unread(response.status, body))
             scanner = AnswerScanner()
@@ -351,7 +353,7 @@ class VxpAxis:
 
         async def consume(response: aiohttp.ClientResponse) -> Outcome | None:
             if response.status not in _OK:
-                body = await _read(response, _SMALL_REPLY)
+                body = await small_body(response, _SMALL_REPLY)
                 return self._judge.unread(response.status, body)
             scanner = AnswerScanner(on_item=take)
             size = 0
@@ -452,21 +454,6 @@ def _reset_before_answer(error: BaseException) -> bool:
 
 def _by_id(doc_id: str) -> dict[str, str]:
     return {"docId": doc_id, "filePath": wire.FILE_PATH}
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The whole small body; None when it is longer than `limit` or does not end well."""
-    body = bytearray()
-    try:
-        async for piece in response.content.iter_any():
-            body += piece
-            if len(body) > limit:
-                return None
-    except TimeoutError:
-        raise
-    except REMOTE_FAULTS:
-        return None
-    return bytes(body)
 
 
 @dataclass(slots=True)

@@ -55,6 +55,7 @@ __all__ = ["DirectoryEntry", "SoapAxis", "SoapSettings"]
 
 _SMALL_REPLY = 1024 * 1024
 _OK = frozenset({200, 201})
+_LOOK_BACK_EVERY = timedelta(hours=1)
 _USABLE_ID = re.compile(r"[\x21-\x7e]{1,255}")
 _VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 
@@ -107,6 +108,7 @@ class SoapAxis:
         self._loaded = False
         self._traces = Traces()
         self._listed_to: datetime | None = None
+        self._looked_back: datetime | None = None
 
     def __repr__(self) -> str:
         return f"SoapAxis({self.name!r})"
@@ -225,10 +227,14 @@ class SoapAxis:
         return Listing(tuple(WaitingItem(one, PackageKind.DOCUMENT) for one in usable))
 
     def _since(self) -> datetime:
-        """From when on statuses are asked for: an overlap behind the last list, else days back."""
-        if self._listed_to is None:
-            return self._clock.now() - timedelta(days=self._settings.profile.traces_days)
-        return self._listed_to - timedelta(seconds=self._settings.profile.traces_overlap)
+        """From when on statuses are asked for: an overlap behind the last list; at first and once
+        an hour days back, because a list that was given may not have been committed.
+        """
+        now, profile = self._clock.now(), self._settings.profile
+        whole = self._looked_back is None or now - self._looked_back >= _LOOK_BACK_EVERY
+        if whole or self._listed_to is None:
+            return now - timedelta(days=profile.traces_days)
+        return self._listed_to - timedelta(seconds=profile.traces_overlap)
 
     async def _list_traces(self, since: datetime, deadline_seconds: float) -> Listing:
         asked_at = self._clock.now()
@@ -239,6 +245,8 @@ class SoapAxis:
         found = [trace_item(one) for one in soap.items(answer.value, "Traces", "Status")]
         self._traces.keep(found)
         self._listed_to = asked_at
+        if since <= asked_at - timedelta(days=self._settings.profile.traces_days):
+            self._looked_back = asked_at
         listed = {one.item.axis_doc_id: one.item for one in found}
         return Listing(tuple(listed.values()))
 

@@ -40,8 +40,8 @@ class Profile:
     binary. `answers`: a part of theirs that declares no encoding and begins as base64 does is
     base64 text (text), or only where it plainly holds a file (as_declared).
     `framing`: requests chunked, or with a length that is counted first. `security`: WS-Security.
-    `traces_days`: how far back the first GetTraces of a process looks; `traces_overlap`: seconds
-    by which later ones overlap. `document_type`, `priority`: where a document says none.
+    `traces_days`: how far back GetTraces looks at first and once an hour; `traces_overlap`: seconds
+    by which the others overlap. `document_type`, `priority`: where a document says none.
     `errors`: patterns of codes with their meaning; the first that fits decides.
     """
 

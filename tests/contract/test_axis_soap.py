@@ -7,12 +7,14 @@ import base64
 import contextlib
 import dataclasses
 import io
+from datetime import timedelta
 
 from adapters.edoc_soap.axis import SoapAxis
 from gateway.model.outcome import Delivered, Refused
 from gateway.model.package import PackageKind
+from gateway.ports import WaitingItem
 from tests.contract.axis_suite import LONG, PACKAGE, SUBMIT_OUTCOMES, CollectingAxisSuite
-from tests.support.axes import SYSTEMS, FixedClock, document_package, parcel
+from tests.support.axes import SYSTEMS, FixedClock, document_package, parcel, status_package
 from tests.support.soap import SWA, soap_settings, soap_simulator
 
 FAULTS = {
@@ -135,3 +137,32 @@ class TestSoapAxisOfAnotherProvince(TestSoapAxis):
         parts="binary",
         framing="length",
     )
+
+
+def test_statuses_are_asked_for_with_an_overlap_and_once_an_hour_days_back(tmp_path):
+    """A list that was given may not have been committed: nothing is asked for just once."""
+    profile = dataclasses.replace(SWA, traces_overlap=60)
+
+    async def scene():
+        clock = FixedClock()
+        began = clock.at
+        async with soap_simulator(tmp_path) as simulated:
+            axis = SoapAxis(soap_settings(simulated.url, profile=profile), clock)
+            try:
+                told = status_package(sender="000.00.00.G22", to="000.00.19.H14")
+                await simulated.deposit(told, system_id="exp.sys.02", sender="")
+                seen = []
+                for minutes in (0, 1, 10, 59, 60, 61, 80, 121, 60 * 24 * 8):
+                    clock.at = began + timedelta(minutes=minutes)
+                    listing = await axis.list_waiting(PackageKind.STATUS, LONG)
+                    assert listing.failure is None
+                    seen.append(len(listing.items))
+                assert seen == [1, 1, 1, 0, 1, 0, 0, 1, 0]
+                unknown = WaitingItem("trace-none", PackageKind.STATUS)
+                got = await axis.fetch(unknown, io.BytesIO(), LONG)
+                assert got.failure is not None
+                assert got.failure.code == "trace.gone"
+            finally:
+                await axis.close()
+
+    asyncio.run(scene())

@@ -29,6 +29,7 @@ from gateway.telemetry.events import Event
 
 HASHED_AT_ONCE = 1024 * 1024
 SORTED_AT_ONCE = 500
+UNCONFIRMED = timedelta(days=30)  # so long after its arrival somebody should have confirmed it
 SHARE = 200  # packages of one kind in a turn, before the other kind has its own
 
 T = TypeVar("T")
@@ -37,7 +38,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Collected:
     """`more`: its share is used up, and more may be due. `failure`: the list could not be read;
-    then nothing else happened for that kind.
+    then nothing else happened for that kind. `unconfirmed`: listed, and held here for a month; only
+    where acknowledging tells the sender that it arrived.
     """
 
     listed: int = 0
@@ -45,6 +47,7 @@ class Collected:
     failed: int = 0
     more: bool = False
     failure: Outcome | None = None
+    unconfirmed: int = 0
 
 
 class Collecting:
@@ -102,7 +105,8 @@ class Collecting:
         # taken before, but the axis did not hear it: a crash or a lost answer. After the fetches:
         # an axis that hangs here keeps nothing new waiting
         await self._have(held)
-        return Collected(len(listing.items), fetched, taken - fetched, more)
+        late = await self._unconfirmed(held) if kind is PackageKind.DOCUMENT else 0
+        return Collected(len(listing.items), fetched, taken - fetched, more, unconfirmed=late)
 
     async def _take(self, claims: Sequence[arrivals.DueFetch]) -> int:
         """Fetch, receive, acknowledge; how many came whole. What our own side broke off is due."""
@@ -199,6 +203,19 @@ class Collecting:
         for start in range(0, len(doc_ids), self.at_once):
             some = doc_ids[start : start + self.at_once]
             await together([self.axis.acknowledge(d, self.list_seconds) for d in some])
+
+    async def _unconfirmed(self, held: Sequence[str]) -> int:
+        """How many of the held the sender has been left without word of for a month."""
+        if not held or not self.axis.capabilities.acknowledge_reports_arrival:
+            return 0
+        before = self.scribe.now() - UNCONFIRMED
+        late = 0
+        for start in range(0, len(held), SORTED_AT_ONCE):
+            some = held[start : start + SORTED_AT_ONCE]
+            late += await self.store.read(
+                partial(arrivals.held_since, axis=self.axis.name, doc_ids=some, before=before)
+            )
+        return late
 
     async def _failed(self, due: arrivals.DueFetch, failure: Outcome, at: datetime) -> None:
         fraction = self.scribe.entropy.fraction()

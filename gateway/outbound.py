@@ -38,7 +38,8 @@ from gateway.model.record import Source
 from gateway.model.submission import Attachment, AxisRoute, CheckedSubmission, Submission
 from gateway.model.transfer import TransferState
 from gateway.packing import write
-from gateway.ports import BlobStore, KeyHolder, Parcel
+from gateway.parcels import parcel_of
+from gateway.ports import BlobStore, KeyHolder
 from gateway.promise import (
     VIETNAM,
     Order,
@@ -71,7 +72,7 @@ from gateway.routing.directory import Directory
 from gateway.routing.plan import RoutingTable
 from gateway.rules import checks
 from gateway.scribe import Scribe
-from gateway.settling import IN_MEMORY, Hold, reach_axis, stored_bytes
+from gateway.settling import IN_MEMORY, Hold, reach_axis
 from gateway.signing import DEFAULT_POLICY, Policy
 from gateway.store import Store, Tx, Violation, acts, claims, documents, ledger, transfers
 from gateway.store import blobs as blob_rows
@@ -589,17 +590,7 @@ class Outbound:
         seconds = policy.attempt_deadline_seconds + claim.package_size / MINIMUM_RATE
         hold = Hold(self.store, work, seconds)
         outcome = await outlet.axis.submit(
-            Parcel(
-                transfer_id=claim.id,
-                kind=PackageKind(claim.kind),
-                sender=claim.sender,
-                receivers=work.receivers,
-                sha256=claim.package_sha256,
-                size=claim.package_size,
-                chunks=lambda: stored_bytes(self.blobs, claim, hold),
-                still_mine=hold.until_verdict,
-            ),
-            seconds,
+            await parcel_of(outlet.axis, self.store, self.blobs, work, hold), seconds
         )
         at = self.scribe.now()
         fraction = self.scribe.entropy.fraction()

@@ -33,6 +33,9 @@ class Parcel:
     """One attempt's cargo. `chunks()` gives the stored bytes afresh, in pieces of about 256 KiB.
 
     `still_mine()` is asked before the last chunk: False = the lease is lost, stop (Deferred).
+    `again`: this is not the first attempt, so "it is there already" may be the earlier one's doing.
+    `about`: for a status, the axis' id of the document that it reports on, "" when it came
+    otherwise; told only where acknowledging reports the arrival.
     """
 
     transfer_id: str
@@ -43,6 +46,8 @@ class Parcel:
     size: int
     chunks: Callable[[], AsyncIterator[bytes]]
     still_mine: Callable[[], Awaitable[bool]]
+    again: bool = False
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,9 @@ class AxisCapabilities:
 
     `follows_up`: it can be asked about a package by the id it gave; `counts`: it can say how many
     packages wait without listing them. What it cannot be asked is never asked.
+    `acknowledge_reports_arrival`: acknowledging tells the sender that the document arrived. Then
+    nothing is acknowledged at pick-up, and `submit` of a status 01 with `about` is the
+    acknowledgement of that document.
     """
 
     kinds: tuple[PackageKind, ...] = (PackageKind.DOCUMENT, PackageKind.STATUS)

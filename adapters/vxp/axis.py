@@ -10,7 +10,6 @@ a secret into an outcome. Source: vxp-protocol 2 to 6, architecture 4 "Doubt".
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
@@ -19,15 +18,16 @@ import aiohttp
 import tenacity
 from yarl import URL
 
+from adapters.cargo import Cargo
+from adapters.remote import client_session, small_body, tls_context
+from adapters.streams import Base64Stream, NotAnAnswer, Spool
 from adapters.vxp import wire
-from adapters.vxp.cargo import Cargo
 from adapters.vxp.items import DirectoryEntry, directory_entry, sent_item, usable_id, waiting_item
 from adapters.vxp.outcomes import REMOTE_FAULTS, Judge, answer_code
-from adapters.vxp.scan import AnswerScanner, Base64Stream, NotAnAnswer
+from adapters.vxp.scan import AnswerScanner
 from adapters.vxp.settings import VxpSettings
-from adapters.vxp.spool import Spool
 from adapters.vxp.wire import Operation
-from gateway.errors import Misconfigured, Text, Unavailable
+from gateway.errors import Unavailable
 from gateway.model.outcome import Deferred, Outcome
 from gateway.model.package import PackageKind
 from gateway.ports import (
@@ -71,7 +71,9 @@ class VxpAxis:
         self._says_unknown = frozenset(answer_code(code) for code in settings.unknown_codes)
         base = settings.endpoint.rstrip("/")
         self._urls = {operation: URL(f"{base}/{operation}") for operation in Operation}
-        self._tls = _tls_context(settings) if base.startswith("https") else None
+        self._tls = (
+            tls_context(settings.name, settings.ca_file) if base.startswith("https") else None
+        )
         self._session_made: aiohttp.ClientSession | None = None
         self._downloads = True  # until the axis turns out to have no downloadEdoc
 
@@ -98,7 +100,7 @@ class VxpAxis:
                 "from": parcel.sender,
             },
         )
-        cargo = Cargo(parcel)
+        cargo = Cargo(parcel, wire.FILE_TYPE)
         reply = _Reply()
         failure: BaseException | None = None
         try:
@@ -112,7 +114,7 @@ class VxpAxis:
                 ) as response,
             ):
                 reply.status = response.status
-                reply.body = await _read(response, _SMALL_REPLY)
+                reply.body = await small_body(response, _SMALL_REPLY)
             cargo.settled = True
         except REMOTE_FAULTS as error:
             failure = error
@@ -216,7 +218,9 @@ class VxpAxis:
         async def consume(response: aiohttp.ClientResponse) -> _Download:
             spool = Spool(sink, self._settings.max_package_bytes)
             if response.status not in _OK:
-                failure = self._judge.unread(response.status, await _read(response, _SMALL_REPLY))
+                failure = self._judge.unread(
+                    response.status, await small_body(response, _SMALL_REPLY)
+                )
                 missing = response.status in _NO_SUCH_OPERATION
                 return _Download(Fetched(failure=failure), missing, missing)
             async for piece in response.content.iter_any():
@@ -239,7 +243,7 @@ class VxpAxis:
 
         async def consume(response: aiohttp.ClientResponse) -> Fetched:
             if response.status not in _OK:
-                body = await _read(response, _SMALL_REPLY)
+                body = await small_body(response, _SMALL_REPLY)
                 return Fetched(failure=self._judge.unread(response.status, body))
             spool = Spool(sink, self._settings.max_package_bytes)
             decoder = Base64Stream(spool.take)
@@ -272,7 +276,7 @@ class VxpAxis:
 
         async def consume(response: aiohttp.ClientResponse) -> None:
             reply.status = response.status
-            reply.body = await _read(response, _SMALL_REPLY)
+            reply.body = await small_body(response, _SMALL_REPLY)
 
         parameters = {"docId": axis_doc_id, "status": wire.DONE}
         try:
@@ -291,7 +295,7 @@ class VxpAxis:
         operation = Operation.COUNT_DOCUMENTS if document else Operation.COUNT_STATUSES
 
         async def consume(response: aiohttp.ClientResponse) -> Count:
-            body = await _read(response, _SMALL_REPLY)
+            body = await small_body(response, _SMALL_REPLY)
             if response.status not in _OK or body is None:
                 return Count(failure=self._judge.unread(response.status, body))
             scanner = AnswerScanner()
@@ -349,7 +353,7 @@ class VxpAxis:
 
         async def consume(response: aiohttp.ClientResponse) -> Outcome | None:
             if response.status not in _OK:
-                body = await _read(response, _SMALL_REPLY)
+                body = await small_body(response, _SMALL_REPLY)
                 return self._judge.unread(response.status, body)
             scanner = AnswerScanner(on_item=take)
             size = 0
@@ -423,19 +427,11 @@ class VxpAxis:
 
     def _session(self) -> aiohttp.ClientSession:
         if self._session_made is None:
-            self._session_made = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._settings.max_connections,
-                    keepalive_timeout=self._settings.keepalive,
-                    ssl=self._tls if self._tls is not None else True,
-                ),
-                # the deadline of each call bounds everything else
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=self._settings.connect_timeout
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("Accept-Encoding",),
-                trust_env=False,
+            self._session_made = client_session(
+                self._tls,
+                connections=self._settings.max_connections,
+                keepalive=self._settings.keepalive,
+                connect_timeout=self._settings.connect_timeout,
             )
         return self._session_made
 
@@ -450,21 +446,6 @@ _WITH_BODY = frozenset(
 )
 
 
-def _tls_context(settings: VxpSettings) -> ssl.SSLContext:
-    """Chain and name are always checked; nothing turns that off, `ca_file` names another root."""
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file or None)
-    except (ssl.SSLError, OSError) as error:
-        raise Misconfigured(
-            Text(
-                f"Trục {settings.name!r}, khóa ca_file: không đọc được chứng thư",
-                f"axis {settings.name!r}, key ca_file: no certificates can be read from it",
-            ),
-            code="conf.axis_invalid",
-        ) from error
-    return context
-
-
 def _reset_before_answer(error: BaseException) -> bool:
     refused = isinstance(error, aiohttp.ClientConnectorError)
     reset = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
@@ -473,21 +454,6 @@ def _reset_before_answer(error: BaseException) -> bool:
 
 def _by_id(doc_id: str) -> dict[str, str]:
     return {"docId": doc_id, "filePath": wire.FILE_PATH}
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The whole small body; None when it is longer than `limit` or does not end well."""
-    body = bytearray()
-    try:
-        async for piece in response.content.iter_any():
-            body += piece
-            if len(body) > limit:
-                return None
-    except TimeoutError:
-        raise
-    except REMOTE_FAULTS:
-        return None
-    return bytes(body)
 
 
 @dataclass(slots=True)

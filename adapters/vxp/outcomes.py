@@ -8,22 +8,15 @@ secrets. Pure; raises nothing.
 from __future__ import annotations
 
 import re
-import ssl
 from dataclasses import dataclass, field
 
-import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
-
+from adapters.remote import REMOTE_FAULTS, broken_code, connect_code, plain_words
 from adapters.vxp import wire
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncertain
 
-# Everything a remote or the network can make aiohttp raise; TimeoutError is an OSError.
-REMOTE_FAULTS = (aiohttp.ClientError, HttpProcessingError, OSError)
+__all__ = ["REMOTE_FAULTS", "Judge", "answer_code"]
 
-_LONGEST = 300
-_DIGEST = re.compile(r"[0-9A-Fa-f]{48,}")
 _SIGN_HEADER = re.compile(r'\{\s*\\?"XroadVnpt-[^}]*\}?', re.IGNORECASE)
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _NOT_IN_CODE = re.compile(r"[^A-Za-z0-9_.-]")
 _LONGEST_REF = 255
 
@@ -88,18 +81,18 @@ class Judge:
 
     def failed(self, error: BaseException, *, handed_over: bool) -> Outcome:
         """No answer at all. Doubt begins with the last byte handed to the connection."""
-        connect = _connect_code(error)
+        connect = connect_code(error)
         detail = self.clean(f"{type(error).__name__}: {error}")
         if connect:
             return Deferred(connect, detail, alarm=connect == "connect.certificate")
         if not handed_over:
             late = isinstance(error, TimeoutError)
             return Deferred("send.timeout" if late else "send.interrupted", detail)
-        return Uncertain(_answer_code(error), detail)
+        return Uncertain(broken_code(error), detail)
 
     def unanswered(self, error: BaseException) -> Deferred:
         """`failed` for a question: there is nothing to doubt about."""
-        code = _connect_code(error) or _answer_code(error)
+        code = connect_code(error) or broken_code(error)
         detail = self.clean(f"{type(error).__name__}: {error}")
         return Deferred(code, detail, alarm=code == "connect.certificate")
 
@@ -107,45 +100,9 @@ class Judge:
         """A remote's words fit for a log: no secret, no digest, no controls, 300 characters."""
         if self.secret:
             text = text.replace(self.secret, "***")
-        text = _SIGN_HEADER.sub("[sign-header]", text)
-        text = _DIGEST.sub("[hex]", text)
-        return _CONTROLS.sub(" ", text).strip()[:_LONGEST]
+        return plain_words(_SIGN_HEADER.sub("[sign-header]", text))
 
 
 def answer_code(error_code: str) -> str:
     """Our code for an ErrorCode of theirs: `vxp.` and theirs, fit for a code."""
     return f"vxp.{_NOT_IN_CODE.sub('_', error_code)[:40]}"
-
-
-def _connect_code(error: BaseException) -> str:
-    """A code when there never was a usable connection, else ""."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return "connect.certificate"
-        case aiohttp.ClientConnectorSSLError():
-            return "connect.tls"
-        case aiohttp.ClientConnectorDNSError():
-            return "connect.dns"
-        case aiohttp.ClientConnectorError():
-            cause = error.os_error
-            if isinstance(cause, ConnectionRefusedError):
-                return "connect.refused"
-            return "connect.tls" if isinstance(cause, ssl.SSLError) else "connect.failed"
-        case aiohttp.ConnectionTimeoutError():
-            return "connect.timeout"
-        case aiohttp.ServerFingerprintMismatch():
-            return "connect.certificate"
-        case _:
-            return ""
-
-
-def _answer_code(error: BaseException) -> str:
-    match error:
-        case TimeoutError():
-            return "answer.silence"
-        case aiohttp.ClientResponseError() | HttpProcessingError():
-            return "answer.garbled"
-        case aiohttp.ClientPayloadError():
-            return "answer.cut"
-        case _:
-            return "answer.reset"

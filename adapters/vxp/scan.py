@@ -7,14 +7,12 @@ raises `NotAnAnswer` with a stable code; nothing is ever taken for empty. Pure.
 
 from __future__ import annotations
 
-import binascii
 import json
 import re
 from collections.abc import Callable
 from enum import Enum, auto
 
-import pybase64
-
+from adapters.streams import NotAnAnswer
 from adapters.vxp import wire
 
 _WHITE = b" \t\r\n"
@@ -25,14 +23,6 @@ _SCALAR = re.compile(rb'[^\s,\]}\["{:]+(?=[\s,\]}])')
 _ESCAPE = re.compile(rb"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _LONGEST_ESCAPE = 6
 _MAX_DEPTH = 64
-
-
-class NotAnAnswer(ValueError):
-    """The peer's text is not what the protocol promises. `code` is stable."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class _At(Enum):
@@ -266,79 +256,3 @@ def _character(found: re.Match[bytes]) -> bytes:
     if len(escape) > 1:
         return chr(int(escape[1:], 16)).encode("utf-8", "replace")
     raise NotAnAnswer("base64.bad")
-
-
-class Base64Stream:
-    """Strict base64 in any pieces, white space allowed, padding required; decoded bytes out."""
-
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self._write = write
-        self._rest = b""
-        self._padded = False
-
-    def feed(self, text: bytes) -> None:
-        if any(white in text for white in (b"\n", b"\r", b" ", b"\t")):
-            text = text.translate(None, _WHITE)
-        if not text:
-            return
-        if self._padded:
-            raise NotAnAnswer("base64.bad")
-        text = self._rest + text
-        whole = len(text) & ~3
-        self._rest = text[whole:]
-        block = text[:whole]
-        if not block:
-            return
-        self._padded = block.endswith(b"=")
-        if self._padded and self._rest:
-            raise NotAnAnswer("base64.bad")
-        try:
-            data = pybase64.b64decode(block, validate=True)
-        except (binascii.Error, ValueError):
-            raise NotAnAnswer("base64.bad") from None
-        self._write(data)
-
-    def close(self) -> None:
-        """Raises NotAnAnswer when the text stopped inside a group of four (a cut string)."""
-        if self._rest:
-            raise NotAnAnswer("base64.cut")
-
-
-_HEAD = 2048
-_TAIL = 4096
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff", b"<\x00", b"\x00<")
-_ROOT_OPENS = re.compile(rb"<(?:[^\s<>/:!?]+:)?edXML[\s>/]", re.IGNORECASE)
-_ROOT_CLOSES = re.compile(rb"</(?:[^\s<>/:]+:)?edXML\s*>", re.IGNORECASE)
-_AFTER_ROOT = re.compile(rb"(?:\s|<!--.*?-->|<\?.*?\?>)*+\Z", re.DOTALL)
-
-
-class PackageShape:
-    """Watches a package go by and says whether its root element opened and closed.
-
-    A cheap check before an axis is told "have it"; the real reading comes later. Any prefix,
-    UTF-8 or UTF-16, junk in front, white space and NUL behind (edxml-format 13).
-    """
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.head = b""
-        self._tail = b""
-
-    def feed(self, data: bytes) -> None:
-        self.size += len(data)
-        if len(self.head) < _HEAD:
-            self.head += data[: _HEAD - len(self.head)]
-        self._tail = data[-_TAIL:] if len(data) >= _TAIL else (self._tail + data)[-_TAIL:]
-
-    def problem(self) -> str:
-        """ "" for a whole package; else `package.empty`, `.not_edxml` or `.incomplete`."""
-        if not self.size:
-            return "package.empty"
-        # dropping NULs makes ASCII of UTF-16 where it matters, and takes NUL padding away
-        tail = self._tail.replace(b"\0", b"")
-        closings = list(_ROOT_CLOSES.finditer(tail))
-        cut_inside_character = self.head.startswith(_UTF16_MARKS) and self.size % 2
-        if closings and _AFTER_ROOT.match(tail, closings[-1].end()) and not cut_inside_character:
-            return ""
-        opened = _ROOT_OPENS.search(self.head.replace(b"\0", b""))
-        return "package.incomplete" if opened else "package.not_edxml"

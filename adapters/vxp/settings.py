@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from adapters.remote import endpoint_mistake
 from adapters.vxp import wire
 from gateway.errors import Misconfigured, Text
 
@@ -72,37 +71,11 @@ class VxpSettings:
         self._check_endpoint()
 
     def _check_endpoint(self) -> None:
-        try:
-            parts = urlsplit(self.endpoint)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            raise self._wrong("endpoint", "không phải URL", "is not a URL") from None
-        if parts.scheme not in {"http", "https"} or not host:
-            raise self._wrong("endpoint", "phải là URL http(s)", "must be an http(s) URL")
-        if parts.query or parts.fragment or parts.username is not None:
-            raise self._wrong(
-                "endpoint",
-                "không được có tham số, mảnh hay tài khoản",
-                "must have no query, fragment or user",
-            )
-        if parts.scheme == "http" and not (self.allow_http or _is_loopback(host)):
-            raise self._wrong(
-                "endpoint",
-                "http không mã hóa chỉ dùng trong máy (hoặc đặt allow_http)",
-                "plain http is for this machine only (or set allow_http)",
-            )
+        if mistake := endpoint_mistake(self.endpoint, allow_http=self.allow_http):
+            raise self._wrong("endpoint", *mistake)
 
     def _wrong(self, key: str, vi: str, en: str) -> Misconfigured:
         return Misconfigured(
             Text(f"Trục {self.name!r}, khóa {key}: {vi}", f"axis {self.name!r}, key {key}: {en}"),
             code="conf.axis_invalid",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -12,24 +12,26 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import signal
-import socket
 import tempfile
-import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
 from math import ceil
 from pathlib import Path
 from types import MappingProxyType
 
 from aiohttp import web
 
+from adapters.faults import Fault, Gate, Scenario, read_fault_file
+from adapters.faults.bends import (
+    BENDS,
+    DAMAGES,
+    STEPS,
+    Dropped,
+    Slowly,
+    lines_as_told,
+)
+from adapters.faults.server import FaultyServer, SystemClock, serve_forever
 from adapters.vxp import wire
-from adapters.vxp.faults import Fault, Faults, Gate, Scenario, read_fault_file, scenario_from
-from adapters.vxp.faults.plan import COMPANIONS
 from adapters.vxp.simulator_depot import (
     BAD_ACCOUNT,
     OTHER,
@@ -41,19 +43,7 @@ from adapters.vxp.simulator_depot import (
     sent_item,
 )
 from adapters.vxp.simulator_directory import Directory, agency_key
-from adapters.vxp.simulator_faults import (
-    BENDS,
-    DAMAGES,
-    STEPS,
-    Dropped,
-    SkewedClock,
-    Slowly,
-    closed,
-    damaged_json,
-    failed,
-    lines_as_told,
-    slow_json,
-)
+from adapters.vxp.simulator_faults import damaged_json, failed, slow_json
 from adapters.vxp.simulator_store import (
     DONE,
     STATUSES,
@@ -62,20 +52,13 @@ from adapters.vxp.simulator_store import (
     SimulatorStore,
 )
 from adapters.vxp.wire import Operation
-from gateway.errors import Misconfigured, Rejected
+from gateway.errors import Rejected
 from gateway.model.package import PackageKind
 from gateway.ports import Clock
 
 __all__ = ["SAMPLE_SYSTEMS", "Gate", "Simulator", "SimulatorSettings", "run", "start"]
 
-_HEADER_LIMIT = 64 * 1024
-_IDLE_SECONDS = 15  # SDK clients leave connections open (vxp-protocol 6)
 _BLOCK = 192 * 1024  # a multiple of 3
-
-
-class _SystemClock:
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(time.time(), UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,39 +72,21 @@ class _Call:
         return self.fault is not None and self.fault.kind == kind
 
 
-class Simulator:
+class Simulator(FaultyServer):
     """One running axis. Made by `start`; everything public may be used from its event loop."""
 
     def __init__(self, settings: SimulatorSettings, clock: Clock) -> None:
+        super().__init__(
+            clock,
+            host=settings.host,
+            port=settings.port,
+            most_bytes=settings.max_package_bytes,
+            faults_file=settings.faults_file,
+        )
         self.settings = settings
-        self.faults = Faults()
-        self._clock = SkewedClock(clock)
-        self.requests: Counter[str] = Counter()  # by operation, failed ones too
         self._store = SimulatorStore(settings.folder)
         self._directory = Directory(settings.systems, self._store)
         self._depot = Depot(settings, self._store, self._directory, self._clock)
-        self._gates: list[Gate] = []
-        self._moved = asyncio.Condition()
-        self._stopping = asyncio.Event()
-        self._site: web.SockSite | None = None
-        self._listener: socket.socket | None = None
-        self._port = settings.port
-        self._watcher: asyncio.Task[None] | None = None
-        self._outage: asyncio.Task[None] | None = None
-        self._closed_until = 0.0  # maintenance, by the loop's clock
-        app = web.Application(client_max_size=settings.max_package_bytes)
-        app.router.add_get("/_simulator/state", self._show_state)
-        app.router.add_route("*", "/_simulator/faults", self._change_faults)
-        app.router.add_route("*", "/{prefix:(?:.*/)?}{operation}", self._serve)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            handle_signals=False,
-            keepalive_timeout=_IDLE_SECONDS,
-            shutdown_timeout=1.0,
-            max_line_size=_HEADER_LIMIT,
-            max_field_size=_HEADER_LIMIT,
-        )
         self._answers: Mapping[Operation, Callable[[_Call], dict[str, object]]] = {
             Operation.RECEIVED_LIST: self._received_list,
             Operation.SENT_LIST: self._sent_list,
@@ -178,104 +143,25 @@ class Simulator:
         """Lays every copy of a package out once more, under new docIds."""
         self._depot.lay_out_again(doc_id)
 
-    def hold(self, operation: str = "*") -> Gate:
-        """From now on requests of this operation wait at the returned gate."""
-        gate = Gate(operation)
-        self._gates.append(gate)
-        return gate
-
-    async def until(self, holds: Callable[[Simulator], bool]) -> None:
-        """Returns as soon as `holds` is true; asked again after every request."""
-        async with self._moved:
-            await self._moved.wait_for(lambda: holds(self))
-
-    async def refuse_connections(self) -> None:
-        """Closes the listener and every open connection: the next connect is refused."""
-        if self._site is not None and self._listener is not None:
-            site, self._site = self._site, None
-            # what is being accepted at this moment must be a connection before the listener ends:
-            # asyncio of 3.11 otherwise drops it without closing its socket
-            asyncio.get_running_loop().remove_reader(self._listener)
-            for _ in range(3):
-                await asyncio.sleep(0)
-            await site.stop()
-        server = self._runner.server
-        # sockets are closed in later rounds of the loop, and peers see it then; what was accepted
-        # a moment ago is a connection only in the next round
-        for _ in range(4):
-            for connection in list(server.connections) if server is not None else ():
-                if connection.transport is not None:
-                    connection.transport.abort()
-            await asyncio.sleep(0)
-
-    async def accept_connections(self) -> None:
-        """Listens again, on the same port."""
-        if self._site is None:
-            family = socket.AF_INET6 if ":" in self.settings.host else socket.AF_INET
-            self._listener = socket.create_server(
-                (self.settings.host, self._port), family=family, backlog=128
-            )
-            self._site = web.SockSite(self._runner, self._listener)
-            await self._site.start()
-
-    async def open(self) -> None:
-        """Called by `start`."""
-        await self._runner.setup()
-        await self.accept_connections()
-        address = self._runner.addresses[0]
-        self._port = int(address[1])
-        if self.settings.faults_file is not None:
-            self.follow(read_fault_file(self.settings.faults_file))
-            self._watcher = asyncio.create_task(self._watch(self.settings.faults_file))
-
-    async def close(self) -> None:
-        self._stopping.set()
-        for gate in self._gates:
-            gate.release()
-        for task in (self._watcher, self._outage):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
-        await self.refuse_connections()
-        await self._runner.cleanup()
-        self._store.close()
-
     # --- requests ----------------------------------------------------------------------------
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["operation"]
-        self.requests[name] += 1
-        try:
-            for gate in self._gates:
-                await gate.pass_through(name)
-            return await self._answer(request, name)
-        except (Dropped, ConnectionError):  # ours, or the client went away by itself
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
-        finally:
-            async with self._moved:
-                self._moved.notify_all()
+    def operation_of(self, request: web.Request) -> str:
+        return request.match_info["operation"]
 
-    async def _answer(self, request: web.Request, name: str) -> web.StreamResponse:
-        met = self.faults.take(name)
-        fault = next((f for f in met if f.kind not in COMPANIONS), None)
-        seconds = sum(f.seconds for f in met if f.kind == "latency")
-        if seconds:
-            await self._pause(seconds)
-        loop = asyncio.get_running_loop()
-        if fault is not None and fault.kind == "maintenance":
-            self._closed_until = max(self._closed_until, loop.time() + fault.seconds)
-        if (left := self._closed_until - loop.time()) > 0:
-            return closed(left)
-        with self._clock.skewed(sum(f.seconds for f in met if f.kind == "skew")):
-            return await self._answer_meeting(request, name, fault)
+    def failed(self, fault: Fault) -> web.Response:
+        return failed(fault)
 
-    async def _answer_meeting(
+    def forget(self) -> None:
+        self._store.close()
+
+    def follow(self, scenario: Scenario) -> None:
+        super().follow(scenario)
+        if scenario.dedupe is not None:
+            self._depot.dedupe = scenario.dedupe
+
+    async def meet(
         self, request: web.Request, name: str, fault: Fault | None
     ) -> web.StreamResponse:
-        if fault is not None and fault.kind == "maintenance":
-            fault = None  # of no seconds: it was over before it began
         # a download is nothing but its answer: there is no work that could be done before it
         only_answer = name in {Operation.GET, Operation.DOWNLOAD}
         if fault is not None and fault.kind not in BENDS:
@@ -298,30 +184,6 @@ class Simulator:
         if fault.kind == "slow":
             return await slow_json(request, response, self._pause_of(fault))
         return await damaged_json(request, response, fault)
-
-    async def _fail(self, fault: Fault) -> web.Response:
-        if fault.kind == "die" and self._outage is None:
-            self._outage = asyncio.create_task(self._die(fault.seconds))
-        if fault.kind in {"hang", "hang_after"}:
-            await self._stopping.wait()
-        return failed(fault)
-
-    async def _die(self, seconds: float) -> None:
-        """Nobody listens for a while; what was accepted stays, as after a crash."""
-        await self.refuse_connections()
-        await self._pause(seconds)
-        self._outage = None
-        if not self.faults.refusing:
-            await self.accept_connections()
-
-    def _pause_of(self, fault: Fault) -> Callable[[], Awaitable[None]]:
-        """The pause before each piece of a body that trickles."""
-        return partial(self._pause, fault.seconds / STEPS)
-
-    async def _pause(self, seconds: float) -> None:
-        """So many seconds, or until the simulator closes."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _carry_out(
         self, request: web.Request, name: str, fault: Fault | None
@@ -498,9 +360,8 @@ class Simulator:
 
     # --- control -----------------------------------------------------------------------------
 
-    async def _show_state(self, _: web.Request) -> web.Response:
-        """What happened, for processes that cannot call `received` and `deliveries`."""
-        state: dict[str, object] = {
+    def state(self) -> dict[str, object]:
+        return {
             "received": [
                 {
                     "doc_id": p.doc_id,
@@ -523,52 +384,7 @@ class Simulator:
                 }
                 for e in self._store.entries()
             ],
-            "requests": dict(self.requests),
-            "faults": dict(self.faults.met),
         }
-        return web.json_response(state)
-
-    async def _change_faults(self, request: web.Request) -> web.Response:
-        """POST a JSON list of faults, or a whole scenario, replaces the plan; DELETE clears it."""
-        try:
-            said = {} if request.method == "DELETE" else await request.json()
-            scenario = scenario_from({"fault": said} if isinstance(said, list) else said)
-        except (ValueError, TypeError, KeyError) as error:
-            return web.json_response({"error": str(error)}, status=400)
-        if any(fault.kind == "refuse" for fault in scenario.faults):
-            return web.json_response({"error": "refuse: nobody could take it back"}, status=400)
-        if scenario.systems:
-            return web.json_response({"error": "systems are told at the start"}, status=400)
-        self.follow(scenario)
-        return web.json_response({"faults": len(self.faults.plan), "seed": self.faults.seed})
-
-    def follow(self, scenario: Scenario) -> None:
-        """From the next request on: these faults, counted from 1. Accounts stay as they are."""
-        self.faults.replace(scenario.faults, seed=scenario.seed)
-        self._closed_until = 0.0
-        if scenario.dedupe is not None:
-            self._depot.dedupe = scenario.dedupe
-
-    async def _watch(self, path: Path) -> None:
-        """Follows the fault file, and closes or opens the listener as its plan says.
-
-        While the file is missing or half written the last plan stays.
-        """
-        seen = _modified(path)
-        while True:
-            if self.faults.refusing:
-                await self.refuse_connections()
-            elif self._outage is None:
-                await self.accept_connections()
-            await asyncio.sleep(0.2)
-            with contextlib.suppress(FileNotFoundError, Misconfigured):
-                if (changed := _modified(path)) != seen:
-                    seen = changed
-                    self.follow(read_fault_file(path))
-
-
-def _modified(path: Path) -> int:
-    return path.stat().st_mtime_ns
 
 
 def _json(body: bytes) -> web.Response:
@@ -578,7 +394,7 @@ def _json(body: bytes) -> web.Response:
 async def start(settings: SimulatorSettings, clock: Clock | None = None) -> Simulator:
     """A listening simulator; `port` 0 takes a free one, see `url`. Close it with `close`."""
     settings.folder.mkdir(parents=True, exist_ok=True)
-    simulator = Simulator(settings, clock or _SystemClock())
+    simulator = Simulator(settings, clock or SystemClock())
     await simulator.open()
     return simulator
 
@@ -613,16 +429,15 @@ def run(
 
 
 async def _serve_forever(settings: SimulatorSettings, say: Callable[[str], None]) -> None:
-    ended, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
-    simulator = await start(settings)
-    try:
-        say(f"endpoint {simulator.url}")
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    simulator = Simulator(settings, SystemClock())
+
+    def told() -> list[str]:
+        lines = [f"endpoint {simulator.url}"]
         if simulator.faults.plan:
-            say(f"seed {simulator.faults.seed}")
+            lines.append(f"seed {simulator.faults.seed}")
         for system_id, (secret, codes) in settings.systems.items():
-            say(f"system {system_id} secret {secret} agencies {' '.join(codes)}")
-        await ended.wait()
-    finally:
-        await simulator.close()
+            lines.append(f"system {system_id} secret {secret} agencies {' '.join(codes)}")
+        return lines
+
+    await serve_forever(simulator, say, told)

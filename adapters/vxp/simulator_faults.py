@@ -1,37 +1,22 @@
-"""How the simulated axis goes wrong: the answers, bodies and clocks that its faults make.
+"""How the simulated axis goes wrong: the answers that its faults make.
 
 In:     a fault that a request met, and the answer that would have been right.
-Out:    another answer, a body that trickles, lines twice or in another order, a clock that is off.
+Out:    another answer, a small body that is cut or trickles.
 Fails:  `Dropped` where the connection is to die without an answer.
 Never:  decides what goes wrong when: `faults` did.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from datetime import datetime, timedelta
 from math import ceil
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 
+from adapters.faults import Fault
+from adapters.faults.bends import STEPS, Dropped, Pause
 from adapters.vxp import wire
-from adapters.vxp.faults import Fault
-from gateway.ports import Clock
 
-DAMAGES = frozenset({"cut", "truncated"})  # the answer is begun and then spoilt
-BENDS = frozenset({"duplicate", "reorder", "lie", "slow"})  # whole answers, and not as they should
-STEPS = 8  # pieces of a body that trickles
 _PAGE = b"<html><head><title>502</title></head><body>Bad gateway</body></html>"
-_CLOSED = b"<html><head><title>503</title></head><body>Maintenance</body></html>"
-
-Pause = Callable[[], Awaitable[None]]
-
-
-class Dropped(Exception):
-    """The connection is to die without an answer."""
 
 
 def failed(fault: Fault) -> web.Response:
@@ -50,12 +35,6 @@ def failed(fault: Fault) -> web.Response:
         case "html":
             return web.Response(body=_PAGE, content_type="text/html")
     raise Dropped
-
-
-def closed(seconds: float) -> web.Response:
-    """What everybody is told during maintenance; `seconds`: what is left of it."""
-    wait = {"Retry-After": str(ceil(seconds))}
-    return web.Response(status=503, body=_CLOSED, content_type="text/html", headers=wait)
 
 
 async def damaged_json(
@@ -89,59 +68,6 @@ async def slow_json(
         await trickle.write(body[start : start + step])
     await trickle.write_eof()
     return trickle
-
-
-class Slowly:
-    """The body of a request, read in about `STEPS` pieces with a pause before each."""
-
-    def __init__(self, content: StreamReader, size: int | None, pause: Pause) -> None:
-        self._content = content
-        self._step = max(1, ceil((size or 0) / STEPS)) if size else 64 * 1024
-        self._pause = pause
-
-    async def iter_any(self) -> AsyncIterator[bytes]:
-        await self._pause()
-        while piece := await self._content.read(self._step):
-            yield piece
-            await self._pause()
-
-
-def lines_as_told(lines: Sequence[dict[str, str]], fault: Fault | None) -> list[dict[str, str]]:
-    """The lines of a list after `duplicate`, `reorder` or `lie` (then none)."""
-    match fault.kind if fault is not None else "":
-        case "lie":
-            return []
-        case "duplicate":
-            return [line for line in lines for _ in range(2)]
-        case "reorder" if fault is not None and len(lines) > 1:
-            places = sorted(range(len(lines)), key=lambda place: _by_chance(fault.draw, place))
-            if places == sorted(places):
-                places.reverse()
-            return [lines[place] for place in places]
-    return list(lines)
-
-
-def _by_chance(draw: int, place: int) -> bytes:
-    return hashlib.blake2b(f"{draw}\n{place}".encode(), digest_size=8).digest()
-
-
-class SkewedClock:
-    """The axis' clock, off by so many seconds inside a `skewed` block."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._off = ContextVar("off", default=0.0)
-
-    def now(self) -> datetime:
-        return self._clock.now() + timedelta(seconds=self._off.get())
-
-    @contextmanager
-    def skewed(self, seconds: float) -> Iterator[None]:
-        before = self._off.set(seconds)
-        try:
-            yield
-        finally:
-            self._off.reset(before)
 
 
 def _body(response: web.Response) -> bytes:

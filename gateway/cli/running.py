@@ -167,6 +167,29 @@ def vxp(port: int, faults: str | None, lang: str) -> None:
         simulate_vxp(port, faults)
 
 
+@simulate.command(
+    "edoc-soap",
+    cls=Command,
+    epilog=example(
+        "edoc-gateway simulate edoc-soap --port 9002",
+        "edoc-gateway simulate edoc-soap --port 9002 --faults scenario.toml   # edit it meanwhile",
+    ),
+)
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: a free one.")
+@click.option(
+    "--faults",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A scenario (TOML or JSON), as for vxp; operations are SendDocument and so on.",
+)
+def edoc_soap(port: int, faults: str | None, lang: str) -> None:
+    """A provincial axis over SOAP: Reports instead of faults, files as parts, its checks."""
+    del lang
+    from gateway.wiring.offline import simulate_edoc_soap
+
+    with _port():
+        simulate_edoc_soap(port, faults)
+
+
 @click.command(
     "demo",
     cls=Command,

@@ -361,6 +361,10 @@ def _check_axes(written: Written, source: _Source) -> None:
             vi, en = f"Mã {code} có trong cả retry và never", f"{code} is in retry and in never"
             source.say((*path, "retry"), "conf.value", vi, en)
         _check_endpoint(axis, path, source)
+        for key in ("profile", "sign_key", "sign_certificate"):
+            if axis.kind == "vxp" and getattr(axis, key) is not None:
+                vi, en = "Chỉ dùng với kind edoc_soap", "is for an axis of kind edoc_soap"
+                source.say((*path, key), "conf.value", vi, en)
     for number, route in enumerate(written.route):
         for key, wanted in (("axis", (route.axis,)), ("also", route.also)):
             for name in wanted:
@@ -496,6 +500,9 @@ def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> 
     for number, axis in enumerate(written.axis):
         private.append((("axis", number, "secret_file"), axis.secret_file))
         public.append((("axis", number, "ca_file"), axis.ca_file))
+        public.append((("axis", number, "profile"), axis.profile))
+        public.append((("axis", number, "sign_certificate"), axis.sign_certificate))
+        private.append((("axis", number, "sign_key"), axis.sign_key))
     for number, key in enumerate(written.key):
         private.append((("key", number, "path"), key.path))
         private.append((("key", number, "password_file"), key.password_file))

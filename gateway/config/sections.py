@@ -127,7 +127,7 @@ class AxisSection:
     name: str
     endpoint: str
     system_id: str
-    kind: Literal["vxp"] = "vxp"
+    kind: Literal["vxp", "edoc_soap"] = "vxp"
     secret: str = field(default="", repr=False)
     secret_file: Path | None = None
     service_type: str = "eDoc"
@@ -143,6 +143,9 @@ class AxisSection:
     ca_file: Path | None = None
     allow_http: str = ""
     signature: Literal["relay", "enveloped"] = "relay"
+    profile: Path | None = None
+    sign_key: Path | None = None
+    sign_certificate: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ read.py      its inverse: feed.py (bytes -> events), collect.py (events -> what 
              attachments.py (base64 -> files), elements.py (XML -> header), result.py
 node.py, spelling.py, dates.py, texts.py, pairing.py, declared.py: what each of them forgives
 told.py      what a reading has to tell: findings, habits of the field, extras; bounded
-edxml1.py    the format before QCVN 102, read into the same nouns; mime.py: the message around it
+edxml1.py    the format before QCVN 102, into the same nouns; gateway.mime: the message around it
 strict.py    what a strict writer would not have written; profile.py: codes and forms, dated
 metadata.py  the submission's JSON -> header, and back. describe.py: what `inspect` says
 zipfiles.py, sniff.py, names.py, tally.py: what the bytes of an attachment really are

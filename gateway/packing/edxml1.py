@@ -19,11 +19,11 @@ import pybase64
 
 from gateway.c14n import Attributes, Declared, Name
 from gateway.errors import Finding, Severity, Text
+from gateway.mime import Headers, Splitter, plain
 from gateway.model.package import NS_EDXML1, NS_QCVN102, NS_SOAP, bare_cid
 from gateway.packing.attachments import Content
 from gateway.packing.collect import Collector, EnoughRead, Wish
 from gateway.packing.elements import Node, key_of
-from gateway.packing.mime import Headers, Splitter, plain
 from gateway.packing.result import (
     CONTAINERS,
     EDXML1,

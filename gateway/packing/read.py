@@ -18,11 +18,11 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from gateway.errors import Text
+from gateway.mime import PEEK, looks_like_mime
 from gateway.model.package import FileFact
 from gateway.packing.attachments import FileSink
 from gateway.packing.collect import Collector, OlderVersion, Wish
 from gateway.packing.edxml1 import OlderCollector
-from gateway.packing.mime import PEEK, looks_like_mime
 from gateway.packing.result import ReadPackage
 from gateway.safexml import Limits, UnboundPrefix, unreadable
 

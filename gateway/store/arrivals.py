@@ -13,7 +13,7 @@ from gateway.model.arrival import ArrivalState, FetchState
 from gateway.model.package import PackageKind
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
-from gateway.store.tables import arrival, fetch
+from gateway.store.tables import arrival, document, fetch, inbox_item
 
 
 class DueFetch(NamedTuple):
@@ -82,6 +82,7 @@ _HELD_ARRIVALS = select(arrival.c.axis_doc_id).where(
     arrival.c.axis == bindparam("on_axis"),
     arrival.c.axis_doc_id.in_(bindparam("doc_ids", expanding=True)),
 )
+_HELD_SINCE = _HELD_ARRIVALS.where(arrival.c.received_at < bindparam("before"))
 
 
 def _claim_fetch(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
@@ -263,6 +264,12 @@ def held_already(tx: Tx, axis: str, doc_ids: Sequence[str]) -> set[str]:
     if not doc_ids:
         return set()
     return {str(v) for v in tx.scalars(_HELD_ARRIVALS, {"on_axis": axis, "doc_ids": list(doc_ids)})}
+
+
+def held_since(tx: Tx, axis: str, doc_ids: Sequence[str], before: datetime) -> int:
+    """How many of these listed ids we have held since before then."""
+    asked = {"on_axis": axis, "doc_ids": list(doc_ids), "before": before}
+    return len(list(tx.scalars(_HELD_SINCE, asked))) if doc_ids else 0
 
 
 def list_for_fetch(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -448,3 +455,17 @@ def forget_leases(tx: Tx) -> None:
     """Only for the holder of the database lock, at start: every older process is dead."""
     tx.execute(_RELEASE_LEASES_OPEN)
     tx.execute(_RELEASE_LEASES_FETCH)
+
+
+_REPORTED_ON = (
+    select(arrival.c.axis_doc_id)
+    .join(inbox_item, inbox_item.c.arrival_id == arrival.c.id)
+    .join(document, document.c.about_item == inbox_item.c.id)
+    .where(document.c.id == bindparam("document"), arrival.c.axis == bindparam("on_axis"))
+)
+
+
+def reported_on(tx: Tx, document_ref: str, axis: str) -> str:
+    """The axis' id of the document that this status is about; "" when it came by another road."""
+    found = tx.execute(_REPORTED_ON, {"document": document_ref, "on_axis": axis}).scalar()
+    return str(found) if found is not None else ""

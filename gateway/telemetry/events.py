@@ -354,6 +354,14 @@ class Event(StrEnum):
         False,
         "The axis did not give its list. For long: ask its operator; nothing is lost meanwhile.",
     )
+    COLLECT_UNCONFIRMED = (
+        "collect.unconfirmed",
+        False,
+        (
+            "Documents of an axis were not confirmed for a month: their senders hear nothing. Ask "
+            "the units whose inbox they wait in; look into the quarantine too."
+        ),
+    )
     LEASE_LOST = (
         "lease.lost",
         False,

@@ -30,6 +30,7 @@ _CAUSES = {
     "connect.certificate": "certificate",
     "http.401": "account",
     "http.403": "account",
+    "collect.unconfirmed": "unconfirmed",
 }
 _LONG = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
 

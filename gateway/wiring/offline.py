@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from adapters.edoc_soap import simulator as soap_simulator
 from adapters.keys import files as key_files
 from adapters.keys.certificates import certificates_in
 from adapters.vxp import simulator
@@ -42,3 +43,8 @@ def certificate(path: str) -> x509.Certificate:
 def simulate_vxp(port: int, faults: str | None) -> None:
     """Serve until interrupted; accounts and address are printed."""
     simulator.run(port, Path(faults) if faults else None)
+
+
+def simulate_edoc_soap(port: int, faults: str | None) -> None:
+    """The same for a provincial axis over SOAP."""
+    soap_simulator.run(port, Path(faults) if faults else None)

@@ -36,6 +36,9 @@ def worker(
                 log.info(
                     Event.COLLECT_DONE, kind=kind.value, fetched=done.fetched, failed=done.failed
                 )
+            if done.unconfirmed:
+                metrics.alarmed(axis.name, "collect.unconfirmed")
+                log.warning(Event.COLLECT_UNCONFIRMED, kind=kind.value, count=done.unconfirmed)
             came += done.fetched
             more = more or done.more
         pace = next_pace(pace, came=came, failed=failed, policy=polling)

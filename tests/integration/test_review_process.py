@@ -18,14 +18,16 @@ from sqlalchemy import update
 from adapters.blobs.local import LocalBlobs
 from gateway.collecting import Collecting
 from gateway.dispatch import parse_retry
+from gateway.dispatch.polling import Polling
 from gateway.errors import Rejected, Text, Unavailable
 from gateway.model.outcome import Deferred, Delivered, Outcome
 from gateway.model.package import PackageKind
 from gateway.ports import AxisCapabilities, Entropy, Fetched, Listing, StampReply, WaitingItem
 from gateway.sealing import STAMPER
 from gateway.store import Store, Tx, arrivals, leases, ledger
-from gateway.store.tables import lease
+from gateway.store.tables import arrival, lease
 from gateway.wiring.process import open_gateway
+from gateway.workers import collect
 from gateway.workers.sweep import Sweep
 from tests.integration.test_review_inbound import Still
 from tests.support.databases import opened
@@ -296,6 +298,37 @@ def test_where_having_it_tells_the_sender_only_a_confirm_may_say_so(tmp_path: Pa
         one = collecting(here, axis)
         assert (await one.collect(PackageKind.STATUS)).fetched == 2
         await one.collect(PackageKind.STATUS)
+        assert axis.told == []
+
+    alone(tmp_path, story)
+
+
+def test_what_nobody_confirms_for_a_month_is_an_alarm(tmp_path: Path) -> None:
+    async def story(here: Running) -> None:
+        gateway = here.gateway
+        listed = [WaitingItem(i, PackageKind.DOCUMENT) for i in ("a", "b")]
+        axis = Lister(listed, acknowledge_reports_arrival=True)
+        one = collecting(here, axis)
+
+        async def late() -> tuple[int, float]:
+            worker = collect.worker(
+                one, gateway.metrics, polling=Polling(1, 1, 1, 1), fraction=lambda: 0.5
+            )
+            await worker.turn()
+            labels = {"axis": "vxp", "cause": "unconfirmed"}
+            counted = gateway.metrics.registry.get_sample_value("edoc_axis_alarms_total", labels)
+            return (await one.collect(PackageKind.DOCUMENT)).unconfirmed, counted or 0.0
+
+        assert await late() == (0, 0.0)
+
+        def month_over(tx: Tx) -> None:
+            long_ago = tx.now() - timedelta(days=31)
+            tx.execute(
+                update(arrival).where(arrival.c.axis_doc_id == "a").values(received_at=long_ago)
+            )
+
+        await gateway.store.write(month_over)
+        assert await late() == (1, 1.0)
         assert axis.told == []
 
     alone(tmp_path, story)

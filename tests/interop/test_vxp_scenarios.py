@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from adapters.vxp.faults import scenario_from
+from adapters.faults import scenario_from
 from gateway.model.outcome import Deferred, Delivered, Uncertain
 from gateway.model.package import PackageKind
 from tests.support.axes import (

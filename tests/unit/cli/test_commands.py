@@ -37,7 +37,8 @@ from gateway.errors import (
 from tests.support.commands import ROOT, call
 
 BUILT = {
-    "init", "conf check", "run", "demo", "simulate vxp", "pack", "unpack", "inspect", "send",
+    "init", "conf check", "run", "demo", "simulate vxp",
+    "simulate edoc-soap", "pack", "unpack", "inspect", "send",
     "inbox", "confirm", "status", "account add", "account list", "account revoke", "queue list",
     "queue show", "queue dead", "queue hold", "queue release", "queue retry", "queue withdraw",
     "queue replay", "queue forecast", "ledger verify", "ledger checkpoint", "evidence export",
@@ -89,7 +90,7 @@ def test_every_command_speaks_the_language_it_is_asked_for(words) -> None:
     assert any("--lang" in p.opts for p in leaves()[words].params)
 
 
-PROGRAMS_READ = BUILT - {"run", "simulate vxp"}
+PROGRAMS_READ = BUILT - {"run", "simulate vxp", "simulate edoc-soap"}
 
 
 @pytest.mark.parametrize("words", sorted(PROGRAMS_READ))

@@ -62,7 +62,7 @@ def exposed() -> dict[str, set[str]]:
 EXPOSED = exposed()
 VALUES = {
     "outcome": set(OUTCOMES),
-    "cause": {"certificate", "account", "other"},
+    "cause": {"certificate", "account", "unconfirmed", "other"},
     "result": {"fetched", "failed", *STAMPED},
     "authority": {"ca.gov.vn"},
     "status": {f"{n}xx" for n in range(1, 6)},

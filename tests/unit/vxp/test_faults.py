@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.vxp.faults import Fault, Faults, read_fault_file
+from adapters.faults import Fault, Faults, read_fault_file
 from gateway.errors import Misconfigured
 
 

@@ -8,7 +8,8 @@ import random
 
 import pytest
 
-from adapters.vxp.scan import AnswerScanner, Base64Stream, NotAnAnswer, PackageShape
+from adapters.streams import Base64Stream, NotAnAnswer, PackageShape
+from adapters.vxp.scan import AnswerScanner
 
 PACKAGE = b"<?xml version='1.0'?>\n<edXML xmlns='q'><a>" + bytes(range(32, 127)) + b"</a></edXML>\n"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.vxp.faults import KINDS, Fault, Faults, read_fault_file, scenario_from
+from adapters.faults import KINDS, Fault, Faults, read_fault_file, scenario_from
 from adapters.vxp.wire import Operation
 from gateway.errors import Misconfigured
 

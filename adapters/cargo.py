@@ -1,8 +1,10 @@
 """A parcel as a request body that knows how much of it was handed to the connection.
 
-In: a `Parcel`. Out: bytes on an aiohttp connection. Keeps the last chunk back until size and
-digest of the whole are right and the lease is still ours, so that nothing but the recorded bytes
-can ever be complete at the axis. What our own side raises is kept in `fault`.
+In:     a `Parcel`, and how its bytes look on the wire: as they are, or wrapped by a `Form`.
+Out:    bytes on an aiohttp connection.
+Fails:  what our own side raises is kept in `fault`, so that it is never the remote's.
+Never:  hands over the last piece before size and digest of the whole are right and the lease is
+        still ours: nothing but the recorded bytes can ever be complete at an axis.
 """
 
 from __future__ import annotations
@@ -11,13 +13,23 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from types import TracebackType
+from typing import Protocol
 
 from aiohttp import Payload
 from aiohttp.abc import AbstractStreamWriter
 
-from adapters.vxp import wire
 from gateway.errors import Broken, Text
 from gateway.ports import Parcel
+
+
+class Form(Protocol):
+    """How a package looks on the wire. Made anew for each attempt."""
+
+    def take(self, chunk: bytes) -> bytes:
+        """What these bytes of the package become; b"" while nothing can be said yet."""
+
+    def finish(self) -> bytes:
+        """The rest. Never b"": it is the piece without which nothing is whole."""
 
 
 class _Stopped(Exception):
@@ -28,14 +40,17 @@ class Cargo(Payload):
     """A parcel as a request body, which knows how much of it was handed to the connection.
 
     The last chunk is kept back until size and digest of the whole are right and the lease is
-    still ours; `handed_over` is set the moment before it goes.
+    still ours; `handed_over` is set the moment before it goes. Without `size` the body is chunked.
     """
 
-    def __init__(self, parcel: Parcel) -> None:
-        super().__init__(parcel, content_type=wire.FILE_TYPE)
-        self._size = parcel.size
+    def __init__(
+        self, parcel: Parcel, content_type: str, form: Form | None = None, size: int | None = None
+    ) -> None:
+        super().__init__(parcel, content_type=content_type)
+        self._size = parcel.size if form is None else size
         self._parcel = parcel
-        self._sent = 0
+        self._form = form
+        self._read = 0
         self._task: asyncio.Task[object] | None = None
         self._transport: asyncio.BaseTransport | None = None
         self.handed_over = False
@@ -60,13 +75,17 @@ class Cargo(Payload):
         try:
             kept = b""
             while (chunk := await self._next(source)) is not None:
-                if not chunk:
+                digest.update(chunk)
+                self._read += len(chunk)
+                piece = self._formed(chunk)
+                if not piece:
                     continue
                 if kept:
                     await self._hand(writer, kept)
-                digest.update(chunk)
-                kept = chunk
-            await self._before_last(kept, digest.hexdigest())
+                kept = piece
+            await self._before_last(digest.hexdigest())
+            if self._form is not None:
+                kept += self._rest()
             if self._transport is not None and self._transport.is_closing():
                 raise ConnectionResetError("closed before the last chunk")
             self.handed_over = True
@@ -80,30 +99,30 @@ class Cargo(Payload):
         with _Ours(self):
             return await anext(source, None)
 
-    async def _hand(self, writer: AbstractStreamWriter, chunk: bytes) -> None:
-        self._sent += len(chunk)
-        if self._sent >= self._parcel.size:
-            with _Ours(self):
-                raise self._damaged()
-        await writer.write(chunk)
-
-    async def _before_last(self, last: bytes, sha256: str) -> None:
+    def _formed(self, chunk: bytes) -> bytes:
+        if self._form is None:
+            return chunk
         with _Ours(self):
-            if self._sent + len(last) != self._parcel.size or sha256 != self._parcel.sha256:
-                raise self._damaged()
+            return self._form.take(chunk)
+
+    def _rest(self) -> bytes:
+        with _Ours(self):
+            return self._form.finish() if self._form is not None else b""
+
+    async def _hand(self, writer: AbstractStreamWriter, piece: bytes) -> None:
+        if self._read > self._parcel.size:
+            with _Ours(self):
+                raise damaged(self._parcel)
+        await writer.write(piece)
+
+    async def _before_last(self, sha256: str) -> None:
+        with _Ours(self):
+            if self._read != self._parcel.size or sha256 != self._parcel.sha256:
+                raise damaged(self._parcel)
             if await self._parcel.still_mine():
                 return
         self.lease_lost = True
         raise _Stopped
-
-    def _damaged(self) -> Broken:
-        return Broken(
-            Text(
-                f"Gói tin lưu trữ của {self._parcel.transfer_id} không còn nguyên vẹn",
-                f"the stored package of {self._parcel.transfer_id} is not what was recorded",
-            ),
-            code="blob.damaged",
-        )
 
     async def stop(self) -> None:
         """Ends the attempt: after this, nothing of an unsettled one is still on its way.
@@ -116,6 +135,17 @@ class Cargo(Payload):
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
+
+
+def damaged(parcel: Parcel) -> Broken:
+    """What is stored is not what was recorded."""
+    return Broken(
+        Text(
+            f"Gói tin lưu trữ của {parcel.transfer_id} không còn nguyên vẹn",
+            f"the stored package of {parcel.transfer_id} is not what was recorded",
+        ),
+        code="blob.damaged",
+    )
 
 
 class _Ours:

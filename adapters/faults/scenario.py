@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from adapters.vxp.faults.plan import Fault
+from adapters.faults.plan import Fault
 from gateway.errors import Misconfigured, Text
 
 _WORDS = frozenset({"seed", "dedupe", "repeat", "fault", "phase", "systems"})

@@ -5,9 +5,9 @@ scenario  the same written down in a file: a seed, phases, rates
 gate      requests held open until a test lets them go
 """
 
-from adapters.vxp.faults.gate import Gate
-from adapters.vxp.faults.plan import KINDS, Fault, Faults
-from adapters.vxp.faults.scenario import Scenario, faults_from, read_fault_file, scenario_from
+from adapters.faults.gate import Gate
+from adapters.faults.plan import KINDS, Fault, Faults
+from adapters.faults.scenario import Scenario, faults_from, read_fault_file, scenario_from
 
 __all__ = [
     "KINDS",

@@ -1,0 +1,146 @@
+"""What every client of a stranger over HTTP needs: a session, TLS, names for what went wrong.
+
+In:     exceptions of a request; words of a remote; an endpoint that the operator wrote.
+Out:    stable codes, words fit for a log, a session that follows nothing and keeps nothing.
+Fails:  Misconfigured for certificates that cannot be read.
+Never:  turns the check of a certificate off, reads a proxy from the environment, keeps a cookie.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import ssl
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from gateway.errors import Misconfigured, Text
+
+# Everything a remote or the network can make aiohttp raise; TimeoutError is an OSError.
+REMOTE_FAULTS = (aiohttp.ClientError, HttpProcessingError, OSError)
+
+_LONGEST = 300
+_DIGEST = re.compile(r"[0-9A-Fa-f]{48,}")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+
+
+def plain_words(text: str, secret: str = "") -> str:
+    """A remote's words fit for a log: no secret, no digest, no controls, 300 characters."""
+    if secret:
+        text = text.replace(secret, "***")
+    text = _DIGEST.sub("[hex]", text)
+    return _CONTROLS.sub(" ", text).strip()[:_LONGEST]
+
+
+def connect_code(error: BaseException) -> str:
+    """A code when there never was a usable connection, else ""."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return "connect.certificate"
+        case aiohttp.ClientConnectorSSLError():
+            return "connect.tls"
+        case aiohttp.ClientConnectorDNSError():
+            return "connect.dns"
+        case aiohttp.ClientConnectorError():
+            cause = error.os_error
+            if isinstance(cause, ConnectionRefusedError):
+                return "connect.refused"
+            return "connect.tls" if isinstance(cause, ssl.SSLError) else "connect.failed"
+        case aiohttp.ConnectionTimeoutError():
+            return "connect.timeout"
+        case aiohttp.ServerFingerprintMismatch():
+            return "connect.certificate"
+        case _:
+            return ""
+
+
+def broken_code(error: BaseException) -> str:
+    """A code for a connection that was there, and gave no whole answer."""
+    match error:
+        case TimeoutError():
+            return "answer.silence"
+        case aiohttp.ClientResponseError() | HttpProcessingError():
+            return "answer.garbled"
+        case aiohttp.ClientPayloadError():
+            return "answer.cut"
+        case _:
+            return "answer.reset"
+
+
+def endpoint_mistake(endpoint: str, *, allow_http: bool) -> tuple[str, str] | None:
+    """What is wrong with an axis' URL, in Vietnamese and English; None when nothing is."""
+    try:
+        parts = urlsplit(endpoint)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "không phải URL", "is not a URL"
+    if parts.scheme not in {"http", "https"} or not host:
+        return "phải là URL http(s)", "must be an http(s) URL"
+    if parts.query or parts.fragment or parts.username is not None:
+        return (
+            "không được có tham số, mảnh hay tài khoản",
+            "must have no query, fragment or user",
+        )
+    if parts.scheme == "http" and not (allow_http or _is_loopback(host)):
+        return (
+            "http không mã hóa chỉ dùng trong máy (hoặc đặt allow_http)",
+            "plain http is for this machine only (or set allow_http)",
+        )
+    return None
+
+
+def tls_context(name: str, ca_file: str) -> ssl.SSLContext:
+    """Chain and name are always checked; nothing turns that off, `ca_file` names another root."""
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except (ssl.SSLError, OSError) as error:
+        raise Misconfigured(
+            Text(
+                f"Trục {name!r}, khóa ca_file: không đọc được chứng thư",
+                f"axis {name!r}, key ca_file: no certificates can be read from it",
+            ),
+            code="conf.axis_invalid",
+        ) from error
+
+
+def client_session(
+    tls: ssl.SSLContext | None, *, connections: int, keepalive: float, connect_timeout: float
+) -> aiohttp.ClientSession:
+    """Needs a running loop. The deadline of each call bounds everything but connecting."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=connections,
+            keepalive_timeout=keepalive,
+            ssl=tls if tls is not None else True,
+        ),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("Accept-Encoding",),
+        trust_env=False,
+    )
+
+
+async def small_body(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The whole small body; None when it is longer than `limit` or does not end well."""
+    body = bytearray()
+    try:
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > limit:
+                return None
+    except TimeoutError:
+        raise
+    except REMOTE_FAULTS:
+        return None
+    return bytes(body)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,70 @@
+"""An axis of each kind, made from its table in gateway.toml.
+
+In:     `[[axis]]`, its files.
+Out:    an Axis of that kind.
+Fails:  Misconfigured: a profile, a key or a certificate that cannot be used.
+Never:  opens a connection.
+"""
+
+from __future__ import annotations
+
+from adapters.edoc_soap.axis import SoapAxis
+from adapters.edoc_soap.profile import load_profile
+from adapters.edoc_soap.settings import SoapSettings
+from adapters.keys.private import read_private, read_public
+from adapters.vxp.axis import VxpAxis
+from adapters.vxp.settings import VxpSettings
+from gateway.config import AxisSection, Settings
+from gateway.ports import Axis, Clock
+from gateway.wiring.blobs import secret_of
+
+
+def make_axis(settings: Settings, one: AxisSection, clock: Clock) -> Axis:
+    """The client of one account."""
+    if one.kind == "edoc_soap":
+        return SoapAxis(soap_settings(settings, one), clock)
+    return VxpAxis(vxp_settings(settings, one), clock)
+
+
+def vxp_settings(settings: Settings, one: AxisSection) -> VxpSettings:
+    """The axis' account; its secret comes sealed under the master key, or from a file of 0600."""
+    return VxpSettings(
+        name=one.name,
+        endpoint=one.endpoint,
+        system_id=one.system_id,
+        secret=secret_of(settings, one, f"axis/{one.name}"),
+        service_type=one.service_type,
+        connect_timeout=one.connect_timeout,
+        max_connections=one.max_connections,
+        keepalive=one.keepalive,
+        hash_form=one.hash_form,
+        retry_codes=one.retry,
+        never_codes=one.never,
+        unknown_codes=one.unknown,
+        repeat=one.repeat,
+        ca_file=str(one.ca_file or ""),
+        allow_http=bool(one.allow_http),
+        max_package_bytes=settings.limits.package_bytes,
+    )
+
+
+def soap_settings(settings: Settings, one: AxisSection) -> SoapSettings:
+    """The same over SOAP: `system_id` is the OrganId, the secret its token."""
+    return SoapSettings(
+        name=one.name,
+        endpoint=one.endpoint,
+        organ_id=one.system_id,
+        token=secret_of(settings, one, f"axis/{one.name}"),
+        profile=load_profile(one.profile),
+        connect_timeout=one.connect_timeout,
+        max_connections=one.max_connections,
+        keepalive=one.keepalive,
+        retry_codes=one.retry,
+        never_codes=one.never,
+        repeat=one.repeat,
+        ca_file=str(one.ca_file or ""),
+        allow_http=bool(one.allow_http),
+        max_package_bytes=settings.limits.package_bytes,
+        key=read_private(one.sign_key) if one.sign_key else b"",
+        certificate=read_public(one.sign_certificate) if one.sign_certificate else b"",
+    )

@@ -113,7 +113,10 @@ class AxisSection:
     name: str
     endpoint: str
     system_id: str
-    kind: Literal["vxp"] = "vxp"
+    kind: Literal["vxp", "lgsp_rest"] = "vxp"
+    profile: Path | None = None
+    username: str = ""
+    password_file: Path | None = None
     secret: str = field(default="", repr=False)
     secret_file: Path | None = None
     service_type: str = "eDoc"

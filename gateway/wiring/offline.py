@@ -15,6 +15,7 @@ from cryptography import x509
 
 from adapters.keys import files as key_files
 from adapters.keys.certificates import certificates_in
+from adapters.lgsp_rest import simulator as rest_simulator
 from adapters.vxp import simulator
 
 
@@ -42,3 +43,8 @@ def certificate(path: str) -> x509.Certificate:
 def simulate_vxp(port: int, faults: str | None) -> None:
     """Serve until interrupted; accounts and address are printed."""
     simulator.run(port, Path(faults) if faults else None)
+
+
+def simulate_rest(port: int, faults: str | None) -> None:
+    """As `simulate_vxp`, a provincial REST axis."""
+    rest_simulator.run(port, Path(faults) if faults else None)

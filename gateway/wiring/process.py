@@ -24,11 +24,9 @@ from adapters.keys.ledger import load_ledger_key
 from adapters.loopback.axis import LoopbackAxis
 from adapters.revocation.client import HttpRevocation
 from adapters.tsa.client import Endpoint, HttpTimestampAuthority
-from adapters.vxp.axis import VxpAxis
-from adapters.vxp.settings import VxpSettings
 from gateway import watch
 from gateway.collecting import Collecting
-from gateway.config import AxisSection, Settings
+from gateway.config import Settings
 from gateway.desk import Desk
 from gateway.dispatch import lane_of
 from gateway.dispatch.reconcile import Limits
@@ -63,7 +61,8 @@ from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 from gateway.trusting import AskPace, Trusting
-from gateway.wiring.blobs import blob_store, secret_of
+from gateway.wiring.axes import make_axis
+from gateway.wiring.blobs import blob_store
 from gateway.wiring.books import anchors, require_schema
 from gateway.wiring.exceptions import record_exceptions, unencrypted
 from gateway.wiring.keys import AgencyKeys, encryption
@@ -400,9 +399,7 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
     blobs = blob_store(settings)
     directory = settings.directory
     routing = RoutingTable(directory, settings.routes)
-    axes: dict[str, Axis] = {
-        one.name: VxpAxis(vxp_settings(settings, one), clock) for one in settings.axis
-    }
+    axes: dict[str, Axis] = {one.name: make_axis(settings, one, clock) for one in settings.axis}
     outlets = {
         one.name: Outlet(
             axes[one.name], settings.dispatch.policy(one.repeat), Profile(one.signature)
@@ -509,28 +506,6 @@ def reconcile_pace(settings: Settings) -> Asking:
     asked = settings.reconcile
     at = time_of_day.fromisoformat(asked.at) if asked.at else None
     return Asking(at_once=asked.at_once, deadline=asked.deadline, at=at)
-
-
-def vxp_settings(settings: Settings, one: AxisSection) -> VxpSettings:
-    """The axis' account; its secret comes sealed under the master key, or from a file of 0600."""
-    return VxpSettings(
-        name=one.name,
-        endpoint=one.endpoint,
-        system_id=one.system_id,
-        secret=secret_of(settings, one, f"axis/{one.name}"),
-        service_type=one.service_type,
-        connect_timeout=one.connect_timeout,
-        max_connections=one.max_connections,
-        keepalive=one.keepalive,
-        hash_form=one.hash_form,
-        retry_codes=one.retry,
-        never_codes=one.never,
-        unknown_codes=one.unknown,
-        repeat=one.repeat,
-        ca_file=str(one.ca_file or ""),
-        allow_http=bool(one.allow_http),
-        max_package_bytes=settings.limits.package_bytes,
-    )
 
 
 def authorities(settings: Settings) -> list[HttpTimestampAuthority]:

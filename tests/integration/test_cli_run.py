@@ -129,8 +129,9 @@ def test_the_error_of_ours_in_a_group_is_the_one_that_counts() -> None:
     assert not isinstance(first_error(BaseExceptionGroup("", [ValueError()])), GatewayError)
 
 
-def test_the_simulated_axis_says_where_it_is_and_ends_with_ctrl_c() -> None:
-    process = spawn("simulate", "vxp")
+@pytest.mark.parametrize("axis", ["vxp", "rest"])
+def test_the_simulated_axis_says_where_it_is_and_ends_with_ctrl_c(axis: str) -> None:
+    process = spawn("simulate", axis)
     try:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("endpoint http://127.0.0.1:")
@@ -141,8 +142,9 @@ def test_the_simulated_axis_says_where_it_is_and_ends_with_ctrl_c() -> None:
         process.communicate()
 
 
-def test_a_simulated_axis_that_is_told_to_end_leaves_nothing(tmp_path) -> None:
-    process = spawn("simulate", "vxp", env={"TMPDIR": str(tmp_path)})
+@pytest.mark.parametrize("axis", ["vxp", "rest"])
+def test_a_simulated_axis_that_is_told_to_end_leaves_nothing(axis: str, tmp_path) -> None:
+    process = spawn("simulate", axis, env={"TMPDIR": str(tmp_path)})
     try:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("endpoint ")

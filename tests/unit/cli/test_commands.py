@@ -43,6 +43,7 @@ BUILT = {
     "queue replay", "queue forecast", "ledger verify", "ledger checkpoint", "evidence export",
     "evidence verify",
     "quarantine list", "quarantine show", "quarantine open", "quarantine return",
+    "simulate rest",
     "reconcile",
 }  # fmt: skip
 
@@ -85,7 +86,7 @@ def test_every_command_speaks_the_language_it_is_asked_for(words) -> None:
     assert any("--lang" in p.opts for p in leaves()[words].params)
 
 
-PROGRAMS_READ = BUILT - {"run", "simulate vxp"}
+PROGRAMS_READ = BUILT - {"run", "simulate vxp", "simulate rest"}
 
 
 @pytest.mark.parametrize("words", sorted(PROGRAMS_READ))

@@ -118,11 +118,22 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectoryEntry:
+    """One line of the axis' agency list: `code` as listed, `other` = its other written form."""
+
+    code: str
+    name: str
+    other: str = ""
+    mail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AxisCapabilities:
     """What the axis can do. `repeat`: what to do with the same bytes after doubt (again|never).
 
     `follows_up`: it can be asked about a package by the id it gave; `counts`: it can say how many
-    packages wait without listing them. What it cannot be asked is never asked.
+    packages wait without listing them; `lists_agencies`: it can name who is on it. What it cannot
+    be asked is never asked.
     `acknowledge_reports_arrival`: acknowledging tells the sender that the document arrived. Then
     nothing is acknowledged at pick-up, and `submit` of a status 01 with `about` is the
     acknowledgement of that document.
@@ -132,6 +143,7 @@ class AxisCapabilities:
     collects: bool = True
     follows_up: bool = False
     counts: bool = False
+    lists_agencies: bool = False
     acknowledge_reports_arrival: bool = False
     repeat: str = "again"
 
@@ -163,6 +175,13 @@ class Axis(Protocol):
 
     async def count_waiting(self, kind: PackageKind, deadline_seconds: float) -> Count:
         """How many packages of a kind wait for us."""
+
+    async def read_directory(
+        self, take: Callable[[DirectoryEntry], None], deadline_seconds: float
+    ) -> Outcome | None:
+        """The agencies on the axis, one call of `take` each. None: the list was read whole; after
+        a failure what `take` got is incomplete.
+        """
 
     async def close(self) -> None: ...
 

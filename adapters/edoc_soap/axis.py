@@ -44,6 +44,7 @@ from gateway.ports import (
     AxisCapabilities,
     Clock,
     Count,
+    DirectoryEntry,
     Fetched,
     FollowUp,
     Listing,
@@ -51,22 +52,11 @@ from gateway.ports import (
     WaitingItem,
 )
 
-__all__ = ["DirectoryEntry", "SoapAxis", "SoapSettings"]
-
 _SMALL_REPLY = 1024 * 1024
 _OK = frozenset({200, 201})
 _LOOK_BACK_EVERY = timedelta(hours=1)
 _USABLE_ID = re.compile(r"[\x21-\x7e]{1,255}")
 _VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryEntry:
-    """One line of the axis' list of organisations."""
-
-    code: str
-    name: str
-    mail: str = ""
 
 
 @dataclass(slots=True)
@@ -85,7 +75,7 @@ class SoapAxis:
         """Raises Misconfigured for a key that cannot be used; opens no connection."""
         self.name = settings.name
         self.capabilities = AxisCapabilities(
-            acknowledge_reports_arrival=True, repeat=settings.repeat
+            acknowledge_reports_arrival=True, lists_agencies=True, repeat=settings.repeat
         )
         self._settings = settings
         self._clock = clock
@@ -342,7 +332,7 @@ class SoapAxis:
             return answer
         for one in soap.items(answer.value, "Organizations", "Organization"):
             if code := _text(one, "OrganId"):
-                take(DirectoryEntry(code, _text(one, "OrganName"), _text(one, "Email")))
+                take(DirectoryEntry(code, _text(one, "OrganName"), mail=_text(one, "Email")))
         return None
 
     # --- the ground ------------------------------------------------------------------------

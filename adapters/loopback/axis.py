@@ -9,6 +9,7 @@ store is Deferred; our own faults are raised. Source: architecture 2, 4.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import BinaryIO
 
 from gateway.errors import Unavailable
@@ -18,6 +19,7 @@ from gateway.model.package import PackageKind
 from gateway.ports import (
     AxisCapabilities,
     Count,
+    DirectoryEntry,
     Fetched,
     FollowUp,
     Intake,
@@ -88,6 +90,13 @@ class LoopbackAxis:
         """Nothing ever waits."""
         del kind, deadline_seconds
         return Count()
+
+    async def read_directory(
+        self, take: Callable[[DirectoryEntry], None], deadline_seconds: float
+    ) -> Outcome | None:
+        """Who is served here stands in our own configuration."""
+        del take, deadline_seconds
+        return Refused("loopback.nothing_to_ask")
 
     async def close(self) -> None:
         """Holds nothing."""

@@ -22,7 +22,7 @@ from adapters.cargo import Cargo
 from adapters.remote import client_session, small_body, tls_context
 from adapters.streams import Base64Stream, NotAnAnswer, Spool
 from adapters.vxp import wire
-from adapters.vxp.items import DirectoryEntry, directory_entry, sent_item, usable_id, waiting_item
+from adapters.vxp.items import directory_entry, sent_item, usable_id, waiting_item
 from adapters.vxp.outcomes import REMOTE_FAULTS, Judge, answer_code
 from adapters.vxp.scan import AnswerScanner
 from adapters.vxp.settings import VxpSettings
@@ -34,6 +34,7 @@ from gateway.ports import (
     AxisCapabilities,
     Clock,
     Count,
+    DirectoryEntry,
     Fetched,
     FollowUp,
     Listing,
@@ -42,7 +43,7 @@ from gateway.ports import (
     WaitingItem,
 )
 
-__all__ = ["Count", "DirectoryEntry", "VxpAxis", "VxpSettings"]
+__all__ = ["VxpAxis", "VxpSettings"]
 
 _SMALL_REPLY = 1024 * 1024
 _OK = frozenset({200, 201})
@@ -60,6 +61,7 @@ class VxpAxis:
         self.capabilities = AxisCapabilities(
             follows_up=True,
             counts=True,
+            lists_agencies=True,
             acknowledge_reports_arrival=False,
             repeat=settings.repeat,
         )

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from adapters.vxp import wire
 from gateway.model.package import PackageKind
-from gateway.ports import SentItem, WaitingItem
+from gateway.ports import DirectoryEntry, SentItem, WaitingItem
 
 _LONGEST_ID = 255
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryEntry:
-    """One line of the axis' agency list: `code` as listed, `other` = its other written form."""
-
-    code: str
-    name: str
-    other: str = ""
-    mail: str = ""
 
 
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")

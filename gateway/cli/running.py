@@ -190,6 +190,24 @@ def edoc_soap(port: int, faults: str | None, lang: str) -> None:
         simulate_edoc_soap(port, faults)
 
 
+@simulate.command(
+    "rest", cls=Command, epilog=example("edoc-gateway simulate rest --port 9002 --faults day.toml")
+)
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0: a free one.")
+@click.option(
+    "--faults",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A scenario as for `simulate vxp`, read at the start. Its kinds: docs/simulator.md.",
+)
+def rest(port: int, faults: str | None, lang: str) -> None:
+    """A provincial axis (REST v1): tokens that end, its error codes, faults on demand."""
+    del lang
+    from gateway.wiring.offline import simulate_rest
+
+    with _port():
+        simulate_rest(port, faults)
+
+
 @click.command(
     "demo",
     cls=Command,

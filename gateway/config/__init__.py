@@ -356,13 +356,14 @@ def _check_axes(written: Written, source: _Source) -> None:
             source.say((*path, "name"), "conf.value", vi, en)
         names.add(axis.name)
         _check_secret(axis, path, source)
+        _check_login(axis, path, source)
         if both := set(axis.retry) & set(axis.never):
             code = min(both)
             vi, en = f"Mã {code} có trong cả retry và never", f"{code} is in retry and in never"
             source.say((*path, "retry"), "conf.value", vi, en)
         _check_endpoint(axis, path, source)
-        for key in ("profile", "sign_key", "sign_certificate"):
-            if axis.kind == "vxp" and getattr(axis, key) is not None:
+        for key in ("sign_key", "sign_certificate"):
+            if axis.kind != "edoc_soap" and getattr(axis, key) is not None:
                 vi, en = "Chỉ dùng với kind edoc_soap", "is for an axis of kind edoc_soap"
                 source.say((*path, key), "conf.value", vi, en)
     for number, route in enumerate(written.route):
@@ -371,6 +372,21 @@ def _check_axes(written: Written, source: _Source) -> None:
                 if name not in names and name != LOOPBACK:  # loopback: the table's own finding
                     vi, en = f"Không có trục {name!r}", f"there is no axis {name!r}"
                     source.say(("route", number, key), "conf.value", vi, en)
+
+
+def _check_login(axis: AxisSection, path: Where, source: _Source) -> None:
+    """Keys of one protocol that another knows nothing of, or that it cannot do without."""
+    rest = axis.kind == "lgsp_rest"
+    for key in ("username", "password_file"):
+        if bool(getattr(axis, key)) != rest:
+            vi, en = f"Trục lgsp_rest cần {key}", f"an axis of kind lgsp_rest needs {key}"
+            if not rest:
+                vi, en = f"{key} chỉ dùng cho lgsp_rest", f"{key} is for kind lgsp_rest only"
+            source.say((*path, key), "conf.value", vi, en)
+    if axis.profile is not None and axis.kind == "vxp":
+        vi = "profile chỉ dùng cho edoc_soap và lgsp_rest"
+        en = "profile is for the kinds edoc_soap and lgsp_rest only"
+        source.say((*path, "profile"), "conf.value", vi, en)
 
 
 def _check_secret(one: AxisSection | BlobsSection, path: Where, source: _Source) -> None:
@@ -499,6 +515,7 @@ def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> 
     public: list[tuple[Where, Path | None]] = []
     for number, axis in enumerate(written.axis):
         private.append((("axis", number, "secret_file"), axis.secret_file))
+        private.append((("axis", number, "password_file"), axis.password_file))
         public.append((("axis", number, "ca_file"), axis.ca_file))
         public.append((("axis", number, "profile"), axis.profile))
         public.append((("axis", number, "sign_certificate"), axis.sign_certificate))

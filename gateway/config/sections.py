@@ -127,7 +127,9 @@ class AxisSection:
     name: str
     endpoint: str
     system_id: str
-    kind: Literal["vxp", "edoc_soap"] = "vxp"
+    kind: Literal["vxp", "edoc_soap", "lgsp_rest"] = "vxp"
+    username: str = ""
+    password_file: Path | None = None
     secret: str = field(default="", repr=False)
     secret_file: Path | None = None
     service_type: str = "eDoc"

@@ -30,7 +30,8 @@ class Route:
     the directory's parents), `level1` (`H14`: everything whose code has this level 1; `H`: every
     level 1 of this letter), `everyone`. `also`: further axes that reach these agencies too; they
     matter only for a ready-made package, which must go whole. `encrypt`: files go encrypted to
-    the receiver's certificate.
+    the receiver's certificate. `local`: it holds for agencies served here too, which otherwise get
+    everything under the same roof: an axis may insist that what it is to know goes over it.
     """
 
     axis: str
@@ -43,6 +44,7 @@ class Route:
     valid_to: date | None = None
     note: str = ""
     encrypt: bool = False
+    local: bool = False
 
     def in_force(self, day: date) -> bool:
         begun = self.valid_from is None or self.valid_from <= day
@@ -128,10 +130,12 @@ class RoutingTable:
         findings = self.directory.standing(code, day, path)
         if agency is None or findings:
             return Explanation(agency, "", tuple(f.text for f in findings), findings)
-        if self.directory.is_local(code):
+        if self.directory.is_local(code) and self._insisting(agency, day) is None:
             return Explanation(agency, LOOPBACK, (_SERVED_HERE,))
         passed: list[Text] = []
         for number, route in enumerate(self.routes):
+            if self.directory.is_local(code) and not route.local:
+                continue
             said = f"route[{number}] ({route.words()})"
             if not route.in_force(day):
                 passed.append(Text(f"{said}: chưa hoặc hết hiệu lực", f"{said}: not in force"))
@@ -182,12 +186,25 @@ class RoutingTable:
         return RoutePlan((), (Finding("to", "route.split_required", Severity.ERROR, text),))
 
     def _axes(self, code: str, day: date) -> list[str]:
-        """Axes that reach an agency, as if it were not served here; preferred first."""
+        """Axes that reach an agency, as if it were not served here; preferred first.
+
+        Where an axis insists on a local agency, that one.
+        """
         agency = self.directory.find(code, day)
+        if agency is not None and self.directory.is_local(code):
+            insisting = self._insisting(agency, day)
+            if insisting is not None:
+                return [insisting.axis, *insisting.also]
         for route in self.routes:
             if agency is not None and route.in_force(day) and self._fits(route, agency):
                 return [route.axis, *route.also]
         return []
+
+    def _insisting(self, agency: Agency, day: date) -> Route | None:
+        """The route over which an agency gets even what is sent under its own roof."""
+        return next(
+            (r for r in self.routes if r.local and r.in_force(day) and self._fits(r, agency)), None
+        )
 
     def _fits(self, route: Route, agency: Agency) -> bool:
         if route.everyone:

@@ -1,9 +1,9 @@
-"""An axis of each kind, made from its table in gateway.toml.
+"""The axes of gateway.toml: which adapter speaks for each, and with which account.
 
-In:     `[[axis]]`, its files.
-Out:    an Axis of that kind.
-Fails:  Misconfigured: a profile, a key or a certificate that cannot be used.
-Never:  opens a connection.
+In:     the settings and one `[[axis]]`, its files.
+Out:    an Axis of that kind; no connection is opened.
+Fails:  Misconfigured: a profile, a key or a certificate that cannot be used, by its file.
+Never:  keeps a secret anywhere but in the adapter.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from adapters.edoc_soap.axis import SoapAxis
 from adapters.edoc_soap.profile import load_profile
 from adapters.edoc_soap.settings import SoapSettings
 from adapters.keys.private import read_private, read_public
+from adapters.lgsp_rest.axis import RestAxis, RestSettings
+from adapters.lgsp_rest.profile import read_profile
 from adapters.vxp.axis import VxpAxis
 from adapters.vxp.settings import VxpSettings
 from gateway.config import AxisSection, Settings
@@ -20,9 +22,11 @@ from gateway.wiring.blobs import secret_of
 
 
 def make_axis(settings: Settings, one: AxisSection, clock: Clock) -> Axis:
-    """The client of one account."""
+    """The client of one account, by the axis' `kind`."""
     if one.kind == "edoc_soap":
         return SoapAxis(soap_settings(settings, one), clock)
+    if one.kind == "lgsp_rest":
+        return RestAxis(rest_settings(settings, one), clock)
     return VxpAxis(vxp_settings(settings, one), clock)
 
 
@@ -67,4 +71,27 @@ def soap_settings(settings: Settings, one: AxisSection) -> SoapSettings:
         max_package_bytes=settings.limits.package_bytes,
         key=read_private(one.sign_key) if one.sign_key else b"",
         certificate=read_public(one.sign_certificate) if one.sign_certificate else b"",
+    )
+
+
+def rest_settings(settings: Settings, one: AxisSection) -> RestSettings:
+    """As `vxp_settings`, and the login; what differs between provinces comes from the profile."""
+    password = read_private(one.password_file).decode().strip() if one.password_file else ""
+    return RestSettings(
+        name=one.name,
+        endpoint=one.endpoint,
+        system_id=one.system_id,
+        secret=secret_of(settings, one, f"axis/{one.name}"),
+        username=one.username,
+        password=password,
+        profile=read_profile(one.profile),
+        connect_timeout=one.connect_timeout,
+        max_connections=one.max_connections,
+        keepalive=one.keepalive,
+        retry_codes=one.retry,
+        never_codes=one.never,
+        repeat=one.repeat,
+        ca_file=str(one.ca_file or ""),
+        allow_http=bool(one.allow_http),
+        max_package_bytes=settings.limits.package_bytes,
     )

@@ -160,12 +160,12 @@ def found(wish: Wish, packaged: Path) -> Founded:
 def _build(wish: Wish, folder: Path, packaged: Path) -> str:
     conf, keys, data = folder / "conf", folder / "keys", folder / "data"
     trust = conf / "trust"
-    dated = (conf / name for name in ("rules", "agencies", "profile", "soap"))
+    dated = (conf / name for name in ("rules", "agencies", "profile", "soap", "axes"))
     trusted = (trust, *(trust / name for name in TRUST_FOLDERS))
     for one in (folder, conf, keys, data, *dated, *trusted):
         one.mkdir(mode=0o700)
     sandbox = wish.profile == "sandbox"
-    for kind in ("rules", "agencies", "profile", "soap"):
+    for kind in ("rules", "agencies", "profile", "soap", "axes"):
         for file in sorted((packaged / kind).glob("*.toml")):
             if sandbox or not file.match(SAMPLES):
                 shutil.copyfile(file, conf / kind / file.name)

@@ -16,6 +16,7 @@ from cryptography import x509
 from adapters.edoc_soap import simulator as soap_simulator
 from adapters.keys import files as key_files
 from adapters.keys.certificates import certificates_in
+from adapters.lgsp_rest import simulator as rest_simulator
 from adapters.vxp import simulator
 
 
@@ -48,3 +49,8 @@ def simulate_vxp(port: int, faults: str | None) -> None:
 def simulate_edoc_soap(port: int, faults: str | None) -> None:
     """The same for a provincial axis over SOAP."""
     soap_simulator.run(port, Path(faults) if faults else None)
+
+
+def simulate_rest(port: int, faults: str | None) -> None:
+    """As `simulate_vxp`, a provincial REST axis."""
+    rest_simulator.run(port, Path(faults) if faults else None)

@@ -17,11 +17,12 @@ from tests.contract.axis_suite import AxisSuite
 from tests.support.axes import MemoryIntake, document_package, parcel
 
 
-class LoopbackWorld:
+class LoopbackSubject:
     def __init__(self):
         self.intake = MemoryIntake()
         self.axis = LoopbackAxis(self.intake)
         self.secrets = ()
+        self.agencies = ()
 
     async def break_remote(self, how):
         if how == "silent":
@@ -45,12 +46,12 @@ class TestLoopbackAxis(AxisSuite):
 
     @contextlib.asynccontextmanager
     async def world(self, folder):
-        yield LoopbackWorld()
+        yield LoopbackSubject()
 
 
 def test_the_arrival_names_the_transfer_the_parties_and_the_digest():
     async def scene():
-        world = LoopbackWorld()
+        world = LoopbackSubject()
         cargo = parcel(document_package(), transfer_id="t-9", receivers=("H14.1", "H14.2"))
         assert await world.axis.submit(cargo, 60) == Delivered("arrival-1")
         ((key, incoming),) = world.intake.arrivals.items()
@@ -67,7 +68,7 @@ def test_a_lease_that_does_not_answer_in_time_is_no_doubt():
         return True
 
     async def scene():
-        world = LoopbackWorld()
+        world = LoopbackSubject()
         outcome = await world.axis.submit(parcel(document_package(), still_mine=never), 0.05)
         assert isinstance(outcome, Deferred)
         assert await world.stored() == 0
@@ -77,7 +78,7 @@ def test_a_lease_that_does_not_answer_in_time_is_no_doubt():
 
 def test_a_fault_of_our_own_is_raised_and_not_taken_for_the_remotes():
     async def scene():
-        world = LoopbackWorld()
+        world = LoopbackSubject()
         world.intake.failure = Broken(Text("hỏng", "broken"))
         with pytest.raises(Broken):
             await world.axis.submit(parcel(document_package()), 60)
@@ -87,7 +88,7 @@ def test_a_fault_of_our_own_is_raised_and_not_taken_for_the_remotes():
 
 def test_nothing_is_ever_collected_from_loopback():
     async def scene():
-        axis = LoopbackWorld().axis
+        axis = LoopbackSubject().axis
         assert not axis.capabilities.collects
         assert await axis.list_waiting(PackageKind.DOCUMENT, 60) == Listing()
         got = await axis.fetch(WaitingItem("x", PackageKind.DOCUMENT), io.BytesIO(), 60)

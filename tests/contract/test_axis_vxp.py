@@ -27,13 +27,14 @@ FAULTS = {
 }
 
 
-class VxpWorld:
+class VxpSubject:
     """The account sends and receives: what it sends to its own agencies comes back to it."""
 
     def __init__(self, simulated, axis):
         self.simulated = simulated
         self.axis = axis
         self.secrets = tuple(secret for secret, _ in SYSTEMS.values())
+        self.agencies = ("H14.19", "H14", "G22")
 
     async def break_remote(self, how):
         if how == "unreachable":
@@ -65,7 +66,7 @@ class TestVxpAxis(CollectingAxisSuite):
             )
             axis = VxpAxis(settings, FixedClock())
             try:
-                yield VxpWorld(simulated, axis)
+                yield VxpSubject(simulated, axis)
             finally:
                 await axis.close()
 
@@ -81,7 +82,7 @@ class TestVxpAxisWithoutDownload(TestVxpAxis):
             settings = vxp_settings(simulated.url, never_codes=("22",), hash_form="padded")
             axis = VxpAxis(settings, FixedClock())
             try:
-                yield VxpWorld(simulated, axis)
+                yield VxpSubject(simulated, axis)
             finally:
                 await axis.close()
 

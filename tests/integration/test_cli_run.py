@@ -129,7 +129,7 @@ def test_the_error_of_ours_in_a_group_is_the_one_that_counts() -> None:
     assert not isinstance(first_error(BaseExceptionGroup("", [ValueError()])), GatewayError)
 
 
-@pytest.mark.parametrize("kind", ["vxp", "edoc-soap"])
+@pytest.mark.parametrize("kind", ["vxp", "edoc-soap", "rest"])
 def test_the_simulated_axis_says_where_it_is_and_ends_with_ctrl_c(kind: str) -> None:
     process = spawn("simulate", kind)
     try:
@@ -142,7 +142,7 @@ def test_the_simulated_axis_says_where_it_is_and_ends_with_ctrl_c(kind: str) -> 
         process.communicate()
 
 
-@pytest.mark.parametrize("kind", ["vxp", "edoc-soap"])
+@pytest.mark.parametrize("kind", ["vxp", "edoc-soap", "rest"])
 def test_a_simulated_axis_that_is_told_to_end_leaves_nothing(tmp_path, kind: str) -> None:
     process = spawn("simulate", kind, env={"TMPDIR": str(tmp_path)})
     try:

@@ -48,6 +48,7 @@ BUILT = {
     "ledger rehash",
     "evidence refresh",
     "quarantine list", "quarantine show", "quarantine open", "quarantine return",
+    "simulate rest",
     "reconcile",
 }  # fmt: skip
 
@@ -91,6 +92,7 @@ def test_every_command_speaks_the_language_it_is_asked_for(words) -> None:
 
 
 PROGRAMS_READ = BUILT - {"run", "simulate vxp", "simulate edoc-soap"}
+PROGRAMS_READ = BUILT - {"run", "simulate vxp", "simulate rest"}
 
 
 @pytest.mark.parametrize("words", sorted(PROGRAMS_READ))

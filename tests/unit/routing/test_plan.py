@@ -185,3 +185,25 @@ def test_a_route_that_makes_no_sense_is_refused(route: Route, path: str) -> None
     with pytest.raises(Misconfigured) as caught:
         table(route)
     assert [f.path for f in caught.value.findings] == [path]
+
+
+def test_an_axis_may_insist_on_what_is_sent_under_one_roof() -> None:
+    insists = Route(axis="lgsp", under="H14", local=True, also=("vxp",))
+    everyone = Route(axis="vxp", everyone=True)
+    routing = table(everyone, insists, local=("H14.19", "H14.20", "G22"))
+    plan = routing.plan(["000.00.19.H14", "G22", "I01"], TODAY)
+    assert axes(plan) == {"lgsp": ("000.00.19.H14",), LOOPBACK: ("G22",), "vxp": ("I01",)}
+    assert plan.routes[0].why == ("000.00.19.H14: route[1] (under = H14) -> lgsp",)
+    whole = routing.whole_package_axis(["H14.19", "H14.20"], TODAY)
+    assert axes(whole) == {"lgsp": ("H14.19", "H14.20")}
+    # what no route insists on stays here, whatever else reaches it
+    assert axes(routing.whole_package_axis(["G22"], TODAY)) == {LOOPBACK: ("G22",)}
+    # not insisting everywhere: the one axis that reaches all of them
+    assert axes(routing.whole_package_axis(["H14.19", "G22"], TODAY)) == {"vxp": ("H14.19", "G22")}
+
+
+def test_an_axis_insists_only_while_its_route_is_in_force() -> None:
+    insists = Route(axis="lgsp", under="H14", local=True, valid_from=TODAY)
+    routing = table(insists, local=("H14.19",))
+    assert axes(routing.plan(["H14.19"], date(2026, 11, 19))) == {LOOPBACK: ("H14.19",)}
+    assert axes(routing.plan(["H14.19"], TODAY)) == {"lgsp": ("H14.19",)}

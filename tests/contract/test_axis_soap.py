@@ -39,6 +39,7 @@ class SoapWorld:
     def __init__(self, simulated, axis):
         self.simulated = simulated
         self.axis = Again(axis)
+        self.agencies = tuple(code for _, codes in SYSTEMS.values() for code in codes)
         self.secrets = tuple(token for token, _ in SYSTEMS.values())
 
     async def break_remote(self, how):

@@ -91,8 +91,7 @@ def test_every_command_speaks_the_language_it_is_asked_for(words) -> None:
     assert any("--lang" in p.opts for p in leaves()[words].params)
 
 
-PROGRAMS_READ = BUILT - {"run", "simulate vxp", "simulate edoc-soap"}
-PROGRAMS_READ = BUILT - {"run", "simulate vxp", "simulate rest"}
+PROGRAMS_READ = BUILT - {"run", "simulate vxp", "simulate edoc-soap", "simulate rest"}
 
 
 @pytest.mark.parametrize("words", sorted(PROGRAMS_READ))

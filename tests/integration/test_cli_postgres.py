@@ -58,7 +58,8 @@ def test_a_document_goes_through_seven_processes(
         )
         conf.write_text(
             conf.read_text("utf-8")
-            + '\n[api]\nport = 0\n[dispatch]\nidle = "200ms"\nsweep = "200ms"\n'
+            + '\n[clock]\nsync = "off"\n'
+            + '[api]\nport = 0\n[dispatch]\nidle = "200ms"\nsweep = "200ms"\n'
             + f'[[key]]\nagency = "H14"\npath = "{signer.key}"\n'
             + f'certificate = "{signer.certificate}"\n',
             "utf-8",

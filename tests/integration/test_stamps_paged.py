@@ -27,5 +27,5 @@ def test_stamps_come_by_size_each_once_though_some_stand_over_the_same_head(
 
     any_store.write_sync(keep)
     for most in (1, 2, 3, 8, 500):
-        found = any_store.read_sync(lambda tx, m=most: list(ledger.stamps(tx, 1, m)))
+        found = any_store.read_sync(lambda tx, m=most: list(ledger.stamps(tx, 1, most=m)))
         assert found == made, most

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
-from gateway.errors import GatewayError, Misconfigured, Rejected, Text, Unavailable, Untrusted
+from gateway.errors import GatewayError, Misconfigured, Rejected, Text, Untrusted
 from gateway.evidence import check, reading, renewal, trusted, zipped
 from gateway.evidence.case import Case, Head, Kept, Place, Step
 from gateway.exporting import Exporting, authority_trust
 from gateway.ledger import merkle
+from gateway.ledger.stamp import unanswered
 from gateway.ports import TimestampAuthority
 from gateway.store import Tx, evidence, ledger
 
@@ -112,11 +113,4 @@ class Refreshing:
                 return (await authority.stamp(digest, self.deadline)).token
             except GatewayError as problem:
                 failures.append(f"{authority.name}: {problem.code}")
-        shown = "; ".join(failures)
-        raise Unavailable(
-            Text(
-                f"Không dịch vụ dấu thời gian nào trả lời được ({shown})",
-                f"no timestamp authority answered ({shown})",
-            ),
-            code="stamp.unavailable",
-        )
+        raise unanswered(failures)

@@ -20,7 +20,7 @@ from itertools import count
 from typing import NamedTuple
 
 from gateway import drifting
-from gateway.errors import GatewayError, Misconfigured, Text, Unavailable, Untrusted
+from gateway.errors import GatewayError, Misconfigured, Text, Untrusted
 from gateway.ledger import checkpoint, merkle, note, records, stamp
 from gateway.ledger.keys import key_id
 from gateway.model.record import Checkpoint, Stamp
@@ -234,14 +234,7 @@ class Stamping:
             drift = drifting.of_stamp(asked_at, reply.gen_time, self.scribe.now())
             return reply, uses, drift
         await self.store.write(lambda tx: stamp_uses.add(tx, self._day(), uses))
-        shown = "; ".join(failures)
-        raise Unavailable(
-            Text(
-                f"Không dịch vụ dấu thời gian nào trả lời được ({shown})",
-                f"no timestamp authority answered ({shown})",
-            ),
-            code="stamp.unavailable",
-        )
+        raise stamp.unanswered(failures)
 
     def _day(self) -> str:
         return self.scribe.now().astimezone(VIETNAM).date().isoformat()

@@ -81,6 +81,18 @@ class _Reply(core.Sequence):  # type: ignore[misc]  # asn1crypto carries no type
     ]
 
 
+def unanswered(failures: Sequence[str]) -> Unavailable:
+    """`stamp.unavailable`: every authority was asked. `failures`: each one's name and why."""
+    shown = "; ".join(failures)
+    return Unavailable(
+        Text(
+            f"Không dịch vụ dấu thời gian nào trả lời được ({shown})",
+            f"no timestamp authority answered ({shown})",
+        ),
+        code="stamp.unavailable",
+    )
+
+
 def stamp_digest(checkpoint: Checkpoint) -> bytes:
     """What an authority is asked to stamp for a checkpoint."""
     return note_digest(checkpoint.note)

@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 USUAL = 1  # so many at the door disturb nobody
 EACH = 0.01  # seconds of a nap for each one beyond
 LONGEST = 0.1
-NICE = 5  # of processes without a door: a third of the share of one with a door
+NICE = 19  # of processes without a door: they have what doors and the database leave
 
 
 @dataclass(slots=True)
@@ -46,5 +47,16 @@ class Courtesy:
 
 
 def behind_the_door() -> None:
-    """Called once by a process that answers nobody: doors of the same machine go first."""
-    os.nice(NICE)
+    """Called once by a process that answers nobody: doors of the same machine go first.
+
+    Where Linux shares the processor among sessions before it looks at processes (autogroup), the
+    niceness of the session is what counts; it is ours to set when the session is ours. Under
+    systemd neither is allowed nor counts across services: there it is CPUWeight in the units.
+    What doors leave is enough in the end: a queue that grows all the same closes them
+    (`api.max_backlog`), and so do records that nobody seals (`seal.max_delay`).
+    """
+    with suppress(OSError):
+        os.nice(NICE)
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(NICE), "ascii")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +28,6 @@ from gateway.errors import (
     Rejected,
     Severity,
     Text,
-    Unauthenticated,
     Unknown,
     errors_in,
 )
@@ -54,6 +52,7 @@ from gateway.promise import (
     other_agency,
     untold,
 )
+from gateway.recognising import KEY_PREFIX, Recognising
 from gateway.rules import checks
 from gateway.safexml import Limits
 from gateway.shapes import (
@@ -91,7 +90,6 @@ __all__ = [
     "item_json",
 ]
 
-KEY_PREFIX = "edoc"
 LEASE = timedelta(minutes=10)
 
 MEASURED_AT_ONCE = 1024 * 1024
@@ -133,7 +131,7 @@ class Desk:
             limits,
             outbound.algorithms,
         )
-        self._accounts: dict[str, tuple[int, Account]] = {}
+        self._recognising = Recognising(outbound.store)
 
     @property
     def store(self) -> Store:
@@ -142,34 +140,7 @@ class Desk:
     # -- who asks --------------------------------------------------------------------------------
 
     async def authenticate(self, presented: str) -> Account:
-        """`edoc_<account id>_<secret>`; a revoked key is refused once its revoking is committed."""
-        prefix, _, rest = presented.partition("_")
-        account_id, _, secret = rest.partition("_")
-        if prefix == KEY_PREFIX and account_id and secret:
-            found = await self._account(account_id)
-            digest = hashlib.sha256(secret.encode()).hexdigest()
-            if (
-                found is not None
-                and hmac.compare_digest(found.key_hash, digest)
-                and found.revoked_at is None
-            ):
-                return found
-        raise Unauthenticated(
-            Text("Khóa truy cập không đúng hoặc đã bị thu hồi", "the key is wrong or was revoked")
-        )
-
-    async def _account(self, account_id: str) -> Account | None:
-        """Asked for with every request, so remembered until some account changes."""
-        generation = self.store.generation(accounts.CHANNEL)
-        if generation is None:
-            return await self.store.read(lambda tx: accounts.by_id(tx, account_id))
-        when, remembered = self._accounts.get(account_id, (None, None))
-        if when == generation:
-            return remembered
-        found = await self.store.read(lambda tx: accounts.by_id(tx, account_id))
-        if found is not None:
-            self._accounts[account_id] = (generation, found)
-        return found
+        return await self._recognising.authenticate(presented)
 
     def require(self, who: Account, *roles: Role) -> None:
         if who.role not in roles:

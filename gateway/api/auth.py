@@ -1,7 +1,7 @@
 """Who asks: `Authorization: Bearer KEY` (RFC 6750), looked up by `desk`.
 
 Nothing is cached: a revoked key is refused from the commit that revokes it. The secret is compared
-in constant time, by its hash, in `desk.authenticate`. A key never reaches a log.
+in constant time, by its hash, in `gateway/recognising.py`. A key never reaches a log.
 """
 
 from __future__ import annotations

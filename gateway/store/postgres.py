@@ -301,14 +301,17 @@ class PostgresStore:
         return cast("T", self._crew.run_sync(fn, reads=True))
 
     def listener(self, channel: str) -> Listener:
+        self._listen()
+        return self._wakes.listener(channel)
+
+    def generation(self, channel: str) -> int:
+        self._listen()
+        return self._wakes.generation(channel)
+
+    def _listen(self) -> None:
         with self._gate:
             if self._ear is None:
                 self._ear = _Ear(self._connect, self._wakes, self._name, self._on_fatal)
-        return self._wakes.listener(channel)
-
-    def generation(self, channel: str) -> int | None:
-        del channel
-        return None
 
     async def close(self) -> None:
         await asyncio.to_thread(self.close_sync)

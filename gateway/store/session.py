@@ -142,11 +142,12 @@ class Store(Protocol):
     def listener(self, channel: str) -> Listener:
         """A new listener; it has seen everything notified until now."""
 
-    def generation(self, channel: str) -> int | None:
+    def generation(self, channel: str) -> int:
         """Grows with every notification of `channel`, before the commit behind it is answered.
 
-        What was read after asking holds while this stays the same. None: other processes write
-        too, and what they change is heard of too late to rely on.
+        What was read after asking holds while this stays the same, as far as this process changes
+        it. What another process changes (PostgreSQL) is heard of a moment later, and not at all
+        while the connection that hears is lost: so nobody relies on it for more than a second.
         """
 
     async def close(self) -> None:

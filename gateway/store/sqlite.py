@@ -364,7 +364,7 @@ class SqliteStore:
     def listener(self, channel: str) -> Listener:
         return self._wakes.listener(channel)
 
-    def generation(self, channel: str) -> int | None:
+    def generation(self, channel: str) -> int:
         return self._wakes.generation(channel)  # nobody else writes: architecture 6, `lock.py`
 
     async def close(self) -> None:

@@ -78,6 +78,7 @@ from gateway.workers import open as open_job
 
 LOOPBACK_HANDS = 4
 GAUGE_SECONDS = 2.0
+GAUGE_BEHIND = 10.0  # of a process without a door: only a door waits for what is counted
 # after a measurement the gauge rests so many times as long as it took, up to GAUGE_LONGEST: a long
 # queue is counted less often, and yet soon enough for api.max_backlog to hold
 GAUGE_SHARE = 20.0
@@ -160,6 +161,7 @@ class Gateway:
     _held: int = 0
     _since: datetime | None = None
     _pulsed: float = float("-inf")
+    _gauge_seconds: float = GAUGE_SECONDS
     _gauging: loop.Worker = field(init=False)
 
     def __post_init__(self) -> None:
@@ -181,6 +183,8 @@ class Gateway:
         check_libraries()
         await record_exceptions(self.store, self.scribe, unencrypted(self.settings))
         workers = self.workers(jobs)
+        if "api" not in jobs:
+            self._gauge_seconds = GAUGE_BEHIND
         async with AsyncExitStack() as stack:
             if "api" in jobs:
                 from gateway.wiring.serving import serve_api  # only this job needs the door
@@ -322,7 +326,7 @@ class Gateway:
             workers=list(patience(self.settings, axes).workers),
             since=self._since,
         )
-        self._gauging.idle = resting(time.monotonic() - began)
+        self._gauging.idle = resting(time.monotonic() - began, self._gauge_seconds)
         if held > self._held:
             get_logger().warning(Event.TRANSFER_HELD, held=held, advice=Event.TRANSFER_HELD.advice)
         self._held = held
@@ -340,9 +344,9 @@ class Gateway:
             self._pulsed = now
 
 
-def resting(took: float) -> float:
+def resting(took: float, least: float = GAUGE_SECONDS) -> float:
     """Seconds until the gauge measures again, after a measurement that took so many."""
-    return min(max(GAUGE_SECONDS, GAUGE_SHARE * took), GAUGE_LONGEST)
+    return min(max(least, GAUGE_SHARE * took), GAUGE_LONGEST)
 
 
 def patience(settings: Settings, axes: Sequence[str]) -> watch.Patience:

@@ -74,11 +74,18 @@ def test_a_unit_may_write_below_data_and_nowhere_else(path) -> None:
     assert not {"ReadWritePaths", "CacheDirectory", "LogsDirectory"} & set(service)
 
 
+def test_a_door_goes_before_the_workers_where_they_share_a_machine() -> None:
+    weights = {p.stem: int(read(p)["Service"]["CPUWeight"][0]) for p in SERVICES}
+    doors = {weights.pop("gateway"), weights.pop("gateway-api")}
+    assert len(set(weights.values())) == 1
+    assert min(doors) > 100 > max(weights.values())  # 100: what PostgreSQL has by default
+
+
 def test_units_differ_in_nothing_but_their_job() -> None:
     bodies = set()
     for path in SERVICES:
         service = read(path)["Service"]
-        service["ExecStart"] = []
+        service["ExecStart"] = service["CPUWeight"] = []
         bodies.add(str(service))
     assert len(bodies) == 1
 

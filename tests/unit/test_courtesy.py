@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from gateway.courtesy import LONGEST, USUAL, Courtesy
+from gateway.courtesy import LONGEST, NICE, USUAL, Courtesy, behind_the_door
 
 
 def test_an_empty_door_costs_nothing_and_a_crowd_is_bounded() -> None:
@@ -23,3 +28,29 @@ def test_who_is_refused_leaves_the_door_too() -> None:
     with pytest.raises(ValueError, match="x"), courtesy.at_the_door():
         raise ValueError("x")
     assert courtesy.inside == 0
+
+
+def test_a_process_without_a_door_goes_last_also_among_sessions() -> None:
+    told = (
+        "from gateway.courtesy import behind_the_door; import os, pathlib; behind_the_door();"
+        "group = pathlib.Path('/proc/self/autogroup');"
+        "print(os.nice(0), group.read_text().split()[-1] if group.exists() else '')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, start_new_session=True
+    )
+    nice, of_session = [*ran.stdout.split(), ""][:2]
+    assert int(nice) == NICE
+    assert of_session in ("", str(NICE))
+
+
+def test_where_niceness_is_forbidden_the_process_works_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: object) -> int:
+        raise PermissionError(1, "as under SystemCallFilter=~@resources")
+
+    monkeypatch.setattr(os, "nice", refused)
+    monkeypatch.setattr(os, "getsid", lambda _: os.getpid())
+    monkeypatch.setattr(Path, "write_text", refused)
+    behind_the_door()

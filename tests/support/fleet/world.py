@@ -63,6 +63,7 @@ class Axis:
 
     name: str
     url: str
+    pid: int
     session: aiohttp.ClientSession
     met: Counter[str] = field(default_factory=Counter)  # under the scenarios before this one
 
@@ -136,12 +137,14 @@ async def world(
     sides: Sequence[str] = (SENDER, RECEIVER),
     axis: Sequence[str] = ("-m", "gateway", "simulate", "vxp", "--faults"),
     keep_alive: bool = False,
+    durable: bool = False,
 ) -> AsyncIterator[World]:
     """`workers`: of each job, and as many doors; on SQLite there is the one process.
 
     `axis`: what python runs as an axis, followed by the file of its scenario. `keep_alive`: unit
     systems keep their connections, as they do in service; without it a connection for each request,
-    so that a dead gateway leaves nothing to be reused.
+    so that a dead gateway leaves nothing to be reused. `durable`: PostgreSQL waits for the disk, as
+    it does in service.
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(
@@ -152,8 +155,8 @@ async def world(
         )
         made = World(folder, session)
         for name, scenario in scenarios.items():
-            url = await stack.enter_async_context(_axis(folder, name, scenario, axis))
-            made.axes[name] = Axis(name, url, session)
+            url, pid = await stack.enter_async_context(_axis(folder, name, scenario, axis))
+            made.axes[name] = Axis(name, url, pid, session)
         authority = make_authority(folder / "tsa", NOW)
         tsa = await stack.enter_async_context(
             tsa_server.serve("127.0.0.1", 0, authority, WallClock())
@@ -161,7 +164,7 @@ async def world(
         bearer = await stack.enter_async_context(parent())
         server = None
         if database == "postgresql":
-            server = stack.enter_context(running_postgres(connections=CONNECTIONS))
+            server = stack.enter_context(running_postgres(connections=CONNECTIONS, durable=durable))
         for name in sides:
             url = ""
             if server is not None:
@@ -223,8 +226,8 @@ async def _keys(house: House) -> dict[str, str]:
 @asynccontextmanager
 async def _axis(
     folder: Path, name: str, scenario: Mapping[str, Any], command: Sequence[str]
-) -> AsyncIterator[str]:
-    """An axis as a process; its address."""
+) -> AsyncIterator[tuple[str, int]]:
+    """An axis as a process: its address and its id."""
     file = folder / f"{name}.json"
     systems = {
         f"sys.{SENDER}": {"secret": "made-up-secret", "codes": [FROM]},
@@ -245,7 +248,7 @@ async def _axis(
     try:
         said = (await process.stdout.readline()).decode().split()
         assert said[:1] == ["endpoint"], said
-        yield said[1]
+        yield said[1], process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         await process.stdout.read()

@@ -8,8 +8,10 @@ turning; nothing of ours is replaced.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,6 +32,7 @@ from adapters.vxp import simulator
 from gateway import config
 from gateway.model.arrival import ItemKind
 from gateway.model.submission import Attachment
+from gateway.store import sqlite_path
 from gateway.store.accounts import Account
 from gateway.store.migrations import migrate
 from gateway.store.tables import Role
@@ -125,7 +128,12 @@ class House:
         for section, values in self.changes.items():
             tables[section] = {**tables.get(section, {}), **values}
         self.conf.write_text(toml(tables), encoding="utf-8")
-        migrate(self.settings().database.url)
+        url = self.settings().database.url
+        if (file := sqlite_path(url)) is not None:
+            file.touch(mode=0o600)
+            file.write_bytes(_migrated_sqlite())
+        else:
+            migrate(url)
         return self
 
     def settings(self) -> config.Settings:
@@ -202,6 +210,15 @@ class WallClock:
 
 
 NOW = WallClock().now()
+
+
+@functools.cache
+def _migrated_sqlite() -> bytes:
+    """A migrated, empty SQLite database, made once a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "migrated.db")
+        migrate(f"sqlite:///{path}")
+        return path.read_bytes()
 
 
 def toml(tables: Mapping[str, Any]) -> str:

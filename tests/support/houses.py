@@ -32,7 +32,6 @@ from adapters.vxp import simulator
 from gateway import config
 from gateway.model.arrival import ItemKind
 from gateway.model.submission import Attachment
-from gateway.store import sqlite_path
 from gateway.store.accounts import Account
 from gateway.store.migrations import migrate
 from gateway.store.tables import Role
@@ -128,12 +127,12 @@ class House:
         for section, values in self.changes.items():
             tables[section] = {**tables.get(section, {}), **values}
         self.conf.write_text(toml(tables), encoding="utf-8")
-        url = self.settings().database.url
-        if (file := sqlite_path(url)) is not None:
+        if self.database:
+            migrate(self.database)
+        else:
+            file = self.folder / "data/gateway.sqlite"
             file.touch(mode=0o600)
             file.write_bytes(_migrated_sqlite())
-        else:
-            migrate(url)
         return self
 
     def settings(self) -> config.Settings:

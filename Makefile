@@ -24,8 +24,12 @@ demo: $(VENV)/.runtime ## two gateways, a simulated axis, documents both ways, e
 serve: $(VENV)/.runtime ## the sandbox left running, with addresses, keys and first curl lines
 	@$(BIN)/python -m gateway demo --serve
 
+# Compiled modules are kept whatever the shell says: the suite starts some hundred processes. Files
+# go in the order of their folders, the long ones of tests/fault first: at the end no worker is
+# left alone with one (xdist would put files of few tests, which are the long ones, last).
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## the test suite (under 15 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not long" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m "not long" -n auto --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.dev ## kills at every commit, soak, fuzz, 500 MB; report in build/test-long.txt
 	@mkdir -p build

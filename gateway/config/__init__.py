@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import os
 import re
 import tomllib
@@ -170,7 +171,12 @@ class _Source:
     def __init__(self, file: Path, text: str, findings: list[Finding]) -> None:
         self.file = file
         self.findings = findings
-        self._lines = dict(key_lines(text))
+        self._text = text
+
+    @functools.cached_property
+    def _lines(self) -> dict[tuple[str | int, ...], int]:
+        """Looked for at the first finding: a good configuration, which is read often, has none."""
+        return dict(key_lines(self._text))
 
     def say(
         self, path: Where, code: str, vi: str, en: str, severity: Severity = Severity.ERROR

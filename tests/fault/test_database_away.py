@@ -119,11 +119,12 @@ async def insisting(ask: Callable[[], Awaitable[Any]]) -> Any:
             await asyncio.sleep(0)
 
 
+@pytest.mark.parametrize("many", [4, pytest.param(12, marks=pytest.mark.long)])
 def test_connections_that_are_cut_again_and_again_lose_and_double_nothing(
-    tmp_path: Path, postgres: Postgres
+    tmp_path: Path, postgres: Postgres, many: int
 ) -> None:
     async def plot(scene: Scene, cut: Cut) -> None:
-        numbers = [str(n) for n in range(12, 24)]
+        numbers = [str(n) for n in range(12, 12 + many)]
         there = await scene.there()
         over = asyncio.Event()
 

@@ -14,8 +14,8 @@ import pytest
 from tests.kill.run import Wish, run
 
 SHORT = {
-    "sqlite": Wish(kills=6, seed=4, database="sqlite", rate=5),
-    "postgresql": Wish(kills=5, seed=4, database="postgresql", workers=2, rate=4),
+    "sqlite": Wish(kills=3, seed=4, database="sqlite", rate=5),
+    "postgresql": Wish(kills=3, seed=4, database="postgresql", workers=2, rate=4),
 }
 LONG = {
     "sqlite": Wish(kills=200, seed=20261129, database="sqlite"),

@@ -10,8 +10,9 @@ import pytest
 from tests.soak.run import Wish, run
 from tests.support.fleet.world import RECEIVER, SENDER
 
+# each database and each side once in `make test`, all four pairs in `make test-long`
 EACH = [
-    ("sqlite", SENDER),
+    pytest.param("sqlite", SENDER, marks=pytest.mark.long),
     ("sqlite", RECEIVER),
     pytest.param("postgresql", SENDER, marks=pytest.mark.postgres),
     pytest.param("postgresql", RECEIVER, marks=[pytest.mark.postgres, pytest.mark.long]),

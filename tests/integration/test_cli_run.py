@@ -1,5 +1,6 @@
 """run: one process on one database, ready when it says so, gone when it is told."""
 
+import shutil
 import signal
 import socket
 import sqlite3
@@ -11,12 +12,21 @@ from gateway.errors import Broken, GatewayError, Text
 from tests.support.commands import PATIENCE, call, gateway_running, run, spawn
 
 
-@pytest.fixture
-def home(tmp_path, capsys):
-    made = call(capsys, "init", tmp_path / "gw", "--profile", "sandbox", "--json").json()
-    conf = tmp_path / "gw/conf/gateway.toml"
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory):
+    """A gateway's folder as `init` leaves it, and its first key; nothing in it says where it is."""
+    folder = tmp_path_factory.mktemp("made") / "gw"
+    made = run("init", folder, "--profile", "sandbox", "--json").json()
+    conf = folder / "conf/gateway.toml"
     conf.write_text(conf.read_text("utf-8") + "\n[api]\nport = 0\n", "utf-8")
-    return conf, made["ops_key"]
+    return folder, made["ops_key"]
+
+
+@pytest.fixture
+def home(made_once, tmp_path):
+    folder, ops_key = made_once
+    shutil.copytree(folder, tmp_path / "gw")
+    return tmp_path / "gw/conf/gateway.toml", ops_key
 
 
 def test_ready_means_answering_and_sigterm_ends_it_well(home) -> None:
@@ -28,17 +38,12 @@ def test_ready_means_answering_and_sigterm_ends_it_well(home) -> None:
         assert process.wait(PATIENCE) == 0
 
 
-def test_ctrl_c_ends_it_well_too(home) -> None:
+def test_a_second_gateway_on_the_same_database_is_refused_and_ctrl_c_ends_the_first(home) -> None:
     conf, _ = home
     with gateway_running(conf) as (process, _):
+        ran = run("run", "all", "--conf", conf, "--lang", "en")
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
-
-
-def test_a_second_gateway_on_the_same_database_is_refused(home) -> None:
-    conf, _ = home
-    with gateway_running(conf):
-        ran = run("run", "all", "--conf", conf, "--lang", "en")
     assert ran.code == 78
     assert "store.locked" in ran.err
 

@@ -196,7 +196,9 @@ def test_nothing_is_left_running(told) -> None:
     assert processes_naming(str(told[1])) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_an_interrupted_demo_leaves_neither_a_process_nor_a_file(number, tmp_path) -> None:
     process = spawn("demo", "--lang", "en", env={"TMPDIR": str(tmp_path)})
     try:
@@ -355,9 +357,9 @@ def test_the_ledger_is_held_against_the_key_somebody_was_given(touched, capsys) 
     assert ran.json()["verified"] is False
 
 
-def test_a_folder_that_is_not_empty_is_no_place_for_a_sandbox(tmp_path) -> None:
+def test_a_folder_that_is_not_empty_is_no_place_for_a_sandbox(tmp_path, capsys) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    ran = run("demo", "--dir", tmp_path, "--lang", "en")
+    ran = call(capsys, "demo", "--dir", tmp_path, "--lang", "en")
     assert ran.code == 65
     assert "init.not_empty" in ran.err
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]

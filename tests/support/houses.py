@@ -8,8 +8,10 @@ turning; nothing of ours is replaced.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -125,7 +127,12 @@ class House:
         for section, values in self.changes.items():
             tables[section] = {**tables.get(section, {}), **values}
         self.conf.write_text(toml(tables), encoding="utf-8")
-        migrate(self.settings().database.url)
+        if self.database:
+            migrate(self.database)
+        else:
+            file = self.folder / "data/gateway.sqlite"
+            file.touch(mode=0o600)
+            file.write_bytes(_migrated_sqlite())
         return self
 
     def settings(self) -> config.Settings:
@@ -202,6 +209,15 @@ class WallClock:
 
 
 NOW = WallClock().now()
+
+
+@functools.cache
+def _migrated_sqlite() -> bytes:
+    """A migrated, empty SQLite database, made once a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "migrated.db")
+        migrate(f"sqlite:///{path}")
+        return path.read_bytes()
 
 
 def toml(tables: Mapping[str, Any]) -> str:

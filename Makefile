@@ -18,7 +18,7 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-dev.lock
 	@touch $@ $(VENV)/.runtime
 
-demo: $(VENV)/.runtime ## two gateways, a simulated axis, documents both ways, evidence checked
+demo: $(VENV)/.runtime ## three gateways, two simulated axes, statuses back over each, evidence checked
 	@$(BIN)/python -m gateway demo
 
 serve: $(VENV)/.runtime ## the sandbox left running, with addresses, keys and first curl lines

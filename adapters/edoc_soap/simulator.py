@@ -185,6 +185,7 @@ class Simulator(FaultyServer):
                 {
                     "doc_id": one.doc_id,
                     "package": one.doc_id,
+                    "document_id": one.document_id,
                     "system": one.account,
                     "to": [
                         code for code in one.receivers if self._depot.owner(code) == one.account

@@ -69,6 +69,7 @@ class Entry:
     """A receiving account's copy of a document."""
 
     doc_id: str
+    document_id: str
     account: str
     receivers: tuple[str, ...]
     confirmed: bool
@@ -189,12 +190,12 @@ class SimulatorStore:
 
     def entries(self) -> list[Entry]:
         rows = self._db.execute(
-            "SELECT e.number, e.account, d.receivers, e.confirmed IS NOT NULL"
+            "SELECT e.number, d.document_id, e.account, d.receivers, e.confirmed IS NOT NULL"
             " FROM entry e JOIN document d ON d.number = e.number ORDER BY e.seq"
         )
         return [
-            Entry(str(_FIRST + number), account, tuple(json.loads(receivers)), bool(confirmed))
-            for number, account, receivers, confirmed in rows
+            Entry(str(_FIRST + number), about, account, tuple(json.loads(receivers)), bool(done))
+            for number, about, account, receivers, done in rows
         ]
 
     # -- what came -------------------------------------------------------------------------------

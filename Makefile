@@ -18,7 +18,7 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-dev.lock
 	@touch $@ $(VENV)/.runtime
 
-demo: $(VENV)/.runtime ## two gateways, a simulated axis, documents both ways, evidence checked
+demo: $(VENV)/.runtime ## three gateways, two simulated axes, statuses back over each, evidence checked
 	@$(BIN)/python -m gateway demo
 
 serve: $(VENV)/.runtime ## the sandbox left running, with addresses, keys and first curl lines
@@ -39,7 +39,7 @@ test-long: $(VENV)/.dev ## kills at every commit, soak, fuzz, 500 MB; report in 
 	  >> build/test-long.txt; explored=$$?; tail -n 3 build/test-long.txt; \
 	  exit $$((long + explored))
 
-kill-test: $(VENV)/.dev ## 200 SIGKILLs on each database, faults on both axes; build/kill-test.txt
+kill-test: $(VENV)/.dev ## 200 SIGKILLs on each database and pair of axes, faults on all; build/kill-test.txt
 	$(BIN)/python -m tests.kill $(ARGS)
 
 soak: $(VENV)/.dev ## 600 s at 50 documents/s, each database, each side; build/soak.txt

@@ -51,7 +51,9 @@ class Collected:
 
 
 class Collecting:
-    """One axis. `at_once`: how many packages are fetched side by side."""
+    """One axis. `at_once`: how many packages are fetched side by side. `local_keys`: of the
+    agencies served here.
+    """
 
     def __init__(
         self,
@@ -66,6 +68,7 @@ class Collecting:
         fetch_seconds: float,
         hold_after: int,
         at_once: int,
+        local_keys: Sequence[str] = (),
     ) -> None:
         self.axis = axis
         self.store = store
@@ -75,6 +78,7 @@ class Collecting:
         self.policy = policy
         self.hold_after = hold_after
         self.at_once = at_once
+        self.local_keys = local_keys
         self.list_seconds = list_seconds
         self.fetch_seconds = fetch_seconds
 
@@ -86,6 +90,7 @@ class Collecting:
         waiting for no longer; within a kind the order of the list, and last what failed before.
         What was listed once is fetched by its docId, whether or not the list still names it.
         """
+        asked_at = self.scribe.now()
         listing = await self.axis.list_waiting(kind, self.list_seconds)
         if listing.failure is not None:
             return Collected(failure=listing.failure)
@@ -105,7 +110,7 @@ class Collecting:
         # taken before, but the axis did not hear it: a crash or a lost answer. After the fetches:
         # an axis that hangs here keeps nothing new waiting
         await self._have(held)
-        late = await self._unconfirmed(held) if kind is PackageKind.DOCUMENT else 0
+        late = await self._unconfirmed(held, asked_at) if kind is PackageKind.DOCUMENT else 0
         return Collected(len(listing.items), fetched, taken - fetched, more, unconfirmed=late)
 
     async def _take(self, claims: Sequence[arrivals.DueFetch]) -> int:
@@ -204,16 +209,26 @@ class Collecting:
             some = doc_ids[start : start + self.at_once]
             await together([self.axis.acknowledge(d, self.list_seconds) for d in some])
 
-    async def _unconfirmed(self, held: Sequence[str]) -> int:
-        """How many of the held the sender has been left without word of for a month."""
+    async def _unconfirmed(self, held: Sequence[str], asked_at: datetime) -> int:
+        """How many of the held the sender has been left without word of for a month.
+
+        What is listed although its 01 was said before is acknowledged here: a second copy of a
+        document that entered, which nobody confirms, or one whose confirmation the axis forgot.
+        """
         if not held or not self.axis.capabilities.acknowledge_reports_arrival:
             return 0
-        before = self.scribe.now() - UNCONFIRMED
+        name, month = self.axis.name, asked_at - UNCONFIRMED
         late = 0
         for start in range(0, len(held), SORTED_AT_ONCE):
             some = held[start : start + SORTED_AT_ONCE]
+            heard = partial(arrivals.arrival_said, axis=name, keys=self.local_keys, before=asked_at)
+            said = await self.store.read(partial(heard, doc_ids=some))
+            for one in range(0, len(said), self.at_once):
+                batch = said[one : one + self.at_once]
+                await together([self.axis.acknowledge(d, self.list_seconds) for d in batch])
+            left = [doc_id for doc_id in some if doc_id not in set(said)]
             late += await self.store.read(
-                partial(arrivals.held_since, axis=self.axis.name, doc_ids=some, before=before)
+                partial(arrivals.held_since, axis=name, doc_ids=left, before=month)
             )
         return late
 

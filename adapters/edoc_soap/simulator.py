@@ -27,8 +27,9 @@ from adapters.edoc_soap import contract as soap
 from adapters.edoc_soap.contract import SOAP_11, SOAP_12, Contract
 from adapters.edoc_soap.forms import PackageForm, StatusForm, SwaForm
 from adapters.edoc_soap.profile import Profile
-from adapters.edoc_soap.simulator_depot import Depot, Received, Refusal, Stored
+from adapters.edoc_soap.simulator_depot import Depot, Refusal
 from adapters.edoc_soap.simulator_request import Incoming
+from adapters.edoc_soap.simulator_store import Received, SimulatorStore, Stored
 from adapters.edoc_soap.trees import Node, read_tree
 from adapters.faults import Fault, Gate, Scenario, read_fault_file
 from adapters.faults.bends import BENDS, DAMAGES, STEPS, Dropped, lines_as_told
@@ -49,7 +50,8 @@ class SimulatorSettings:
     """`systems`: OrganId of an account -> (token, agency codes that it stands for).
 
     `dedupe`: a repeated SendDocument is refused with M.Exist; `says_known_id`: with the first id.
-    `answers`: how a part of GetDocument holds its file: text, base64 or binary.
+    `answers`: how a part of GetDocument holds its file: text, base64 or binary. Everything is kept
+    in `folder` and found there by the next start.
     """
 
     systems: Mapping[str, tuple[str, tuple[str, ...]]]
@@ -90,10 +92,12 @@ class Simulator(FaultyServer):
         )
         self.settings = settings
         self.seen_actions: list[str] = []  # SOAPAction as it came, the last hundred
+        self._store = SimulatorStore(settings.folder)
         self._depot = Depot(
             settings.systems,
             settings.folder / "files",
             self._clock,
+            self._store,
             settings.dedupe,
             settings.says_known_id,
         )
@@ -107,14 +111,14 @@ class Simulator(FaultyServer):
 
     def received(self) -> tuple[Received, ...]:
         """Every document and status taken, in order; a refused repeat is not a new one."""
-        return tuple(self._depot.received)
+        return self._store.received()
 
     def acknowledged(self) -> tuple[str, ...]:
         """Ids that their receivers confirmed."""
-        return tuple(self._depot.confirmed)
+        return tuple(self._store.confirmed())
 
     def pending(self, account: str) -> tuple[str, ...]:
-        return tuple(self._depot.waiting.get(account, {}))
+        return tuple(self._store.waiting(account))
 
     async def deposit(self, data: bytes, *, system_id: str, sender: str) -> str:
         """Puts a QCVN 102 package on the axis as if `system_id` had sent it; its id."""
@@ -177,12 +181,25 @@ class Simulator(FaultyServer):
                 }
                 for r in self.received()
             ],
-            "waiting": {account: list(ids) for account, ids in self._depot.waiting.items()},
+            "entries": [
+                {
+                    "doc_id": one.doc_id,
+                    "package": one.doc_id,
+                    "document_id": one.document_id,
+                    "system": one.account,
+                    "to": [
+                        code for code in one.receivers if self._depot.owner(code) == one.account
+                    ],
+                    "status": "done" if one.confirmed else "initial",
+                }
+                for one in self._store.entries()
+            ],
+            "waiting": {account: self._store.waiting(account) for account in self.settings.systems},
             "acknowledged": list(self.acknowledged()),
         }
 
     def forget(self) -> None:
-        self._depot.forget()
+        self._store.close()
 
     def follow(self, scenario: Scenario) -> None:
         super().follow(scenario)
@@ -239,7 +256,7 @@ class Simulator(FaultyServer):
             case soap.SEND:
                 return _report(name, (), f"<E:DocumentId>{self._send(asked)}</E:DocumentId>")
             case soap.LIST:
-                ids = lines_as_told(list(depot.waiting.get(asked.account, {})), asked.fault)
+                ids = lines_as_told(self._store.waiting(asked.account), asked.fault)
                 lines = "".join(f"<E:DocumentId>{one}</E:DocumentId>" for one in ids)
                 return _answer(name, f"<E:DocumentIds>{lines}</E:DocumentIds>")
             case soap.CONFIRM:
@@ -429,7 +446,8 @@ def run(
     """Serves until Ctrl-C or SIGTERM: `edoc-gateway simulate edoc-soap --port N --faults FILE`.
 
     Accounts are those of the fault file, else the sample ones; both are said aloud. Everything is
-    forgotten at the end. Raises Misconfigured for a bad fault file.
+    kept in `folder`; without one it is forgotten at the end. Raises Misconfigured for a bad
+    fault file.
     """
     with contextlib.ExitStack() as stack:
         kept = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soap-axis-")))

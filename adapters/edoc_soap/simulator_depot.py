@@ -1,7 +1,7 @@
 """The simulated SOAP axis' hall: documents and statuses, who waits for what, its checks.
 
 In:     header trees and files of SendDocument, statuses of UpdateTraces.
-Out:    ids, lists, what a document is made of. Everything is kept in a folder, rows in memory.
+Out:    ids, lists, what a document is made of. Files lie in a folder, rows in the store.
 Fails:  `Refusal` with the codes of a Report.
 Never:  keeps a token, answers with a SOAP fault: errors are data there (vxp-protocol 8.1).
 """
@@ -9,14 +9,15 @@ Never:  keeps a token, answers with a SOAP fault: errors are data there (vxp-pro
 from __future__ import annotations
 
 import re
-import shutil
+import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from adapters.edoc_soap.older import Named
+from adapters.edoc_soap.simulator_store import Received, SimulatorStore, Stored
 from adapters.edoc_soap.trees import Node, node
 from gateway.model.package import NS_EDXML1, PackageKind
 from gateway.ports import Clock
@@ -45,37 +46,6 @@ class Refusal(Exception):
         self.known = known
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A document or status as its sender gave it."""
-
-    doc_id: str
-    kind: PackageKind
-    account: str
-    sender: str
-    receivers: tuple[str, ...]
-    document_id: str
-    code: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A document: header blocks without credentials, its files on disk, decoded."""
-
-    received: Received
-    blocks: tuple[Node, ...]
-    files: tuple[tuple[Named, Path], ...]
-    package: Path | None = None  # payload mode package: as it came
-
-
-@dataclass(slots=True)
-class _Trace:
-    status: Node
-    account: str
-    at: datetime
-    fetched: bool = False
-
-
 @dataclass(slots=True)
 class Depot:
     """`accounts`: OrganId of an account -> (token, agency codes that it stands for)."""
@@ -83,15 +53,9 @@ class Depot:
     accounts: Mapping[str, tuple[str, tuple[str, ...]]]
     folder: Path
     clock: Clock
+    store: SimulatorStore
     dedupe: bool = True
     says_known_id: bool = True
-    documents: dict[str, Stored] = field(default_factory=dict)
-    received: list[Received] = field(default_factory=list)
-    waiting: dict[str, dict[str, None]] = field(default_factory=dict)  # account -> doc ids
-    confirmed: list[str] = field(default_factory=list)
-    traces: list[_Trace] = field(default_factory=list)
-    _known: dict[tuple[str, ...], str] = field(default_factory=dict)
-    _next: int = 0
 
     def account(self, organ_id: str, token: str) -> str:
         """The account of these credentials. Raises Refusal."""
@@ -140,32 +104,21 @@ class Depot:
             header.value("Code", "CodeNotation"),
             header.value("PromulgationInfo", "PromulgationDate"),
         )
-        if self.dedupe and key in self._known:
-            known = self._known[key] if self.says_known_id else ""
-            raise Refusal(("M.Exist", "Văn bản đã tồn tại"), known=known)
-        first = ""
-        for number in range(max(copies, 1)):
-            self._next += 1
-            doc_id = str(1_000_000 + self._next)
-            first = first or doc_id
-            if not copies:
-                return first
-            received = Received(
-                doc_id,
-                PackageKind.DOCUMENT,
-                account,
-                sender,
-                receivers,
-                header.value("DocumentId"),
+        if self.dedupe and (known := self.store.known(key)) is not None:
+            raise Refusal(
+                ("M.Exist", "Văn bản đã tồn tại"), known=known if self.says_known_id else ""
             )
-            kept = tuple(b for b in blocks if b.name not in {"Signature", "Token", "Security"})
-            self.documents[doc_id] = Stored(received, kept, tuple(files), package)
-            for owner in targets:
-                self.waiting.setdefault(owner, {})[doc_id] = None
-            if not number:
-                self.received.append(received)
-        self._known[key] = first
-        return first
+        document_id = header.value("DocumentId")
+        received = Received("", PackageKind.DOCUMENT, account, sender, receivers, document_id)
+        kept = tuple(b for b in blocks if b.name not in {"Signature", "Token", "Security"})
+        stored = Stored(received, kept, tuple(files), package)
+        if not copies:
+            return str(10**15 + secrets.randbelow(10**15))  # of nothing
+        with self.store.all_or_nothing():
+            given = [self.store.new_document(stored, sorted(targets)) for _ in range(copies)]
+            self.store.note(replace(received, doc_id=given[0]))
+            self.store.know(key, given[0])
+        return given[0]
 
     def _mistakes(self, header: Node, blocks: Sequence[Node]) -> list[tuple[str, str]]:
         wrong = [
@@ -197,7 +150,7 @@ class Depot:
         return wrong
 
     def document(self, account: str, doc_id: str) -> Stored:
-        stored = self.documents.get(doc_id)
+        stored = self.store.document(doc_id)
         if stored is None or account not in {self.owner(r) for r in stored.received.receivers}:
             raise Refusal(("M.documentId", "Không có văn bản này"))
         return stored
@@ -205,9 +158,6 @@ class Depot:
     def confirm(self, account: str, doc_id: str) -> None:
         """Takes the entry out, and tells the sender (01), once."""
         stored = self.document(account, doc_id)
-        if self.waiting.get(account, {}).pop(doc_id, "gone") == "gone":
-            return
-        self.confirmed.append(doc_id)
         got = stored.received
         header = next(b for b in stored.blocks if b.name == "MessageHeader")
         number = header.value("Code", "CodeNumber")
@@ -226,7 +176,9 @@ class Depot:
             ("StatusCode", "01"),
             ("Timestamp", self.now_text()),
         )
-        self._lay_out(status, got.account)
+        with self.store.all_or_nothing():
+            if self.store.confirm(account, got.doc_id):
+                self.store.lay_out(status, got.account, self.clock.now())
 
     def _receiver(self, account: str, got: Received) -> str:
         return next((code for code in got.receivers if self.owner(code) == account), account)
@@ -247,34 +199,29 @@ class Depot:
         code = status.value("StatusCode")
         document = about.value("DocumentId") or about.value("Code")
         key = ("status", sender, document, code, status.value("Timestamp"))
-        if key in self._known and code != "05":
+        if self.store.known(key) is not None and code != "05":
             raise Refusal(("M.Exist", "Trạng thái đã tồn tại"))
         if not copies:
             return
-        self._known[key] = code
-        received = Received(
-            "", PackageKind.STATUS, account, sender, (about.value("OrganId"),), document, code
-        )
-        self.received.append(received)
-        for _ in range(copies):
-            self._lay_out(status, to)
-
-    def _lay_out(self, status: Node, account: str) -> None:
-        self.traces.append(_Trace(status, account, self.clock.now()))
+        with self.store.all_or_nothing():
+            self.store.know(key, "")
+            self.store.note(
+                Received(
+                    *("", PackageKind.STATUS, account, sender, (about.value("OrganId"),)),
+                    *(document, code),
+                )
+            )
+            for _ in range(copies):
+                self.store.lay_out(status, to, self.clock.now())
 
     def statuses(self, account: str, since: str) -> list[Node]:
         """With `since` nothing is marked; without it what is returned counts as fetched."""
-        found = []
-        for trace in self.traces:
-            at = trace.at.astimezone(_VIETNAM).strftime("%Y/%m/%d %H:%M:%S")
-            if trace.account != account or (since and at < since):
-                continue
-            if not since:
-                if trace.fetched:
-                    continue
-                trace.fetched = True
-            found.append(trace.status)
-        return found
+        traces = self.store.traces(account)
+        if since:
+            return [status for _, at, _, status in traces if _local(at) >= since]
+        fresh = [(number, status) for number, _, fetched, status in traces if not fetched]
+        self.store.fetched(number for number, _ in fresh)
+        return [status for _, status in fresh]
 
     # -- rest ------------------------------------------------------------------------------------
 
@@ -286,13 +233,13 @@ class Depot:
         ]
 
     def now_text(self) -> str:
-        return self.clock.now().astimezone(_VIETNAM).strftime("%Y/%m/%d %H:%M:%S")
+        return _local(self.clock.now())
 
     def file(self) -> Path:
         """A place for one more file."""
-        self._next += 1
         self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder / f"file-{self._next}"
+        return self.folder / f"file-{secrets.token_hex(12)}"
 
-    def forget(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+def _local(at: datetime) -> str:
+    return at.astimezone(_VIETNAM).strftime("%Y/%m/%d %H:%M:%S")

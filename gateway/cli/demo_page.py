@@ -20,7 +20,7 @@ from rich.table import Table
 from gateway.errors import Text
 
 if TYPE_CHECKING:
-    from gateway.wiring.sandbox import Sandbox
+    from gateway.wiring.sandbox import Member, Sandbox
 
 _SOURCES: Mapping[str, Text] = MappingProxyType(
     {
@@ -44,11 +44,10 @@ _EVENTS: Mapping[str, Text] = MappingProxyType(
         "attempt.started": Text("Bắt đầu gửi, lần", "Attempt begins, no."),
         "attempt.ended": Text("Kết thúc gửi, lần", "Attempt ends, no."),
         "recipient.moved": Text("Nơi nhận báo trạng thái", "The receiver reports"),
-        "item.available": Text("Trạng thái về hộp đến", "Status in the sender's inbox"),
-        "item.fetched": Text("Nơi gửi đã lấy", "Fetched by the sender"),
-        "item.seen": Text("Nơi gửi đã xem trạng thái", "Seen by the sender"),
     }
 )
+# what became of each status in the sender's inbox: in --json, too long for a page
+_QUIET = frozenset({"item.available", "item.fetched", "item.seen"})
 # group, instant, words, and the record that proves it (of the receiver's ledger: group `received`)
 _INSTANTS = (
     ("instants", "released_at", Text("Phát hành", "Released"), ""),
@@ -114,8 +113,9 @@ def _document(number: int, told: Mapping[str, Any], lang: str) -> Table:
         states = " → ".join(one["states"])
         made.add_row(f"{'Trạng thái' if vi else 'States'} {one['agency']}", "", states, "", "")
     made.add_section()
-    for record in told["records"]:
-        made.add_row(*_record(record, lang, stamps))
+    several = len(told["recipients"]) > 1
+    for record in (r for r in told["records"] if r["event"] not in _QUIET):
+        made.add_row(*_record(record, lang, stamps, several=several))
     vouched = "; ".join(f"[{n}] {name}" for n, name in enumerate(stamps.authorities, start=1))
     whose = (
         "sổ cái của nơi gửi; *: của nơi nhận" if vi else "the sender's ledger; *: the receiver's"
@@ -151,26 +151,46 @@ class _Stamps:
 def _instants(
     told: Mapping[str, Any], lang: str, stamps: _Stamps
 ) -> Iterator[tuple[str, str, str, str, str]]:
-    groups = {
-        "instants": told["instants"],
-        "recipient": told["recipients"][0],
-        "received": told["received"],
-    }
-    for group, name, words, event in _INSTANTS:
-        values = groups[group]
-        if not values.get(name):
-            continue
-        source = values["sources"][name]
-        theirs = group == "received"
-        proof = _proof(told["received_records" if theirs else "records"], event)
-        yield (
-            _in(words, lang),
-            # a status carries its time in whole seconds (QCVN 102:2016): no fraction was said
-            stamps.clock(values[name], whole=source == "reported"),
-            _in(_SOURCES[source], lang),
-            f"{proof['seq']}{'*' if theirs else ''}" if proof else "",
-            stamps.of(proof) if proof else "",
-        )
+    """Those of the document, then those of each receiver; who and by which road where it is not
+    the only one.
+    """
+    recipients = told["recipients"]
+    for number, one in enumerate(recipients):
+        named = len(recipients) == 1
+        values_of = {
+            "instants": told["instants"],
+            "recipient": one,
+            "received": one["received"],
+        }
+        own = {
+            "instants": told["records"],
+            "recipient": [r for r in told["records"] if _concerns(r, one)],
+            "received": one["received_records"],
+        }
+        for group, name, words, event in _INSTANTS:
+            values = values_of[group]
+            if not values.get(name) or (number and group == "instants"):
+                continue
+            if not named and group != "instants":
+                named = True
+                yield f"→ {one['agency']} ({one['axis']})", "", "", "", ""
+            source = values["sources"][name]
+            proof = _proof(own[group], event)
+            yield (
+                _in(words, lang),
+                # a status has its time in whole seconds (QCVN 102:2016): no fraction was said
+                stamps.clock(values[name], whole=source == "reported"),
+                _in(_SOURCES[source], lang),
+                f"{proof['seq']}{'*' if group == 'received' else ''}" if proof else "",
+                stamps.of(proof) if proof else "",
+            )
+
+
+def _concerns(record: Mapping[str, Any], recipient: Mapping[str, Any]) -> bool:
+    """Attempts go by an axis, reports come from a receiver."""
+    if record["event"].startswith("attempt."):
+        return bool(record.get("axis") == recipient["axis"])
+    return bool(record.get("recipient") == recipient["agency"].upper())
 
 
 def _proof(records: Sequence[Mapping[str, Any]], event: str) -> Mapping[str, Any] | None:
@@ -186,19 +206,19 @@ def _proof(records: Sequence[Mapping[str, Any]], event: str) -> Mapping[str, Any
 
 
 def _record(
-    record: Mapping[str, Any], lang: str, stamps: _Stamps
+    record: Mapping[str, Any], lang: str, stamps: _Stamps, *, several: bool
 ) -> tuple[str, str, str, str, str]:
     event = record["event"]
     what = _in(_EVENTS[event], lang) if event in _EVENTS else event
     if event.startswith("attempt."):
         what = f"{what} {record.get('attempt', '')}"
+        what += f" ({record['axis']})" if several and "axis" in record else ""
     said = ""
     if outcome := record.get("outcome"):
         said = f"{_in(_OUTCOMES[outcome], lang)} ({record['code']})"
     elif event == "recipient.moved":
         said = f"{record['code']} → {record['state']}"
-    elif record.get("status_code"):
-        said = record["status_code"]
+        said += f" ({record['recipient']})" if several else ""
     return what, stamps.clock(record["at"]), said, str(record["seq"]), stamps.of(record)
 
 
@@ -228,14 +248,14 @@ def _in(text: Text, lang: str) -> str:
     return text.vi if lang == "vi" else text.en
 
 
-def serving_page(sandbox: Sandbox, lang: str) -> str:
+def serving_page(sandbox: Sandbox, prefixes: Sequence[tuple[Member, str]], lang: str) -> str:
     """Addresses, keys and first curl lines; the same that README.md shows."""
     vi = lang == "vi"
     folder = sandbox.folder
     lines = [
         "Sandbox đang chạy; Ctrl-C để dừng." if vi else "The sandbox is running; Ctrl-C ends it."
     ]
-    for member, prefix in ((sandbox.department, "H14"), (sandbox.ministry, "G22")):
+    for member, prefix in prefixes:
         lines += [
             "",
             f"{member.side.code} ({member.side.code102})  {member.url}  {member.url}/docs",
@@ -243,9 +263,10 @@ def serving_page(sandbox: Sandbox, lang: str) -> str:
             f"  {'khóa ops' if vi else 'ops key':12} ${prefix}_OPS  {member.ops_key}",
             f"  conf         {member.conf}",
         ]
+    axes = (sandbox.axis.url, sandbox.province.url)
     lines += [
         "",
-        f"{'Trục mô phỏng' if vi else 'Simulated axis'}  {sandbox.axis.url}",
+        " ".join(("Trục mô phỏng" if vi else "Simulated axes", *axes)),
         "",
         "Ở một cửa sổ khác:" if vi else "In another terminal:",
         "",

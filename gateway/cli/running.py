@@ -227,7 +227,7 @@ def rest(port: int, faults: str | None, lang: str) -> None:
 @click.option("--keep", is_flag=True, help="Leave the sandbox's folder; --json does so too.")
 @json_option
 def demo(serve: bool, directory: str | None, keep: bool, as_json: bool, lang: str) -> None:
-    """Two agencies exchange documents over a simulated axis; their ledgers are verified.
+    """Three agencies exchange documents over two simulated axes; their ledgers are verified.
 
     Everything lives in a temporary folder, and nothing is left running. Exit 0 only when every
     step held.

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from gateway.model.arrival import ArrivalState, FetchState
 from gateway.model.package import PackageKind
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
-from gateway.store.tables import arrival, document, fetch, inbox_item
+from gateway.store.tables import arrival, document, fetch, inbox_item, recipient, transfer
 
 
 class DueFetch(NamedTuple):
@@ -469,3 +469,49 @@ def reported_on(tx: Tx, document_ref: str, axis: str) -> str:
     """The axis' id of the document that this status is about; "" when it came by another road."""
     found = tx.execute(_REPORTED_ON, {"document": document_ref, "on_axis": axis}).scalar()
     return str(found) if found is not None else ""
+
+
+_LISTED_DOCUMENTS = select(arrival.c.axis_doc_id, arrival.c.identity).where(
+    arrival.c.axis == bindparam("on_axis"),
+    arrival.c.axis_doc_id.in_(bindparam("doc_ids", expanding=True)),
+    arrival.c.kind == PackageKind.DOCUMENT.value,
+    arrival.c.state.in_([ArrivalState.OPENED.value, ArrivalState.DUPLICATE.value]),
+)
+_WHAT_WAS_SAID = (
+    select(inbox_item.c.identity, inbox_item.c.id, inbox_item.c.entered_at, recipient.c.on_axis_at)
+    .outerjoin(
+        document,
+        and_(
+            document.c.sender_key == inbox_item.c.agency_key,
+            document.c.document_id == inbox_item.c.document_id,
+            document.c.about_item == inbox_item.c.id,
+        ),
+    )
+    .outerjoin(transfer, transfer.c.document_ref == document.c.id)
+    .outerjoin(recipient, recipient.c.transfer_id == transfer.c.id)
+    .where(
+        inbox_item.c.agency_key.in_(bindparam("keys", expanding=True)),
+        inbox_item.c.identity.in_(bindparam("identities", expanding=True)),
+    )
+)
+
+
+def arrival_said(
+    tx: Tx, axis: str, doc_ids: Sequence[str], keys: Sequence[str], before: datetime
+) -> list[str]:
+    """Which of these listed ids the sender heard of before then: every item of the document, or
+    of the one that it doubles, entered, and its 01 was on its axis. `keys`: of our agencies.
+    """
+    if not doc_ids or not keys:
+        return []
+    asked = {"on_axis": axis, "doc_ids": list(doc_ids)}
+    listed = {str(row[0]): str(row[1]) for row in tx.execute(_LISTED_DOCUMENTS, asked).all()}
+    if not listed:
+        return []
+    found = {"keys": list(keys), "identities": sorted(set(listed.values()))}
+    said: dict[str, dict[str, bool]] = {}  # identity -> item -> whether its 01 was heard
+    for identity, item, entered_at, on_axis_at in tx.execute(_WHAT_WAS_SAID, found).all():
+        heard = entered_at is not None and on_axis_at is not None and on_axis_at < before
+        items = said.setdefault(identity, {})
+        items[item] = items.get(item, False) or heard
+    return [doc_id for doc_id, one in listed.items() if one in said and all(said[one].values())]

@@ -261,6 +261,7 @@ class Gateway:
                     fetch_seconds=conf.collect.fetch_deadline,
                     hold_after=conf.collect.hold_after,
                     at_once=conf.collect.at_once,
+                    local_keys=[a.code.upper() for a in self.outbound.directory.local_agencies()],
                 )
                 made.append(
                     collect.worker(

@@ -1,8 +1,9 @@
-"""Two agencies, one axis, one timestamp authority, on this machine: for demos and for learning.
+"""Three agencies, two axes, one timestamp authority, on this machine: for demos and for learning.
 
 In:     an empty folder.
-Out:    `Sandbox`: two gateways in processes of their own, each with its own conf, keys, database,
-        lock and ledger; the simulated national axis and the authority in this process.
+Out:    `Sandbox`: three gateways in processes of their own, each with its own conf, keys, database,
+        lock and ledger; the simulated national and provincial axis and the authority in this
+        process.
 Fails:  Rejected (the folder is not empty); Unavailable when a gateway does not come up, with the
         end of its log.
 Never:  leaves a process behind, however it ends; listens beyond this machine; makes a key that
@@ -10,8 +11,12 @@ Never:  leaves a process behind, however it ends; listens beyond this machine; m
 
     FOLDER/so-mau-19/   a department of Cao Bằng (sample), H14.19 = 000.00.19.H14
     FOLDER/vpcp/        the Government Office, G22 = 000.00.00.G22
-    FOLDER/anchors/     what somebody who trusts neither needs to check both
-    FOLDER/axis/        what the simulated axis keeps
+    FOLDER/so-mau-20/   another department of Cao Bằng (sample), H14.20 = 000.00.20.H14
+    FOLDER/anchors/     what somebody who trusts none of them needs to check all
+    FOLDER/axis/        what the simulated national axis (VXP) keeps
+    FOLDER/province/    what the simulated provincial axis (SOAP) keeps
+
+The two departments reach each other over the provincial axis, everybody else over the national one.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +36,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import gateway
+from adapters.edoc_soap import simulator as soap_simulator
 from adapters.tsa import make as tsa_make
 from adapters.tsa import server as tsa_server
 from adapters.vxp import simulator as vxp_simulator
@@ -39,7 +45,7 @@ from gateway.wiring.founding import Founded, Wish, found, not_empty
 from gateway.wiring.process import SystemClock
 
 HOST = "127.0.0.1"
-AXIS = "vxp"
+AXIS, PROVINCE = "vxp", "lgsp"
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 _LOG_END = 2000
@@ -47,16 +53,23 @@ _LOG_END = 2000
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """An agency of the sandbox. `code` and `code102`: the two written forms of its code."""
+    """An agency of the sandbox. `code` and `code102`: the two written forms of its code.
+
+    `system_id`: its account on the national axis, "" for none. On the provincial axis an account
+    is an OrganId (vxp-protocol 8.1): `code102`.
+    """
 
     folder: str
     code: str
     code102: str
     system_id: str
+    provincial: bool
 
 
-DEPARTMENT = Side("so-mau-19", "H14.19", "000.00.19.H14", "sandbox.h14")
-MINISTRY = Side("vpcp", "G22", "000.00.00.G22", "sandbox.g22")
+DEPARTMENT = Side("so-mau-19", "H14.19", "000.00.19.H14", "sandbox.h14", provincial=True)
+MINISTRY = Side("vpcp", "G22", "000.00.00.G22", "sandbox.g22", provincial=False)
+NEIGHBOUR = Side("so-mau-20", "H14.20", "000.00.20.H14", "", provincial=True)
+SIDES = (DEPARTMENT, MINISTRY, NEIGHBOUR)
 
 
 @dataclass(slots=True)
@@ -82,17 +95,19 @@ class Member:
 
 @dataclass(slots=True)
 class Sandbox:
-    """`axis` and `authority` may be used from this event loop: faults, what was received."""
+    """`axis`, `province` and `authority` may be used from this event loop: faults, what came."""
 
     folder: Path
     axis: vxp_simulator.Simulator
+    province: soap_simulator.Simulator
     authority: tsa_server.Running
     department: Member
     ministry: Member
+    neighbour: Member
 
     @property
-    def members(self) -> tuple[Member, Member]:
-        return self.department, self.ministry
+    def members(self) -> tuple[Member, Member, Member]:
+        return self.department, self.ministry, self.neighbour
 
     @property
     def anchors(self) -> Path:
@@ -105,10 +120,10 @@ async def open_sandbox(
 ) -> AsyncIterator[Sandbox]:
     """Everything up and answering; everything gone when left, also by an error or Ctrl-C.
 
-    `packaged`: the program's own conf/. `dedupe`: whether the axis recognises a repeated package.
+    `packaged`: the program's own conf/. `dedupe`: whether the axes recognise a repeated package.
     """
     folder = await asyncio.to_thread(_made, folder)
-    secrets_of = {s.system_id: secrets.token_urlsafe(24) for s in (DEPARTMENT, MINISTRY)}
+    secret_of = {s.code: secrets.token_urlsafe(24) for s in SIDES}
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         tsa = await asyncio.to_thread(tsa_make.make_authority, folder / "tsa", clock.now())
@@ -116,10 +131,7 @@ async def open_sandbox(
         axis = await vxp_simulator.start(
             vxp_simulator.SimulatorSettings(
                 systems=MappingProxyType(
-                    {
-                        s.system_id: (secrets_of[s.system_id], (s.code102,))
-                        for s in (DEPARTMENT, MINISTRY)
-                    }
+                    {s.system_id: (secret_of[s.code], (s.code102,)) for s in SIDES if s.system_id}
                 ),
                 folder=folder / "axis",
                 host=HOST,
@@ -128,19 +140,32 @@ async def open_sandbox(
             clock,
         )
         stack.push_async_callback(axis.close)
+        province = await soap_simulator.start(
+            soap_simulator.SimulatorSettings(
+                systems=MappingProxyType(
+                    {s.code102: (secret_of[s.code], (s.code102,)) for s in SIDES if s.provincial}
+                ),
+                folder=folder / "province",
+                host=HOST,
+                dedupe=dedupe,
+            ),
+            clock,
+        )
+        stack.push_async_callback(province.close)
         # one after the other: making private files sets the umask of the whole process
         members = []
-        for side in (DEPARTMENT, MINISTRY):
-            wish = _wish(side, folder, axis.url, secrets_of[side.system_id], authority.url)
+        endpoints = {AXIS: axis.url, PROVINCE: province.url}
+        for side in SIDES:
+            wish = _wish(side, folder, endpoints, secret_of[side.code], authority.url)
             members.append(Member(side, await asyncio.to_thread(found, wish, packaged)))
-        department, ministry = members
+        department, ministry, neighbour = members
         _lay_out_anchors(folder, members)
         urls = await asyncio.gather(
             *(stack.enter_async_context(_running(member)) for member in members)
         )
         for member, url in zip(members, urls, strict=True):
             member.url = url
-        yield Sandbox(folder, axis, authority, department, ministry)
+        yield Sandbox(folder, axis, province, authority, department, ministry, neighbour)
 
 
 def _made(folder: Path) -> Path:
@@ -150,7 +175,19 @@ def _made(folder: Path) -> Path:
     return folder.absolute()
 
 
-def _wish(side: Side, folder: Path, axis_url: str, secret: str, tsa_url: str) -> Wish:
+def _wish(
+    side: Side, folder: Path, endpoints: Mapping[str, str], secret: str, tsa_url: str
+) -> Wish:
+    """Its axes, and the roads: within the province by the provincial one, where it is on it."""
+    axes: list[dict[str, object]] = []
+    routes: list[dict[str, object]] = []
+    if side.provincial:
+        account = {"kind": "edoc_soap", "system_id": side.code102}
+        axes.append({"name": PROVINCE, "endpoint": endpoints[PROVINCE], **account})
+        routes.append({"axis": PROVINCE, "level1": side.code.partition(".")[0]})
+    if side.system_id:
+        axes.append({"name": AXIS, "endpoint": endpoints[AXIS], "system_id": side.system_id})
+        routes.append({"axis": AXIS, "everyone": True})
     return Wish(
         directory=folder / side.folder,
         profile="sandbox",
@@ -163,10 +200,10 @@ def _wish(side: Side, folder: Path, axis_url: str, secret: str, tsa_url: str) ->
                     {"name": "sandbox-tsa", "url": tsa_url, "ca_file": "../../tsa/ca.pem"}
                 ]
             },
-            "axis": [{"name": AXIS, "endpoint": axis_url, "system_id": side.system_id}],
-            "route": [{"axis": AXIS, "everyone": True}],
+            "axis": axes,
+            "route": routes,
         },
-        sealed={f"axis/{AXIS}": secret},
+        sealed={f"axis/{axis['name']}": secret for axis in axes},
         units=((f"{side.folder}-qlvb", (side.code,)),),
     )
 

@@ -7,6 +7,7 @@ The allowed end states are listed in `tests/support/fleet/judge.py`, the faults 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ SHORT = {
     "sqlite": Wish(kills=3, seed=4, database="sqlite", rate=5),
     "postgresql": Wish(kills=3, seed=4, database="postgresql", workers=2, rate=4),
 }
+SHORT_SOAP = Wish(kills=3, seed=4, database="sqlite", rate=4, soap=True)
 LONG = {
     "sqlite": Wish(kills=200, seed=20261129, database="sqlite"),
     "postgresql": Wish(kills=200, seed=20261129, database="postgresql", workers=3),
 }
+LONG_SOAP = {name: replace(wish, soap=True) for name, wish in LONG.items()}
 EACH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 
 
@@ -36,6 +39,18 @@ def survives(wish: Wish, folder: Path) -> None:
 @pytest.mark.parametrize("database", EACH)
 def test_a_few_kills_lose_nothing_and_double_nothing(tmp_path: Path, database: str) -> None:
     survives(SHORT[database], tmp_path)
+
+
+@pytest.mark.timeout(600)
+def test_a_few_kills_with_an_axis_over_soap_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    survives(SHORT_SOAP, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("database", EACH)
+def test_two_hundred_kills_with_an_axis_over_soap(tmp_path: Path, database: str) -> None:
+    survives(LONG_SOAP[database], tmp_path)
 
 
 @pytest.mark.long

@@ -111,37 +111,58 @@ def test_it_has_the_shape_that_programs_read(told) -> None:
     jsonschema.Draft202012Validator(SHAPE).validate(ran.json())
 
 
-def test_both_documents_reach_finished_with_real_files(told) -> None:
+def test_every_document_reaches_finished_over_its_axes_with_real_files(told) -> None:
     documents = told[0].json()["documents"]
-    assert [(d["from"], d["to"]) for d in documents] == [
-        ("000.00.19.H14", ["000.00.00.G22"]),
-        ("000.00.00.G22", ["000.00.19.H14"]),
+    assert [(d["from"], d["to"], d["axis"]) for d in documents] == [
+        ("000.00.19.H14", ["000.00.00.G22"], ["vxp"]),
+        ("000.00.00.G22", ["000.00.19.H14"], ["vxp"]),
+        ("000.00.19.H14", ["000.00.20.H14"], ["lgsp"]),
+        ("000.00.19.H14", ["000.00.00.G22", "000.00.20.H14"], ["vxp", "lgsp"]),
     ]
     for document in documents:
-        (recipient,) = document["recipients"]
-        assert recipient["status_code"] == "06"
-        assert recipient["states"] == ["PENDING", "ON_AXIS", "ARRIVED", "ACCEPTED", "FINISHED"]
         assert [a["name"].rpartition(".")[2] for a in document["attachments"]] == ["pdf", "xlsx"]
         sources = document["instants"]["sources"]
         assert sources == {"released_at": "stated", "accepted_at": "observed"}
-        assert recipient["sources"] == {"on_axis_at": "observed", "entered_at": "reported"}
+        for recipient in document["recipients"]:
+            assert recipient["status_code"] == "06"
+            assert recipient["states"] == ["PENDING", "ON_AXIS", "ARRIVED", "ACCEPTED", "FINISHED"]
+            assert recipient["sources"] == {"on_axis_at": "observed", "entered_at": "reported"}
+
+
+def test_one_submission_to_both_kinds_of_receivers_is_a_package_on_each_axis(told) -> None:
+    folder = told[1]
+    both = told[0].json()["documents"][3]
+    assert len([r for r in both["records"] if r["event"] == "submission.accepted"]) == 1
+    delivered = [r["axis"] for r in both["records"] if r.get("outcome") == "delivered"]
+    assert sorted(delivered) == ["lgsp", "vxp"]
+    ran = run(
+        *("evidence", "verify", both["evidence"], "--anchors", folder / "anchors", "--json"),
+    )
+    assert (ran.code, ran.json()["verdict"]) == (0, "valid")
 
 
 def test_what_was_received_is_what_was_sent(told) -> None:
     _, folder, _ = told
-    for sender, receiver in (("so-mau-19", "vpcp"), ("vpcp", "so-mau-19")):
+    for sender, receiver in (
+        ("so-mau-19", "vpcp"),
+        ("vpcp", "so-mau-19"),
+        ("so-mau-19-lgsp", "so-mau-20-lgsp"),
+        ("so-mau-19-both", "vpcp-both"),
+        ("so-mau-19-both", "so-mau-20-both"),
+    ):
         for name in ("cong-van.pdf", "phụ lục số liệu.xlsx"):
             sent = (folder / "sent" / sender / name).read_bytes()
             assert (folder / "received" / receiver / name).read_bytes() == sent
 
 
 def test_the_doubt_and_the_repeat_are_in_the_records(told) -> None:
-    first, second = told[0].json()["documents"]
+    first, second, third, fourth = told[0].json()["documents"]
 
     def outcomes(document):
         return [r["outcome"] for r in document["records"] if r["event"] == "attempt.ended"]
 
-    assert outcomes(first) == ["delivered"]
+    assert outcomes(first) == outcomes(third) == ["delivered"]
+    assert outcomes(fourth) == ["delivered", "delivered"]
     said = outcomes(second)
     assert set(said[: said.index("uncertain")]) == {"deferred"}
     assert said[said.index("uncertain") + 1 :] == ["delivered"]
@@ -151,19 +172,21 @@ def test_instants_follow_one_another(told) -> None:
     for document in told[0].json()["documents"]:
         accepted = datetime.fromisoformat(document["instants"]["accepted_at"])
         released = datetime.fromisoformat(document["instants"]["released_at"])
-        fetched = datetime.fromisoformat(document["received"]["fetched_at"])
-        entered = datetime.fromisoformat(document["received"]["entered_at"])
-        assert released <= accepted < fetched < entered
+        for recipient in document["recipients"]:
+            fetched = datetime.fromisoformat(recipient["received"]["fetched_at"])
+            entered = datetime.fromisoformat(recipient["received"]["entered_at"])
+            assert released <= accepted < fetched < entered
         seqs = [r["seq"] for r in document["records"]]
         assert seqs == sorted(seqs)
 
 
 def test_what_the_receiver_did_is_proved_by_the_receivers_own_ledger(told) -> None:
     for document in told[0].json()["documents"]:
-        own = {r["event"]: r for r in document["received_records"]}
-        assert {"item.available", "item.fetched", "item.entered"} <= set(own)
-        assert all(r["sealed"] and r["stamped_at"] for r in own.values())
-        assert own["item.entered"]["at"] == document["received"]["entered_at"]
+        for recipient in document["recipients"]:
+            own = {r["event"]: r for r in recipient["received_records"]}
+            assert {"item.available", "item.fetched", "item.entered"} <= set(own)
+            assert all(r["sealed"] and r["stamped_at"] for r in own.values())
+            assert own["item.entered"]["at"] == recipient["received"]["entered_at"]
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])
@@ -171,11 +194,11 @@ def test_the_table_says_no_fraction_that_nobody_told_and_fits_a_page(told, lang,
     result = told[0].json()
     print_result(result, lang)
     page = capsys.readouterr().out
-    for document in result["documents"]:
-        entered = datetime.fromisoformat(document["recipients"][0]["entered_at"])
+    for recipient in (r for d in result["documents"] for r in d["recipients"]):
+        entered = datetime.fromisoformat(recipient["entered_at"])
         assert re.search(rf"{entered:%H:%M:%S} ", page)
         assert f"{entered:%H:%M:%S}.000" not in page
-        own = {r["event"]: r["seq"] for r in document["received_records"]}
+        own = {r["event"]: r["seq"] for r in recipient["received_records"]}
         assert re.search(rf" {own['item.entered']}\*", page)
         day = f"{entered:%d/%m/%Y}" if lang == "vi" else f"{entered:%Y-%m-%d}"
         assert day in page
@@ -188,6 +211,7 @@ def test_a_stranger_finds_the_anchors_and_no_secret_among_them(told) -> None:
     assert told[0].json()["anchors"] == str(anchors)
     assert {p.name for p in anchors.iterdir()} == {
         "tsa-ca.pem", "so-mau-19.vkey", "vpcp.vkey", "so-mau-19-ca.pem", "vpcp-ca.pem",
+        "so-mau-20.vkey", "so-mau-20-ca.pem",
     }  # fmt: skip
     assert not any(b"PRIVATE" in p.read_bytes() for p in anchors.iterdir())
 
@@ -232,7 +256,8 @@ def test_the_table_says_it_in_both_languages(told) -> None:
     assert "Mọi bước đều đạt." in pages["vi"]
     assert "Entered the receiver's System" in pages["en"]
     assert "UNCERTAIN" in pages["en"]
-    assert pages["en"].count("EDOC SANDBOX timestamp authority") == 2
+    assert pages["en"].count("EDOC SANDBOX timestamp authority") == 4
+    assert "→ 000.00.20.H14 (lgsp)" in pages["en"]
     assert "Every step held." in pages["en"]
 
 

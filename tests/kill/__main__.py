@@ -1,6 +1,8 @@
 """`make kill-test`: SIGKILL at random points; the report goes to build/kill-test.txt.
 
-python -m tests.kill                                    200 kills on each database, 3 workers
+python -m tests.kill                                    200 kills on each database, 3 workers, for
+                                                        each pair of axes
+python -m tests.kill --axes vxp+soap                    one of them
 python -m tests.kill --kills 50 --database sqlite       one of them
 python -m tests.kill --seed 7 --database postgresql     with the seed of a run before
 """
@@ -18,6 +20,7 @@ from pathlib import Path
 from tests.kill.run import Wish, run
 
 DATABASES = ("sqlite", "postgresql")
+AXES = ("vxp+vxp", "vxp+soap")
 REPORT = Path("build/kill-test.txt")
 
 
@@ -26,6 +29,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="on each database (default 200)")
     parser.add_argument("--seed", type=int, help="of a run before; else a new one, printed")
     parser.add_argument("--database", choices=DATABASES, action="append")
+    parser.add_argument("--axes", choices=AXES, action="append")
     parser.add_argument("--workers", type=int, default=3, help="of each job, on PostgreSQL")
     parser.add_argument("--rate", type=float, default=8.0, help="documents a second")
     parser.add_argument("--report", type=Path, default=REPORT)
@@ -33,13 +37,15 @@ def main() -> int:
     seed = random.SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
     lines = [f"kill test of {time.strftime('%Y-%m-%d %H:%M')}, seed {seed}"]
     failed = False
-    for database in asked.database or DATABASES:
+    pairs = [(d, a) for a in asked.axes or AXES for d in asked.database or DATABASES]
+    for database, axes in pairs:
         wish = Wish(
             kills=asked.kills,
             seed=seed,
             database=database,
             workers=asked.workers,
             rate=asked.rate,
+            soap=axes == "vxp+soap",
         )
         with tempfile.TemporaryDirectory(prefix="edoc-kill-") as folder:
             outcome = asyncio.run(run(wish, Path(folder)))

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.kill.scenario import trouble
 from tests.support.fleet.judge import Verdict, judge, quiet
 from tests.support.fleet.units import Told, Traffic
-from tests.support.fleet.world import Axis, World, world
+from tests.support.fleet.world import World, world
 
 SIZES = ((0.3, 2_000), (0.6, 10_000), (0.09, 100_000), (0.01, 1_500_000))
 PATIENCE = 90.0  # seconds without any progress after which it is not quiet, but stuck
@@ -23,13 +24,26 @@ WHILE_STARTING = 0.15  # the share of kills that do not wait until their process
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """`workers`: of each job on PostgreSQL; `rate`: documents a second while gateways die."""
+    """`workers`: of each job on PostgreSQL; `rate`: documents a second while gateways die.
+
+    `soap`: the second of the two axes is a provincial one over SOAP.
+    """
 
     kills: int
     seed: int
     database: str
     workers: int = 3
     rate: float = 8.0
+    soap: bool = False
+
+    @property
+    def axes(self) -> str:
+        return "vxp+soap" if self.soap else "vxp+vxp"
+
+    def trouble(self, place: int, *, later: bool) -> dict[str, Any]:
+        """Of the axis at this place, before or after half of the kills."""
+        seed = self.seed + place + (100 if later else 0)
+        return trouble(seed, dedupe=(place == 0) != later, soap=self.soap and place == 1)
 
 
 @dataclass(slots=True)
@@ -42,7 +56,7 @@ class Outcome:
     def lines(self) -> list[str]:
         wish = self.wish
         lines = [
-            f"{wish.database}: seed {wish.seed}, {self.seconds:.0f} s",
+            f"{wish.database}, {wish.axes}: seed {wish.seed}, {self.seconds:.0f} s",
             f"  {sum(self.kills.values())} kills: {dict(sorted(self.kills.items()))}",
         ]
         for name, fact in self.verdict.facts.items():
@@ -51,7 +65,7 @@ class Outcome:
         lines.append(
             "  0 lost, 0 doubled, every ledger verifies, every end state allowed"
             if not self.verdict.problems
-            else f"  FAILED with seed {wish.seed}"
+            else f"  FAILED with seed {wish.seed}, axes {wish.axes}"
         )
         return lines
 
@@ -61,13 +75,15 @@ async def run(wish: Wish, folder: Path, say: Callable[[str], None] = print) -> O
     rng = random.Random(wish.seed)
     began = time.monotonic()
     outcome = Outcome(wish)
-    say(f"kill test on {wish.database}: seed {wish.seed}, {wish.kills} kills")
-    scenarios = {
-        name: trouble(wish.seed + place, dedupe=place == 0)
-        for place, name in enumerate(("north", "south"))
-    }
+    say(f"kill test on {wish.database}, {wish.axes}: seed {wish.seed}, {wish.kills} kills")
+    names = ("north", "south")
+    scenarios = {name: wish.trouble(place, later=False) for place, name in enumerate(names)}
     async with world(
-        folder, database=wish.database, workers=wish.workers, scenarios=scenarios
+        folder,
+        database=wish.database,
+        workers=wish.workers,
+        scenarios=scenarios,
+        over_soap=names[1:] if wish.soap else (),
     ) as made:
         await made.start()
         told = Told()
@@ -110,11 +126,7 @@ async def _kill(
         if count % 25 == 0:
             say(f"{count} kills")
         if count == wish.kills // 2:
-            await _turn_round(list(made.axes.values()), wish.seed)
+            for place, axis in enumerate(made.axes.values()):
+                await axis.follow(wish.trouble(place, later=True))
     for process in made.processes:
         await process.ready()
-
-
-async def _turn_round(axes: list[Axis], seed: int) -> None:
-    for place, axis in enumerate(axes):
-        await axis.follow(trouble(seed + 100 + place, dedupe=place == 1))

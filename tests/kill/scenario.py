@@ -1,7 +1,7 @@
 """What the two axes do wrong while gateways die. Each of it may end only as the judge lists.
 
-`lie` on sendEdoc is not among them: an axis that swallows a package and says that it has it loses
-it, and what finds that is reconciling, not retrying.
+`lie` on sendEdoc and SendDocument is not among them: an axis that swallows a package and says that
+it has it loses it, and what finds that is reconciling, not retrying.
 """
 
 from __future__ import annotations
@@ -9,8 +9,42 @@ from __future__ import annotations
 from typing import Any
 
 
-def trouble(seed: int, *, dedupe: bool) -> dict[str, Any]:
+def trouble(seed: int, *, dedupe: bool, soap: bool = False) -> dict[str, Any]:
     """One scenario; another seed, another day."""
+    made = _vxp(seed, dedupe=dedupe)
+    if soap:
+        made["fault"] = [
+            {**fault, "operation": told} if told else fault
+            for fault in made["fault"]
+            if (told := _OVER_SOAP.get(fault.get("operation", ""))) is not None
+        ]
+        made["fault"] += _OF_SOAP
+    return made
+
+
+# the same troubles where an axis speaks SOAP. An unknown code of a Report is a verdict of the axis
+# on that one document, and after three equal ones a person decides: no trouble for a kill test
+_OVER_SOAP = {
+    "": "",
+    "sendEdoc": "SendDocument",
+    "downloadEdoc": "GetDocument",
+    "getReceivedEdocList": "GetPendingDocumentIds",
+}
+_OF_SOAP: list[dict[str, Any]] = [
+    {"kind": "reorder", "operation": "GetTraces", "rate": 0.3},
+    {"kind": "duplicate", "operation": "GetTraces", "rate": 0.1},
+    {"kind": "cut", "operation": "GetTraces", "rate": 0.05},
+    {"kind": "error", "operation": "GetTraces", "code": "S.Busy", "rate": 0.05},
+    # it says that it told the sender, and did not; or did, and nobody hears that
+    {"kind": "lie", "operation": "ConfirmReceived", "rate": 0.1},
+    {"kind": "drop_after", "operation": "ConfirmReceived", "rate": 0.1},
+    {"kind": "drop_before", "operation": "ConfirmReceived", "rate": 0.05},
+    {"kind": "garbage", "operation": "ConfirmReceived", "rate": 0.05},
+    {"kind": "hang_after", "operation": "ConfirmReceived", "rate": 0.01},
+]
+
+
+def _vxp(seed: int, *, dedupe: bool) -> dict[str, Any]:
     return {
         "seed": seed,
         "dedupe": dedupe,

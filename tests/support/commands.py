@@ -20,7 +20,7 @@ import pytest
 from gateway.cli import main
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60
+PATIENCE = 180
 _NUMBERS = itertools.count()
 
 

@@ -71,6 +71,7 @@ class House:
     database: str = ""
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     profile: Mapping[str, Any] = field(default_factory=dict)  # what else each [[axis]] says
+    kinds: Mapping[str, str] = field(default_factory=dict)  # of axes that do not speak VXP
 
     @property
     def conf(self) -> Path:
@@ -121,6 +122,7 @@ class House:
                     "secret_file": str(secret),
                     "max_connections": 4,
                     **self.profile,
+                    **({"kind": self.kinds[axis]} if axis in self.kinds else {}),
                 }
             )
         tables["route"] = [dict(r) for r in self.routes]

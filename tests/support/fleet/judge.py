@@ -6,6 +6,8 @@ End states that are allowed, whatever the faults in `tests/kill/scenario.py` did
   (with or without doubt); every recipient ARRIVED by a 01;
 - in the receiver's inbox one item of it, ENTERED; what came again on the axis is DUPLICATE;
 - its 01: one item in the sender's inbox, SEEN; its transfer ON_AXIS, its recipient ON_AXIS;
+- where an axis says the 01 itself (SOAP), when a copy is confirmed: one 01 for each copy that it
+  laid out, at most; the sender's recipient stays ARRIVED by the first;
 - every fetch FETCHED, every arrival OPENED or DUPLICATE, every copy on the axes acknowledged;
 - both ledgers verify with every record sealed and stamped; every receipt that anybody was given is
   found in the tree.
@@ -34,6 +36,7 @@ from sqlalchemy import Executable, func, select
 from gateway.arriving import POISON_AFTER
 from gateway.audit.books import look_for, verify_books
 from gateway.ledger.receipt import ReceiptVerdict
+from gateway.packing.read import read_package
 from gateway.store.tables import (
     arrival,
     checkpoint,
@@ -82,7 +85,7 @@ _ITEMS = select(
     inbox_item.c.agency, inbox_item.c.sender, inbox_item.c.document_id, inbox_item.c.state
 )
 _BY_STATE = select(arrival.c.state, func.count()).group_by(arrival.c.state)
-_POISON = select(arrival.c.axis, arrival.c.axis_doc_id).where(
+_POISON = select(arrival.c.raw_sha256).where(
     arrival.c.state == "QUARANTINED", arrival.c.opens > POISON_AFTER
 )
 _ENTERED = select(func.count()).where(record.c.event == "item.entered")
@@ -141,7 +144,7 @@ async def quiet(world: World, told: Told, patience: float) -> list[str]:
                 for side, one in books.items()
                 if (behind := number(one, _SIZE) - number(one, _STAMPED))
             ]
-            excused = await poisoned(world, books)
+            excused = await poisoned(books)
             found_by = {"taken": (RECEIVER, told.taken), "heard of": (SENDER, told.heard)}
             for what, (end, found) in found_by.items():
                 if end not in world.sides:
@@ -180,17 +183,24 @@ def leases_run_out(world: World) -> None:
                 conn.execute("DELETE FROM lease")
 
 
-async def poisoned(world: World, books: Mapping[str, Books]) -> set[tuple[str, str]]:
+async def poisoned(books: Mapping[str, Books]) -> set[tuple[str, str]]:
     """(receiver, DocumentId) of what stands in quarantine because kills met its opening twice."""
     found: set[tuple[str, str]] = set()
-    for side, one in books.items():
-        for axis, doc_id in await asyncio.to_thread(rows, one, _POISON):
-            state = await world.axes[axis].state()
-            (entry,) = (e for e in state["entries"] if e["doc_id"] == doc_id)
-            (package,) = (p for p in state["received"] if p["doc_id"] == entry["package"])
-            who = entry["to"] if side == RECEIVER else [package["from"]]
-            found.update((code, package["document_id"]) for code in who)
+    for one in books.values():
+        for (raw,) in await asyncio.to_thread(rows, one, _POISON):
+            found |= await asyncio.to_thread(_spoken_of, one, raw)
     return found
+
+
+def _spoken_of(books: Books, raw: str) -> set[tuple[str, str]]:
+    """(receiver, DocumentId) of a package as it came: whose `To` it names, or who reports."""
+    with books.blobs.open(raw) as source:
+        package = read_package(source)
+    if package.status is not None:
+        about = package.status.response_for.document_id
+        return {(package.status.sender.organ_id, about)}
+    assert package.header is not None
+    return {(to.organ_id, package.header.document_id) for to in package.header.to}
 
 
 async def judge(world: World, told: Told) -> Verdict:
@@ -198,10 +208,10 @@ async def judge(world: World, told: Told) -> Verdict:
     verdict = Verdict(list(told.wrong))
     verdict.check(not told.under_way, f"submissions without an answer: {len(told.under_way)}")
     with books_of(world) as books:
-        excused = await poisoned(world, books)
+        excused = await poisoned(books)
         verdict.facts["quarantined as poison"] = len(excused)
         if SENDER in books:
-            _sending(verdict, told, books[SENDER], excused)
+            _sending(verdict, told, books[SENDER], excused, await _confirmed_there(world))
         if RECEIVER in books:
             _receiving(verdict, told, books[RECEIVER], excused)
         for side, one in books.items():
@@ -229,7 +239,23 @@ def _unread(world: World, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     return [e["doc_id"] for e in entries if e["system"] in ours and e["status"] != "done"]
 
 
-def _sending(verdict: Verdict, told: Told, books: Books, excused: set[tuple[str, str]]) -> None:
+async def _confirmed_there(world: World) -> Counter[tuple[str, str]]:
+    """(receiver, DocumentId) -> copies confirmed on axes that say 01 themselves, one for each."""
+    copies: Counter[tuple[str, str]] = Counter()
+    for name in world.over_soap:
+        for entry in (await world.axes[name].state())["entries"]:
+            if entry["status"] == "done":
+                copies.update((code, entry["document_id"]) for code in entry["to"])
+    return copies
+
+
+def _sending(
+    verdict: Verdict,
+    told: Told,
+    books: Books,
+    excused: set[tuple[str, str]],
+    copies: Counter[tuple[str, str]],
+) -> None:
     """The sender's gateway: documents, transfers, recipients, statuses that came back."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     sent = rows(books, _SENT.where(document.c.kind == "document"))
@@ -252,13 +278,12 @@ def _sending(verdict: Verdict, told: Told, books: Books, excused: set[tuple[str,
             arrived = (state, code) == ("ARRIVED", "01")
             waiting = (state, code) == ("ON_AXIS", "") and (agency, document_id) in excused
             verdict.check(arrived or waiting, f"not arrived: {about}")
-    _once(
-        verdict,
-        Counter((s, d) for _, s, d, _ in rows(books, _ITEMS.where(inbox_item.c.kind == "status"))),
-        told,
-        excused,
-        "status of",
+    heard = Counter(
+        (s, d) for _, s, d, _ in rows(books, _ITEMS.where(inbox_item.c.kind == "status"))
     )
+    again = {key: count - 1 for key, count in heard.items() if 1 < count <= copies[key]}
+    _once(verdict, heard - Counter(again), told, excused, "status of")
+    verdict.facts["01 of second copies, said by an axis"] = sum(again.values())
     states = Counter(row[3] for row in rows(books, _ITEMS))
     verdict.check(set(states) <= {"SEEN"}, f"sender's inbox: {dict(states)}")
     verdict.facts["attempts"] = sum({row[2]: row[6] for row in sent}.values())

@@ -1,5 +1,7 @@
 """Two gateways and two simulated axes, all in processes of their own, on either database.
 
+An axis speaks VXP, or SOAP where the world is told so.
+
 The sender's gateway reaches one agency over the axis `north` and another over `south`; the
 receiver's gateway speaks for both. Axes and timestamp authority live through everything that
 happens to the gateways.
@@ -33,6 +35,7 @@ SENDER, RECEIVER = "sender", "receiver"
 FROM = "000.00.19.H14"
 TO = {"north": "000.00.00.G22", "south": "000.00.00.G12"}
 JOBS = ("seal", "stamp", "deliver", "collect", "open", "sweep")
+SOAP = ("-m", "gateway", "simulate", "edoc-soap", "--faults")
 CONNECTIONS = 900  # of PostgreSQL: each process may have nine
 PACE: Mapping[str, Mapping[str, Any]] = {
     "dispatch": {
@@ -69,7 +72,7 @@ class Axis:
 
     @property
     def control(self) -> str:
-        return self.url.removesuffix("/vxp") + "/_simulator"
+        return self.url.rpartition("/")[0] + "/_simulator"
 
     async def follow(self, scenario: Mapping[str, Any]) -> None:
         """Another scenario; it may be down for the moment, so this is asked until answered."""
@@ -111,6 +114,7 @@ class World:
     session: aiohttp.ClientSession
     axes: dict[str, Axis] = field(default_factory=dict)
     sides: dict[str, Side] = field(default_factory=dict)
+    over_soap: Sequence[str] = ()
 
     @property
     def processes(self) -> list[Process]:
@@ -136,12 +140,14 @@ async def world(
     changes: Mapping[str, Mapping[str, Any]] = PACE,
     sides: Sequence[str] = (SENDER, RECEIVER),
     axis: Sequence[str] = ("-m", "gateway", "simulate", "vxp", "--faults"),
+    over_soap: Sequence[str] = (),
     keep_alive: bool = False,
     durable: bool = False,
 ) -> AsyncIterator[World]:
     """`workers`: of each job, and as many doors; on SQLite there is the one process.
 
-    `axis`: what python runs as an axis, followed by the file of its scenario. `keep_alive`: unit
+    `axis`: what python runs as an axis, followed by the file of its scenario. `over_soap`: names of
+    axes that are provincial ones and speak SOAP instead. `keep_alive`: unit
     systems keep their connections, as they do in service; without it a connection for each request,
     so that a dead gateway leaves nothing to be reused. `durable`: PostgreSQL waits for the disk, as
     it does in service.
@@ -153,9 +159,10 @@ async def world(
                 timeout=aiohttp.ClientTimeout(total=60),
             )
         )
-        made = World(folder, session)
+        made = World(folder, session, over_soap=over_soap)
         for name, scenario in scenarios.items():
-            url, pid = await stack.enter_async_context(_axis(folder, name, scenario, axis))
+            command = SOAP if name in over_soap else axis
+            url, pid = await stack.enter_async_context(_axis(folder, name, scenario, command))
             made.axes[name] = Axis(name, url, pid, session)
         authority = make_authority(folder / "tsa", NOW)
         tsa = await stack.enter_async_context(
@@ -170,6 +177,8 @@ async def world(
             if server is not None:
                 url = stack.enter_context(server.database(migrated=False))
             house = _house(folder, name, made, (tsa.url, folder / "tsa" / "ca.pem"), url, changes)
+            house.kinds = dict.fromkeys(over_soap, "edoc_soap")
+            house.build()
             jobs = [("all", 1)] if server is None else _jobs(workers)
             processes = _processes(bearer, name, house, jobs)
             made.sides[name] = Side(name, house, processes, await _keys(house))
@@ -210,7 +219,7 @@ def _house(
         tsa=tsa,
         database=database,
         changes=changes,
-    ).build()
+    )
 
 
 async def _keys(house: House) -> dict[str, str]:

@@ -106,6 +106,30 @@ def check(path: str | Path) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
+def axes_in(path: str | Path) -> tuple[AxisSection, ...]:
+    """The axes as far as they can be read, whatever else is wrong."""
+    file = (Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)).absolute()
+    source, table = _parse(file, [])
+    written: Written = _section(Written, table, (), source)
+    return written.axis
+
+
+def check_file(
+    file: Path, mistakes: Callable[[Mapping[str, Any]], Iterable[tuple[str, Text]]], rule: str
+) -> tuple[Finding, ...]:
+    """What is wrong with a file that only an adapter understands, with file, line and key.
+
+    `mistakes`: dotted key and words, of its table; `rule`: where its keys are explained.
+    """
+    findings: list[Finding] = []
+    source, table = _parse(file, findings)
+    if not findings:
+        for key, text in mistakes(table):
+            one = Finding("", "conf.profile_invalid", Severity.ERROR, text, rule)
+            source.note(_undotted(key), one)
+    return tuple(findings)
+
+
 def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | None:
     """Settings as far as they go; `findings` gets every mistake and warning."""
     file = (path / FILE_NAME if path.is_dir() else path).absolute()

@@ -8,15 +8,20 @@ Never:  keeps a secret anywhere but in the adapter.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from adapters.edoc_soap.axis import SoapAxis
 from adapters.edoc_soap.profile import load_profile
+from adapters.edoc_soap.profile import profile_mistakes as soap_mistakes
 from adapters.edoc_soap.settings import SoapSettings
 from adapters.keys.private import read_private, read_public
 from adapters.lgsp_rest.axis import RestAxis, RestSettings
+from adapters.lgsp_rest.profile import profile_mistakes as rest_mistakes
 from adapters.lgsp_rest.profile import read_profile
 from adapters.vxp.axis import VxpAxis
 from adapters.vxp.settings import VxpSettings
-from gateway.config import AxisSection, Settings
+from gateway.config import AxisSection, Settings, axes_in, check_file
+from gateway.errors import Finding
 from gateway.ports import Axis, Clock
 from gateway.wiring.blobs import secret_of
 
@@ -28,6 +33,23 @@ def make_axis(settings: Settings, one: AxisSection, clock: Clock) -> Axis:
     if one.kind == "lgsp_rest":
         return RestAxis(rest_settings(settings, one), clock)
     return VxpAxis(vxp_settings(settings, one), clock)
+
+
+def check_profiles(path: str | Path) -> tuple[Finding, ...]:
+    """What is wrong inside the profiles that the axes name: file, line and key of each mistake.
+
+    `path`: the configuration. A file that is not there is `config.check`'s to name.
+    """
+    judges = {
+        "edoc_soap": (soap_mistakes, "conf/soap/bkav-edoc.toml"),
+        "lgsp_rest": (rest_mistakes, "conf/axes/rest-v1.toml"),
+    }
+    found: dict[Path, tuple[Finding, ...]] = {}
+    for one in axes_in(path):
+        judge = judges.get(one.kind)
+        if judge is not None and one.profile is not None and one.profile.is_file():
+            found.setdefault(one.profile, check_file(one.profile, *judge))
+    return tuple(finding for findings in found.values() for finding in findings)
 
 
 def vxp_settings(settings: Settings, one: AxisSection) -> VxpSettings:

@@ -35,6 +35,7 @@ from adapters.edoc_soap.outcomes import Judge
 from adapters.edoc_soap.security import X509Signer
 from adapters.edoc_soap.settings import SoapSettings
 from adapters.edoc_soap.traces import Traces, trace_item
+from adapters.edoc_soap.verifying import AnswerVerifier
 from adapters.remote import REMOTE_FAULTS, client_session, small_body, tls_context
 from adapters.streams import NotAnAnswer, Spool
 from gateway.errors import Rejected, Unavailable, Untrusted
@@ -83,7 +84,10 @@ class SoapAxis:
         signer = None
         if profile.security == "x509":
             signer = X509Signer(settings.key, settings.certificate, clock)
-        self._contract = Contract(profile, settings.organ_id, settings.token, signer)
+        verifier = None
+        if profile.verify_answers:
+            verifier = AnswerVerifier(settings.answer_certificates, clock)
+        self._contract = Contract(profile, settings.organ_id, settings.token, signer, verifier)
         self._judge = Judge(
             profile,
             frozenset(settings.retry_codes),

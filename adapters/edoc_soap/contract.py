@@ -32,6 +32,7 @@ OPERATIONS = (SEND, LIST, GET, CONFIRM, UPDATE, TRACES, ORGANIZATIONS, CHECK)
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 _YES, _NO = frozenset({"true", "1"}), frozenset({"false", "0"})
+UNSIGNED = "answer.unsigned"  # the problem of an answer whose signature does not hold
 _MARK = "package-stands-here"
 
 
@@ -39,6 +40,13 @@ class Signer(Protocol):
     """WS-Security over an envelope, in place."""
 
     def sign(self, envelope: etree._Element) -> None: ...
+
+
+class Verifier(Protocol):
+    """Whether an answer is signed by the axis."""
+
+    def mistake(self, envelope: etree._Element) -> str:
+        """What is wrong; "" for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,7 @@ class Contract:
     organ_id: str
     token: str = field(repr=False)
     signer: Signer | None = None
+    verifier: Verifier | None = None
     _client: Any = field(default=None, repr=False)
     _service: Any = field(default=None, repr=False)
     _settings: Any = field(default=None, repr=False)
@@ -164,15 +173,12 @@ class Contract:
     def read(self, operation: str, data: bytes) -> Answer:
         """An answer's envelope, by zeep. Elements count by local name, in any namespace."""
         from zeep.exceptions import Error
-        from zeep.loader import parse_xml as untyped
 
-        parse_xml: Any = untyped
-        try:
-            document = parse_xml(data, self._client.transport, settings=self._settings)
-        except (Error, ValueError) as error:  # malformed, a DTD, an entity, nothing at all
-            name = type(error).__name__
-            code = "answer.dtd" if "Forbidden" in name else "answer.unreadable"
-            return Answer(problem=code, words=_text(data))
+        document = self._parsed(data)
+        if isinstance(document, Answer):
+            return document
+        if problem := self._unsigned(document):
+            return problem
         body = self._body(document)
         if body is None:
             return Answer(problem="answer.no_envelope", words=_text(data))
@@ -201,10 +207,37 @@ class Contract:
             return Answer(problem="answer.unreadable", words=str(error))
         return _judged(value, reported=report is not None)
 
+    def unsigned(self, data: bytes) -> Answer | None:
+        """What is said of an envelope that the axis had to sign and did not; None: all is well."""
+        if self.verifier is None:
+            return None
+        document = self._parsed(data)
+        return document if isinstance(document, Answer) else self._unsigned(document)
+
+    def _unsigned(self, document: etree._Element) -> Answer | None:
+        """Judged before anything is renamed. What is no envelope has its own words."""
+        if self.verifier is None or not _is_envelope(document):
+            return None
+        words = self.verifier.mistake(document)
+        return Answer(problem=UNSIGNED, words=words) if words else None
+
+    def _parsed(self, data: bytes) -> etree._Element | Answer:
+        from zeep.exceptions import Error
+        from zeep.loader import parse_xml as untyped
+
+        parse_xml: Any = untyped
+        try:
+            found: etree._Element = parse_xml(data, self._client.transport, settings=self._settings)
+        except (Error, ValueError) as error:  # malformed, a DTD, an entity, nothing at all
+            name = type(error).__name__
+            code = "answer.dtd" if "Forbidden" in name else "answer.unreadable"
+            return Answer(problem=code, words=_text(data))
+        return found
+
     def _body(self, document: etree._Element) -> etree._Element | None:
         """The Body of an envelope of either version, renamed to the version of the profile."""
         name = etree.QName(document)
-        if name.localname != "Envelope" or name.namespace not in NS_SOAP:
+        if not _is_envelope(document):
             return None
         document.tag = f"{{{self.soap}}}Envelope"
         for child in document.iterchildren(etree.Element):
@@ -212,6 +245,11 @@ class Contract:
             if inner.namespace == name.namespace:
                 child.tag = f"{{{self.soap}}}{inner.localname}"
         return document.find(f"{{{self.soap}}}Body")
+
+
+def _is_envelope(document: etree._Element) -> bool:
+    name = etree.QName(document)
+    return name.localname == "Envelope" and name.namespace in NS_SOAP
 
 
 def element(found: Node) -> etree._Element:

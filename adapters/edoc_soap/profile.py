@@ -41,7 +41,8 @@ class Profile:
     `parts`: how a part of ours holds a file: base64 that says so, base64 text that does not, or
     binary. `answers`: a part of theirs that declares no encoding and begins as base64 does is
     base64 text (text), or only where it plainly holds a file (as_declared).
-    `framing`: requests chunked, or with a length that is counted first. `security`: WS-Security.
+    `framing`: requests chunked, or with a length that is counted first. `security`: WS-Security of
+    requests; `verify_answers`: no answer is believed that the axis did not sign.
     `traces_days`: how far back GetTraces looks at first and once an hour; `traces_overlap`: seconds
     by which the others overlap. `document_type`, `priority`: where a document says none.
     `errors`: patterns of codes with their meaning; the first that fits decides.
@@ -59,6 +60,7 @@ class Profile:
     answers: str = "text"
     framing: str = "chunked"
     security: str = "none"
+    verify_answers: bool = False
     traces_days: int = 7
     traces_overlap: int = 3600
     document_type: str = "2"
@@ -117,6 +119,10 @@ def profile_mistakes(table: Mapping[str, Any]) -> Iterator[tuple[str, Text]]:
         vi = "không ký được thân chứa cả gói tin: dùng payload = swa"
         en = "a body that holds a whole package is not signed: swa"
         yield "security", Text(vi, en)
+    if table.get("verify_answers") is True and table.get("payload") == "package":
+        vi = "không kiểm được chữ ký của thân chứa cả gói tin: dùng payload = swa"
+        en = "the signature of a body that holds a whole package cannot be verified: swa"
+        yield "verify_answers", Text(vi, en)
 
 
 def _wrong(path: Path, mistakes: Sequence[tuple[str, Text]]) -> Misconfigured:

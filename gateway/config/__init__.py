@@ -386,7 +386,7 @@ def _check_axes(written: Written, source: _Source) -> None:
             vi, en = f"Mã {code} có trong cả retry và never", f"{code} is in retry and in never"
             source.say((*path, "retry"), "conf.value", vi, en)
         _check_endpoint(axis, path, source)
-        for key in ("sign_key", "sign_certificate"):
+        for key in ("sign_key", "sign_certificate", "answer_certificates"):
             if axis.kind != "edoc_soap" and getattr(axis, key) is not None:
                 vi, en = "Chỉ dùng với kind edoc_soap", "is for an axis of kind edoc_soap"
                 source.say((*path, key), "conf.value", vi, en)
@@ -543,6 +543,7 @@ def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> 
         public.append((("axis", number, "ca_file"), axis.ca_file))
         public.append((("axis", number, "profile"), axis.profile))
         public.append((("axis", number, "sign_certificate"), axis.sign_certificate))
+        public.append((("axis", number, "answer_certificates"), axis.answer_certificates))
         private.append((("axis", number, "sign_key"), axis.sign_key))
     for number, key in enumerate(written.key):
         private.append((("key", number, "path"), key.path))

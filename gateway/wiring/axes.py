@@ -93,6 +93,9 @@ def soap_settings(settings: Settings, one: AxisSection) -> SoapSettings:
         max_package_bytes=settings.limits.package_bytes,
         key=read_private(one.sign_key) if one.sign_key else b"",
         certificate=read_public(one.sign_certificate) if one.sign_certificate else b"",
+        answer_certificates=(
+            read_public(one.answer_certificates) if one.answer_certificates else b""
+        ),
     )
 
 

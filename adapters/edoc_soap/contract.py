@@ -11,10 +11,12 @@ quick, and works on envelopes without files only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from typing import Any, Protocol
+from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
 
@@ -34,6 +36,14 @@ SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 _YES, _NO = frozenset({"true", "1"}), frozenset({"false", "0"})
 UNSIGNED = "answer.unsigned"  # the problem of an answer whose signature does not hold
 _MARK = "package-stands-here"
+_MARKS = re.compile(
+    rb"(.*)<(?:[^<>]*:)?%(mark)b(?: [^<>]*)?/>(.*)<[^<>]*Reference [^<>]*%(mark)b[^<>]*/>(.*)"
+    % {b"mark": _MARK.encode()},
+    re.DOTALL,
+)
+_CR = {"\r": "&#13;"}  # a parser would make a line feed of it
+_SPECIAL = re.compile(r"[&<>\r]")
+_XLINK = "http://www.w3.org/1999/xlink"
 
 
 class Signer(Protocol):
@@ -78,6 +88,7 @@ class Contract:
     _client: Any = field(default=None, repr=False)
     _service: Any = field(default=None, repr=False)
     _settings: Any = field(default=None, repr=False)
+    _frame: tuple[bytes, ...] | None = field(default=None, repr=False)
 
     @property
     def soap(self) -> str:
@@ -162,6 +173,28 @@ class Contract:
         if self.signer is not None:
             self.signer.sign(envelope)
         return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
+
+    def document(self, blocks: Sequence[Node], references: Sequence[Mapping[str, Any]]) -> bytes:
+        """The envelope of SendDocument with files as parts: header blocks and a manifest.
+
+        zeep builds it; an envelope that nobody signs is what zeep built once, with these blocks
+        and references written in their places.
+        """
+        if self.signer is not None:
+            return self.request(SEND, {"Reference": references, "version": "1.0"}, blocks)
+        if self._frame is None:
+            marks = {"Reference": [{"href": _MARK}], "version": "1.0"}
+            whole = self.request(SEND, marks, [Node(NS_EDXML1, _MARK)])
+            found = _MARKS.fullmatch(whole)
+            if found is None:
+                raise AssertionError
+            self._frame = found.groups()
+        front, between, behind = self._frame
+        listed = "".join(_reference(one) for one in references).encode()
+        out: list[str] = []
+        for one in blocks:
+            _written(one, f" xmlns:edXML={quoteattr(one.uri)}", out)
+        return front + "".join(out).encode() + between + listed + behind
 
     def around_package(self) -> tuple[bytes, bytes]:
         """What stands in front of and behind the base64 of a package in SendDocument."""
@@ -250,6 +283,33 @@ class Contract:
 def _is_envelope(document: etree._Element) -> bool:
     name = etree.QName(document)
     return name.localname == "Envelope" and name.namespace in NS_SOAP
+
+
+def _written(found: Node, declared: str, out: list[str]) -> None:
+    """A header block as text, all of it in the namespace of its outermost element."""
+    start = f"<edXML:{found.name}{declared}"
+    if found.attributes:
+        start += "".join(f" {name}={quoteattr(value)}" for name, value in found.attributes.items())
+    if not (found.text or found.children):
+        out.append(f"{start}/>")
+        return
+    out.append(f"{start}>{_escaped(found.text)}")
+    for child in found.children:
+        _written(child, "", out)
+    out.append(f"</edXML:{found.name}>")
+
+
+def _escaped(text: str) -> str:
+    return escape(text, _CR) if _SPECIAL.search(text) else text
+
+
+def _reference(values: Mapping[str, Any]) -> str:
+    """A Reference of the manifest; what is None is left out."""
+    inner = [(n, values[n]) for n in ("AttachmentName", "ContentType", "Description")]
+    told = "".join(f"<E:{n}>{_escaped(v)}</E:{n}>" for n, v in inner if v is not None)
+    href = quoteattr(values["href"])
+    spaces = f'xmlns:E="{NS_EDXML1}" xmlns:xlink="{_XLINK}"'
+    return f"<E:Reference {spaces} xlink:href={href}>{told}</E:Reference>"
 
 
 def element(found: Node) -> etree._Element:

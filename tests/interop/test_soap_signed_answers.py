@@ -26,9 +26,9 @@ from gateway.ports import Listing, WaitingItem
 from tests.support.axes import FixedClock, answer, document_package, parcel, raw_server
 from tests.support.edxml1 import SOAP, E
 from tests.support.pki import AT, cast, rsa_key
-from tests.support.soap import soap_settings
+from tests.support.soap import soap_settings, whole_request
 
-LONG = 30.0
+LONG = 100.0
 PROFILE = Profile(verify_answers=True)
 ITEM = WaitingItem("1", PackageKind.DOCUMENT)
 GOOD = (
@@ -96,14 +96,12 @@ SIGNERS = [by_zeep, by_zeep_with_a_token, by_signxml]
 @contextlib.asynccontextmanager
 async def axis_that_hears(said: bytes, kind="text/xml; charset=utf-8", status=200, at=AT):
     async def talk(reader, writer):
-        body = b""
-        while b"\r\n0\r\n\r\n" not in body and b"</soap-env:Envelope>" not in body:
-            body += await reader.read(65536)
+        await whole_request(heads[-1], reader)
         writer.write(answer(said, status, f"Content-Type: {kind}\r\nConnection: close\r\n"))
         await writer.drain()
 
     trusted = cast().agency_rsa.pem + cast().agency_ec.pem
-    async with raw_server(talk) as (url, _):
+    async with raw_server(talk) as (url, heads):
         settings = soap_settings(url, profile=PROFILE, answer_certificates=trusted)
         axis = SoapAxis(settings, FixedClock(at))
         try:

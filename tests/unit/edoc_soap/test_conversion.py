@@ -169,3 +169,25 @@ def shape(found):
     """Names, attributes, text and children: what prefixes cannot change."""
     text = (found.text or "") if len(found) == 0 else (found.text or "").strip()
     return found.tag, dict(found.attrib), text, [shape(child) for child in found]
+
+
+def test_a_token_in_the_header_stands_once_and_nowhere_else():
+    """`credentials = "header"`: a SOAP header Token in its own namespace, OrganId in the body."""
+    made = contract(credentials="header", token_namespace="urn:tinh")
+    asked = etree.fromstring(made.request("GetDocument", {"documentId": "7"}))
+    header, body = asked[0], asked[1]
+    assert [(one.tag, one.text) for one in header] == [("{urn:tinh}Token", "ma-bi-mat")]
+    assert shape(body[0]) == (
+        "GetDocumentRequest",
+        {},
+        "",
+        [("OrganId", {}, "000.00.19.H14", []), ("documentId", {}, "7", [])],
+    )
+    blocks = to_older(read_tree(PACKAGE).find("edXMLEnvelope", "edXMLHeader")).blocks
+    for envelope in (
+        made.document(blocks, []),
+        made.request("UpdateTraces", {"StatusCode": "03"}),
+        etree.tostring(asked),
+    ):
+        assert envelope.count(b"ma-bi-mat") == 1
+    assert b"KeyInfo" not in made.document(blocks, [])

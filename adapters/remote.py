@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -105,21 +106,50 @@ def tls_context(name: str, ca_file: str) -> ssl.SSLContext:
         ) from error
 
 
-def client_session(
-    tls: ssl.SSLContext | None, *, connections: int, keepalive: float, connect_timeout: float
-) -> aiohttp.ClientSession:
-    """Needs a running loop. The deadline of each call bounds everything but connecting."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=connections,
-            keepalive_timeout=keepalive,
-            ssl=tls if tls is not None else True,
-        ),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("Accept-Encoding",),
-        trust_env=False,
-    )
+class Connecting(Protocol):
+    """What every axis' settings say of its connections. Seconds; `max_connections` at once."""
+
+    @property
+    def max_connections(self) -> int: ...
+
+    @property
+    def keepalive(self) -> float: ...
+
+    @property
+    def connect_timeout(self) -> float: ...
+
+
+class SessionHolder:
+    """The HTTP session of one axis: made by the first call that needs it, gone after `close`."""
+
+    def __init__(self, tls: ssl.SSLContext | None, settings: Connecting) -> None:
+        self._tls = tls
+        self._settings = settings
+        self._made: aiohttp.ClientSession | None = None
+
+    def get(self) -> aiohttp.ClientSession:
+        """Needs a running loop. The deadline of each call bounds everything but connecting."""
+        if self._made is None:
+            self._made = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._settings.max_connections,
+                    keepalive_timeout=self._settings.keepalive,
+                    ssl=self._tls if self._tls is not None else True,
+                ),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=self._settings.connect_timeout
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("Accept-Encoding",),
+                trust_env=False,
+            )
+        return self._made
+
+    async def close(self) -> None:
+        """Twice is harmless; a call after it makes a new session."""
+        if self._made is not None:
+            session, self._made = self._made, None
+            await session.close()
 
 
 async def small_body(response: aiohttp.ClientResponse, limit: int) -> bytes | None:

@@ -84,7 +84,7 @@ class SwaArrival:
                 f"part {number} cannot be read: {kind}, {encoding}",
             )
             raise unreadable("mime.encoding", text, f"/part[{number}]")
-        if number == 1:
+        if number == 1 or self.answer is not None:
             return
         if number > _LIMITS.attachments:
             raise too_large("attachments", _LIMITS.attachments)
@@ -101,12 +101,14 @@ class SwaArrival:
         self._part = _Part(self._spool, promised=promised)
 
     def part_data(self, piece: bytes) -> None:
-        if self._part is None:
-            self._keep(piece)
-        else:
+        if self._part is not None:
             self._part.take(piece)
+        elif self.answer is None:
+            self._keep(piece)
 
     def end_part(self) -> None:
+        if self.answer is not None:
+            return  # what follows an answer in place of a package is nobody's
         if self._part is None:
             self._begin()
             return
@@ -131,6 +133,9 @@ class SwaArrival:
                 self.answer.problem or self.answer.reported or self.answer.fault
             ):
                 raise NotAnAnswer("answer.no_data", "success is said, and no document came")
+            return
+        if (unsigned := self._contract.unsigned(data)) is not None:
+            self.answer = unsigned
             return
         header, manifest = body
         named = [_named(one) for one in manifest.children if one.name.lower() == "reference"]

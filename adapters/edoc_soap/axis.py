@@ -24,8 +24,6 @@ from datetime import datetime, timedelta
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
-import aiohttp
-
 from adapters.cargo import Cargo
 from adapters.edoc_soap import contract as soap
 from adapters.edoc_soap.arriving import PackageArrival, SwaArrival
@@ -35,7 +33,8 @@ from adapters.edoc_soap.outcomes import Judge
 from adapters.edoc_soap.security import X509Signer
 from adapters.edoc_soap.settings import SoapSettings
 from adapters.edoc_soap.traces import Traces, trace_item
-from adapters.remote import REMOTE_FAULTS, client_session, small_body, tls_context
+from adapters.edoc_soap.verifying import AnswerVerifier
+from adapters.remote import REMOTE_FAULTS, SessionHolder, small_body, tls_context
 from adapters.streams import NotAnAnswer, Spool
 from gateway.errors import Rejected, Unavailable, Untrusted
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused
@@ -83,7 +82,10 @@ class SoapAxis:
         signer = None
         if profile.security == "x509":
             signer = X509Signer(settings.key, settings.certificate, clock)
-        self._contract = Contract(profile, settings.organ_id, settings.token, signer)
+        verifier = None
+        if profile.verify_answers:
+            verifier = AnswerVerifier(settings.answer_certificates, clock)
+        self._contract = Contract(profile, settings.organ_id, settings.token, signer, verifier)
         self._judge = Judge(
             profile,
             frozenset(settings.retry_codes),
@@ -93,7 +95,8 @@ class SoapAxis:
         self._tls = None
         if settings.endpoint.startswith("https"):
             self._tls = tls_context(settings.name, settings.ca_file)
-        self._session_made: aiohttp.ClientSession | None = None
+        self._sessions = SessionHolder(self._tls, settings)
+        self._session = self._sessions.get
         self._loading = asyncio.Lock()
         self._loaded = False
         self._traces = Traces()
@@ -104,9 +107,7 @@ class SoapAxis:
         return f"SoapAxis({self.name!r})"
 
     async def close(self) -> None:
-        if self._session_made is not None:
-            session, self._session_made = self._session_made, None
-            await session.close()
+        await self._sessions.close()
 
     # --- sending ---------------------------------------------------------------------------
 
@@ -401,16 +402,6 @@ class SoapAxis:
             return Answer(problem="answer.cut", words="the answer was not read whole")
         data = soap.envelope_of(reply.content_type, reply.body)
         return self._contract.read(operation, data)
-
-    def _session(self) -> aiohttp.ClientSession:
-        if self._session_made is None:
-            self._session_made = client_session(
-                self._tls,
-                connections=self._settings.max_connections,
-                keepalive=self._settings.keepalive,
-                connect_timeout=self._settings.connect_timeout,
-            )
-        return self._session_made
 
 
 def _text(value: Any, name: str) -> str:

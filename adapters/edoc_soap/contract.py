@@ -11,10 +11,12 @@ quick, and works on envelopes without files only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from typing import Any, Protocol
+from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
 
@@ -32,13 +34,29 @@ OPERATIONS = (SEND, LIST, GET, CONFIRM, UPDATE, TRACES, ORGANIZATIONS, CHECK)
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 _YES, _NO = frozenset({"true", "1"}), frozenset({"false", "0"})
+UNSIGNED = "answer.unsigned"  # the problem of an answer whose signature does not hold
 _MARK = "package-stands-here"
+_MARKS = re.compile(
+    rb"(.*)<(?:[^<>]*:)?%(mark)b(?: [^<>]*)?/>(.*)<[^<>]*Reference [^<>]*%(mark)b[^<>]*/>(.*)"
+    % {b"mark": _MARK.encode()},
+    re.DOTALL,
+)
+_CR = {"\r": "&#13;"}  # a parser would make a line feed of it
+_SPECIAL = re.compile(r"[&<>\r]")
+_XLINK = "http://www.w3.org/1999/xlink"
 
 
 class Signer(Protocol):
     """WS-Security over an envelope, in place."""
 
     def sign(self, envelope: etree._Element) -> None: ...
+
+
+class Verifier(Protocol):
+    """Whether an answer is signed by the axis."""
+
+    def mistake(self, envelope: etree._Element) -> str:
+        """What is wrong; "" for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +84,11 @@ class Contract:
     organ_id: str
     token: str = field(repr=False)
     signer: Signer | None = None
+    verifier: Verifier | None = None
     _client: Any = field(default=None, repr=False)
     _service: Any = field(default=None, repr=False)
     _settings: Any = field(default=None, repr=False)
+    _frame: tuple[bytes, ...] | None = field(default=None, repr=False)
 
     @property
     def soap(self) -> str:
@@ -154,6 +174,28 @@ class Contract:
             self.signer.sign(envelope)
         return etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
 
+    def document(self, blocks: Sequence[Node], references: Sequence[Mapping[str, Any]]) -> bytes:
+        """The envelope of SendDocument with files as parts: header blocks and a manifest.
+
+        zeep builds it; an envelope that nobody signs is what zeep built once, with these blocks
+        and references written in their places.
+        """
+        if self.signer is not None:
+            return self.request(SEND, {"Reference": references, "version": "1.0"}, blocks)
+        if self._frame is None:
+            marks = {"Reference": [{"href": _MARK}], "version": "1.0"}
+            whole = self.request(SEND, marks, [Node(NS_EDXML1, _MARK)])
+            found = _MARKS.fullmatch(whole)
+            if found is None:
+                raise AssertionError
+            self._frame = found.groups()
+        front, between, behind = self._frame
+        listed = "".join(_reference(one) for one in references).encode()
+        out: list[str] = []
+        for one in blocks:
+            _written(one, f" xmlns:edXML={quoteattr(one.uri)}", out)
+        return front + "".join(out).encode() + between + listed + behind
+
     def around_package(self) -> tuple[bytes, bytes]:
         """What stands in front of and behind the base64 of a package in SendDocument."""
         head, _, tail = self.request(SEND, {"Package": _MARK}).partition(_MARK.encode())
@@ -164,15 +206,12 @@ class Contract:
     def read(self, operation: str, data: bytes) -> Answer:
         """An answer's envelope, by zeep. Elements count by local name, in any namespace."""
         from zeep.exceptions import Error
-        from zeep.loader import parse_xml as untyped
 
-        parse_xml: Any = untyped
-        try:
-            document = parse_xml(data, self._client.transport, settings=self._settings)
-        except (Error, ValueError) as error:  # malformed, a DTD, an entity, nothing at all
-            name = type(error).__name__
-            code = "answer.dtd" if "Forbidden" in name else "answer.unreadable"
-            return Answer(problem=code, words=_text(data))
+        document = self._parsed(data)
+        if isinstance(document, Answer):
+            return document
+        if problem := self._unsigned(document):
+            return problem
         body = self._body(document)
         if body is None:
             return Answer(problem="answer.no_envelope", words=_text(data))
@@ -201,10 +240,37 @@ class Contract:
             return Answer(problem="answer.unreadable", words=str(error))
         return _judged(value, reported=report is not None)
 
+    def unsigned(self, data: bytes) -> Answer | None:
+        """What is said of an envelope that the axis had to sign and did not; None: all is well."""
+        if self.verifier is None:
+            return None
+        document = self._parsed(data)
+        return document if isinstance(document, Answer) else self._unsigned(document)
+
+    def _unsigned(self, document: etree._Element) -> Answer | None:
+        """Judged before anything is renamed. What is no envelope has its own words."""
+        if self.verifier is None or not _is_envelope(document):
+            return None
+        words = self.verifier.mistake(document)
+        return Answer(problem=UNSIGNED, words=words) if words else None
+
+    def _parsed(self, data: bytes) -> etree._Element | Answer:
+        from zeep.exceptions import Error
+        from zeep.loader import parse_xml as untyped
+
+        parse_xml: Any = untyped
+        try:
+            found: etree._Element = parse_xml(data, self._client.transport, settings=self._settings)
+        except (Error, ValueError) as error:  # malformed, a DTD, an entity, nothing at all
+            name = type(error).__name__
+            code = "answer.dtd" if "Forbidden" in name else "answer.unreadable"
+            return Answer(problem=code, words=_text(data))
+        return found
+
     def _body(self, document: etree._Element) -> etree._Element | None:
         """The Body of an envelope of either version, renamed to the version of the profile."""
         name = etree.QName(document)
-        if name.localname != "Envelope" or name.namespace not in NS_SOAP:
+        if not _is_envelope(document):
             return None
         document.tag = f"{{{self.soap}}}Envelope"
         for child in document.iterchildren(etree.Element):
@@ -212,6 +278,38 @@ class Contract:
             if inner.namespace == name.namespace:
                 child.tag = f"{{{self.soap}}}{inner.localname}"
         return document.find(f"{{{self.soap}}}Body")
+
+
+def _is_envelope(document: etree._Element) -> bool:
+    name = etree.QName(document)
+    return name.localname == "Envelope" and name.namespace in NS_SOAP
+
+
+def _written(found: Node, declared: str, out: list[str]) -> None:
+    """A header block as text, all of it in the namespace of its outermost element."""
+    start = f"<edXML:{found.name}{declared}"
+    if found.attributes:
+        start += "".join(f" {name}={quoteattr(value)}" for name, value in found.attributes.items())
+    if not (found.text or found.children):
+        out.append(f"{start}/>")
+        return
+    out.append(f"{start}>{_escaped(found.text)}")
+    for child in found.children:
+        _written(child, "", out)
+    out.append(f"</edXML:{found.name}>")
+
+
+def _escaped(text: str) -> str:
+    return escape(text, _CR) if _SPECIAL.search(text) else text
+
+
+def _reference(values: Mapping[str, Any]) -> str:
+    """A Reference of the manifest; what is None is left out."""
+    inner = [(n, values[n]) for n in ("AttachmentName", "ContentType", "Description")]
+    told = "".join(f"<E:{n}>{_escaped(v)}</E:{n}>" for n, v in inner if v is not None)
+    href = quoteattr(values["href"])
+    spaces = f'xmlns:E="{NS_EDXML1}" xmlns:xlink="{_XLINK}"'
+    return f"<E:Reference {spaces} xlink:href={href}>{told}</E:Reference>"
 
 
 def element(found: Node) -> etree._Element:

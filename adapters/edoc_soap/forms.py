@@ -108,9 +108,7 @@ class SwaForm:
             }
             for one in self._names
         ]
-        envelope = self._contract.request(
-            SEND, {"Reference": references, "version": "1.0"}, self.converted.blocks
-        )
+        envelope = self._contract.document(self.converted.blocks, references)
         head = (
             f"--{self._boundary}\r\nContent-Type: {self._contract.content_type(SEND)}\r\n"
             f"Content-Transfer-Encoding: 8bit\r\nContent-ID: <root@{self._id}>\r\n\r\n"

@@ -141,11 +141,18 @@ def _traces(traces: Node | None, message: Node, made: Converted) -> Node:
 def _present(name: str, found: Node, inside: Sequence[str]) -> Node:
     """The element with every child that 1.0 insists on, in its order, and whatever else it has."""
     out = Node(E, name, found.text, attributes=dict(found.attributes))
+    if not found.children:
+        out.children = [Node(E, wanted) for wanted in inside]
+        return out
+    named: dict[str, list[Node]] = {}
+    for child in found.children:
+        named.setdefault(child.name.lower(), []).append(child)
     for wanted in inside:
-        same = found.all(wanted)
+        same = named.pop(wanted.lower(), ())
         out.children += [_copied(c, E) for c in same] if same else [Node(E, wanted)]
-    known = {wanted.lower() for wanted in inside}
-    out.children += [_copied(c, E) for c in found.children if c.name.lower() not in known]
+    if named:
+        more = [c for c in found.children if c.name.lower() in named]
+        out.children += [_copied(c, E) for c in more]
     return out
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from adapters.edoc_soap.contract import Answer
+from adapters.edoc_soap.contract import UNSIGNED, Answer
 from adapters.edoc_soap.profile import Profile
 from adapters.remote import broken_code, connect_code, plain_words
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncertain
@@ -59,6 +59,8 @@ class Judge:
             if answer.fault[0].lower() in _OURS or not handed_over:
                 return Deferred(code, words, alarm=status in _DENIED, unlisted=True)
             return Uncertain(code, words)
+        if answer.problem == UNSIGNED and handed_over:
+            return Uncertain(UNSIGNED, words)  # whoever it was, he may have taken the bytes
         if 300 <= status < 500 or not handed_over:
             return Deferred(f"http.{status}", words, alarm=status in _DENIED)
         if status >= 500:
@@ -107,6 +109,8 @@ class Judge:
         if answer.fault is not None:
             code = f"soap.fault.{_code(answer.fault[0]) or 'unnamed'}"
             return Deferred(code, words, alarm=status in _DENIED)
+        if answer.problem == UNSIGNED:
+            return Deferred(UNSIGNED, words, alarm=True)
         if status not in {200, 201}:
             return Deferred(f"http.{status}", words, alarm=status in _DENIED)
         if answer.problem or (answer.reported and answer.verdict is None):

@@ -16,7 +16,8 @@ class SoapSettings:
     """Times in seconds, sizes in bytes. `organ_id`, `token`: the account.
 
     `profile`: how this province speaks. `retry_codes`, `never_codes`: go before the profile's own
-    table. `key`, `certificate`: PEM, for WS-Security where the profile wants it.
+    table. `key`, `certificate`: PEM, for WS-Security where the profile wants it;
+    `answer_certificates`: PEM, those that the axis signs its answers with.
     """
 
     name: str
@@ -36,6 +37,7 @@ class SoapSettings:
     max_package_bytes: int = 2048 * _MIB
     key: bytes = field(default=b"", repr=False)
     certificate: bytes = field(default=b"", repr=False)
+    answer_certificates: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
         for key in ("name", "organ_id", "token"):
@@ -46,6 +48,10 @@ class SoapSettings:
         if self.profile.security == "x509" and not (self.key and self.certificate):
             vi, en = "hồ sơ cần khóa và chứng thư", "the profile wants a key and a certificate"
             raise self._wrong("sign_key", vi, en)
+        if self.profile.verify_answers and not self.answer_certificates:
+            vi = "hồ sơ cần chứng thư mà trục dùng để ký trả lời"
+            en = "the profile wants the certificates that the axis signs its answers with"
+            raise self._wrong("answer_certificates", vi, en)
 
     def _wrong(self, key: str, vi: str, en: str) -> Misconfigured:
         return Misconfigured(

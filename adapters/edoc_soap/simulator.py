@@ -33,7 +33,7 @@ from adapters.edoc_soap.simulator_store import Received, SimulatorStore, Stored
 from adapters.edoc_soap.trees import Node, read_tree
 from adapters.faults import Fault, Gate, Scenario, read_fault_file
 from adapters.faults.bends import BENDS, DAMAGES, STEPS, Dropped, lines_as_told
-from adapters.faults.server import FaultyServer, SystemClock, serve_forever
+from adapters.faults.server import FaultyServer, SystemClock, serve_axis
 from adapters.streams import NotAnAnswer
 from gateway.errors import Rejected, Untrusted
 from gateway.model.package import NS_EDXML1
@@ -461,13 +461,4 @@ def run(
 async def _serve_forever(settings: SimulatorSettings, say: Callable[[str], None]) -> None:
     settings.folder.mkdir(parents=True, exist_ok=True)
     simulator = Simulator(settings, SystemClock())
-
-    def told() -> list[str]:
-        lines = [f"endpoint {simulator.url}"]
-        if simulator.faults.plan:
-            lines.append(f"seed {simulator.faults.seed}")
-        for organ_id, (token, codes) in settings.systems.items():
-            lines.append(f"organ {organ_id} token {token} agencies {' '.join(codes)}")
-        return lines
-
-    await serve_forever(simulator, say, told)
+    await serve_axis(simulator, settings.systems, say, words=("organ", "token"))

@@ -29,16 +29,20 @@ class Node:
 
     def find(self, *path: str) -> Node | None:
         """The first element along local names, compared without case."""
-        here: Node | None = self
+        here = self
         for wanted in path:
-            if here is None:
-                return None
             low = wanted.lower()
-            here = next((c for c in here.children if c.name.lower() == low), None)
+            for child in here.children:
+                if child.name == wanted or child.name.lower() == low:
+                    here = child
+                    break
+            else:
+                return None
         return here
 
     def all(self, name: str) -> list[Node]:
-        return [c for c in self.children if c.name.lower() == name.lower()]
+        low = name.lower()
+        return [c for c in self.children if c.name == name or c.name.lower() == low]
 
     def value(self, *path: str) -> str:
         """The text at a path, "" when there is none."""
@@ -51,7 +55,8 @@ class Node:
             yield from child.walk()
 
     def anywhere(self, name: str) -> Node | None:
-        return next((n for n in self.walk() if n.name.lower() == name.lower()), None)
+        low = name.lower()
+        return next((n for n in self.walk() if n.name == name or n.name.lower() == low), None)
 
 
 Leaf = tuple[str, str]

@@ -17,7 +17,7 @@ import socket
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,8 @@ from typing import Self
 
 from aiohttp import web
 
-from adapters.faults.bends import STEPS, Dropped, SkewedClock, closed
+from adapters.faults.answers import damaged, trickling
+from adapters.faults.bends import BENDS, DAMAGES, STEPS, Dropped, SkewedClock, closed
 from adapters.faults.gate import Gate
 from adapters.faults.plan import COMPANIONS, Fault, Faults
 from adapters.faults.scenario import Scenario, read_fault_file, scenario_from
@@ -76,6 +77,11 @@ class FaultyServer(ABC):
         )
 
     # --- what an heir says -------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """The endpoint a client is configured with."""
 
     @abstractmethod
     def operation_of(self, request: web.Request) -> str:
@@ -203,6 +209,20 @@ class FaultyServer(ABC):
             await self._stopping.wait()
         return self.failed(fault)
 
+    async def _as_met(
+        self, request: web.Request, response: web.StreamResponse, fault: Fault | None
+    ) -> web.StreamResponse:
+        """The right answer, after the work: as it is, spoilt, or something else in its place."""
+        if fault is None or fault.kind in BENDS - {"slow"}:
+            return response
+        if fault.kind not in DAMAGES | BENDS:
+            return await self._fail(fault)
+        if response.prepared or not isinstance(response, web.Response):
+            return response  # what is streamed was spoilt on its way
+        if fault.kind == "slow":
+            return await trickling(request, response, self._pause_of(fault))
+        return await damaged(request, response, fault)
+
     async def _die(self, seconds: float) -> None:
         """Nobody listens for a while; what was accepted stays, as after a crash."""
         await self.refuse_connections()
@@ -267,17 +287,27 @@ def _modified(path: Path) -> int:
     return path.stat().st_mtime_ns
 
 
-async def serve_forever(
-    server: FaultyServer, say: Callable[[str], None], told: Callable[[], Sequence[str]]
+async def serve_axis(
+    server: FaultyServer,
+    systems: Mapping[str, tuple[str, tuple[str, ...]]],
+    say: Callable[[str], None],
+    *,
+    words: tuple[str, str] = ("system", "secret"),
 ) -> None:
-    """Until Ctrl-C or SIGTERM. `told`: what is said once it listens."""
+    """Until Ctrl-C or SIGTERM. Its address, seed and accounts are said once it listens.
+
+    `systems`: account -> (secret, agency codes); `words`: how the protocol calls the first two.
+    """
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     await server.open()
     try:
-        for line in told():
-            say(line)
+        say(f"endpoint {server.url}")
+        if server.faults.plan:
+            say(f"seed {server.faults.seed}")
+        for account, (secret, codes) in systems.items():
+            say(f"{words[0]} {account} {words[1]} {secret} agencies {' '.join(codes)}")
         await ended.wait()
     finally:
         await server.close()

@@ -29,7 +29,7 @@ from adapters.lgsp_rest.outcomes import Judge, table_of
 from adapters.lgsp_rest.reading import read_small
 from adapters.lgsp_rest.settings import RestSettings, header_safe
 from adapters.lgsp_rest.words import DocumentReader, answer_of, parsed, text_of
-from adapters.remote import REMOTE_FAULTS, client_session, tls_context
+from adapters.remote import REMOTE_FAULTS, SessionHolder, tls_context
 from adapters.streams import Base64Stream, NotAnAnswer, Spool
 from gateway.errors import Unavailable
 from gateway.model.outcome import Deferred, Outcome, Refused
@@ -80,16 +80,15 @@ class RestAxis:
         self._base = settings.endpoint.rstrip("/")
         https = self._base.startswith("https")
         self._tls = tls_context(settings.name, settings.ca_file) if https else None
-        self._session_made: aiohttp.ClientSession | None = None
+        self._sessions = SessionHolder(self._tls, settings)
+        self._session = self._sessions.get
         self._login = Login(settings, self._judge, clock, self._session)
 
     def __repr__(self) -> str:
         return f"RestAxis({self.name!r})"
 
     async def close(self) -> None:
-        if self._session_made is not None:
-            session, self._session_made = self._session_made, None
-            await session.close()
+        await self._sessions.close()
 
     # --- sending ---------------------------------------------------------------------------
 
@@ -343,16 +342,6 @@ class RestAxis:
         words = self._profile.words
         kinds = {words.document: PackageKind.DOCUMENT, words.status: PackageKind.STATUS}
         return kinds.get(word.lower())
-
-    def _session(self) -> aiohttp.ClientSession:
-        if self._session_made is None:
-            self._session_made = client_session(
-                self._tls,
-                connections=self._settings.max_connections,
-                keepalive=self._settings.keepalive,
-                connect_timeout=self._settings.connect_timeout,
-            )
-        return self._session_made
 
 
 class _PackageText:

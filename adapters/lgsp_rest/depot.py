@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from gateway.errors import Rejected
 from gateway.model.agency import AgencyCode
 from gateway.model.package import NS_QCVN102, PackageKind
+from gateway.ports import Clock
 
 BAD_FILE, BAD_ACCOUNT, NO_RECEIVER, NO_SENDER = "10", "15", "18", "19"
 FORMAT, LOCKED = "22", "23"
@@ -47,6 +49,7 @@ class Sent:
     receivers: tuple[str, ...]
     sha256: str
     file: Path
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -64,6 +67,7 @@ class Depot:
     """`systems`: account -> (secret, agency codes); `locked`: codes that take nothing."""
 
     systems: Mapping[str, tuple[str, tuple[str, ...]]]
+    clock: Clock
     dedupe: bool = True
     locked: tuple[str, ...] = ()
     sent: list[Sent] = field(default_factory=list)
@@ -98,7 +102,7 @@ class Depot:
         if self.dedupe and (first := next(known, None)) is not None:
             return first.doc_id
         doc_id = f"rest-{len(self.sent) + 1:08d}"
-        package = Sent(doc_id, system_id, kind, sender, receivers, sha256, file)
+        package = Sent(doc_id, system_id, kind, sender, receivers, sha256, file, self.clock.now())
         self.sent.append(package)
         for system in dict.fromkeys(str(self.owner(code)) for code in receivers):
             for _ in range(copies):

@@ -2,7 +2,8 @@
 
 In:     a parsed TOML table.
 Out:    `RestProfile`.
-Fails:  Misconfigured `conf.axis_profile`, naming the file and the key.
+Fails:  Misconfigured `conf.profile_invalid`, naming the file and every key that is wrong;
+        `conf check` names them with their lines (`profile_mistakes`).
 Never:  guesses a key that it does not know, takes a profile that does not say how sure it is.
 Source: vxp-protocol 8.3.
 """
@@ -10,11 +11,11 @@ Source: vxp-protocol 8.3.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -81,19 +82,53 @@ class RestProfile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
 
 def profile_of(table: object, name: str) -> RestProfile:
     """`table`: a parsed file; `name`: how it is called in mistakes."""
-    try:
-        made = msgspec.convert(table, RestProfile)
-    except msgspec.ValidationError as error:
-        raise _wrong(name, str(error)) from None
+    if not isinstance(table, dict):
+        raise _wrong(name, [("", Text("không phải bảng TOML", "is no table"))])
+    if mistakes := list(profile_mistakes(table)):
+        raise _wrong(name, mistakes)
+    return msgspec.convert(table, RestProfile)
+
+
+def profile_mistakes(table: Mapping[str, Any]) -> Iterator[tuple[str, Text]]:
+    """Every mistake of a file's table: its key (`login.lifetime`), and what is wrong."""
+    found = list(_misfits(table, RestProfile, ""))
+    yield from found
+    if found:
+        return
+    made = msgspec.convert(table, RestProfile)
     if not made.source.strip():
-        raise _wrong(name, "source is empty")
+        yield "source", Text("để trống", "is empty")
     if "good" not in made.codes.values():
-        raise _wrong(name, "codes: no code means `good`")
+        yield "codes", Text("không mã nào nghĩa là good", "no code means `good`")
     if not 0 <= made.login.renew_before < made.login.lifetime:
-        raise _wrong(name, "login.renew_before must be shorter than login.lifetime")
+        vi, en = "phải ngắn hơn login.lifetime", "must be shorter than login.lifetime"
+        yield "login.renew_before", Text(vi, en)
     if made.list_days < 1:
-        raise _wrong(name, "list_days must be 1 or more")
-    return made
+        yield "list_days", Text("phải từ 1 trở lên", "must be 1 or more")
+
+
+def _misfits(
+    table: Mapping[str, Any], kind: type[msgspec.Struct], above: str
+) -> Iterator[tuple[str, Text]]:
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    for name in table:
+        if name not in fields:
+            yield f"{above}{name}", Text("không có khóa này", "there is no such key")
+    for name, field in fields.items():
+        key, inner = f"{above}{name}", field.type
+        if name not in table:
+            if field.required:
+                yield key, Text("còn thiếu", "is missing")
+        elif isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            if isinstance(table[name], dict):
+                yield from _misfits(table[name], inner, f"{key}.")
+            else:
+                yield key, Text("phải là một bảng", "must be a table")
+        else:
+            try:
+                msgspec.convert(table[name], inner)
+            except msgspec.ValidationError as error:
+                yield key, Text(f"giá trị không hợp lệ: {error}", f"wrong value: {error}")
 
 
 def read_profile(path: Path | None = None) -> RestProfile:
@@ -103,15 +138,16 @@ def read_profile(path: Path | None = None) -> RestProfile:
         text = path.read_text("utf-8") if path else _shipped()
         return profile_of(tomllib.loads(text), name)
     except (OSError, ValueError) as error:
-        raise _wrong(name, str(error)) from error
+        raise _wrong(name, [("", Text(str(error), str(error)))]) from error
 
 
 def _shipped() -> str:
     return resources.files("conf").joinpath(SHIPPED).read_text("utf-8")
 
 
-def _wrong(name: str, detail: str) -> Misconfigured:
+def _wrong(name: str, mistakes: Sequence[tuple[str, Text]]) -> Misconfigured:
+    vi = "; ".join(f"{key}: {text.vi}" for key, text in mistakes)
+    en = "; ".join(f"{key}: {text.en}" for key, text in mistakes)
     return Misconfigured(
-        Text(f"Hồ sơ trục {name}: {detail}", f"axis profile {name}: {detail}"),
-        code="conf.axis_profile",
+        Text(f"Hồ sơ trục {name}: {vi}", f"axis profile {name}: {en}"), code="conf.profile_invalid"
     )

@@ -19,7 +19,7 @@ import tenacity
 from yarl import URL
 
 from adapters.cargo import Cargo
-from adapters.remote import client_session, small_body, tls_context
+from adapters.remote import SessionHolder, small_body, tls_context
 from adapters.streams import Base64Stream, NotAnAnswer, Spool
 from adapters.vxp import wire
 from adapters.vxp.items import directory_entry, sent_item, usable_id, waiting_item
@@ -76,16 +76,15 @@ class VxpAxis:
         self._tls = (
             tls_context(settings.name, settings.ca_file) if base.startswith("https") else None
         )
-        self._session_made: aiohttp.ClientSession | None = None
+        self._sessions = SessionHolder(self._tls, settings)
+        self._session = self._sessions.get
         self._downloads = True  # until the axis turns out to have no downloadEdoc
 
     def __repr__(self) -> str:
         return f"VxpAxis({self.name!r})"
 
     async def close(self) -> None:
-        if self._session_made is not None:
-            session, self._session_made = self._session_made, None
-            await session.close()
+        await self._sessions.close()
 
     # --- sending ---------------------------------------------------------------------------
 
@@ -426,16 +425,6 @@ class VxpAxis:
             now=self._clock.now(),
             user_agent=self._settings.user_agent,
         )
-
-    def _session(self) -> aiohttp.ClientSession:
-        if self._session_made is None:
-            self._session_made = client_session(
-                self._tls,
-                connections=self._settings.max_connections,
-                keepalive=self._settings.keepalive,
-                connect_timeout=self._settings.connect_timeout,
-            )
-        return self._session_made
 
 
 _WITH_BODY = frozenset(

@@ -22,6 +22,7 @@ from types import MappingProxyType
 from aiohttp import web
 
 from adapters.faults import Fault, Gate, Scenario, read_fault_file
+from adapters.faults.answers import failed
 from adapters.faults.bends import (
     BENDS,
     DAMAGES,
@@ -30,7 +31,7 @@ from adapters.faults.bends import (
     Slowly,
     lines_as_told,
 )
-from adapters.faults.server import FaultyServer, SystemClock, serve_forever
+from adapters.faults.server import FaultyServer, SystemClock, serve_axis
 from adapters.vxp import wire
 from adapters.vxp.simulator_depot import (
     BAD_ACCOUNT,
@@ -43,7 +44,6 @@ from adapters.vxp.simulator_depot import (
     sent_item,
 )
 from adapters.vxp.simulator_directory import Directory, agency_key
-from adapters.vxp.simulator_faults import damaged_json, failed, slow_json
 from adapters.vxp.simulator_store import (
     DONE,
     STATUSES,
@@ -149,7 +149,11 @@ class Simulator(FaultyServer):
         return request.match_info["operation"]
 
     def failed(self, fault: Fault) -> web.Response:
-        return failed(fault)
+        return failed(
+            fault,
+            lambda code: _json(wire.render_answer(code, "Lỗi mô phỏng / simulated error")),
+            lambda: _json(b'{"status":"OK","ErrorCode":"0",,"Err'),
+        )
 
     def forget(self) -> None:
         self._store.close()
@@ -175,15 +179,7 @@ class Simulator(FaultyServer):
         except Rejected as refused:
             code = BAD_ACCOUNT if refused.code == "vxp.signature" else OTHER
             response = _json(wire.render_answer(code, refused.text.en))
-        if fault is None or fault.kind in BENDS - {"slow"}:
-            return response
-        if fault.kind not in DAMAGES | BENDS:
-            return await self._fail(fault)
-        if response.prepared or not isinstance(response, web.Response):
-            return response
-        if fault.kind == "slow":
-            return await slow_json(request, response, self._pause_of(fault))
-        return await damaged_json(request, response, fault)
+        return await self._as_met(request, response, fault)
 
     async def _carry_out(
         self, request: web.Request, name: str, fault: Fault | None
@@ -431,13 +427,4 @@ def run(
 async def _serve_forever(settings: SimulatorSettings, say: Callable[[str], None]) -> None:
     settings.folder.mkdir(parents=True, exist_ok=True)
     simulator = Simulator(settings, SystemClock())
-
-    def told() -> list[str]:
-        lines = [f"endpoint {simulator.url}"]
-        if simulator.faults.plan:
-            lines.append(f"seed {simulator.faults.seed}")
-        for system_id, (secret, codes) in settings.systems.items():
-            lines.append(f"system {system_id} secret {secret} agencies {' '.join(codes)}")
-        return lines
-
-    await serve_forever(simulator, say, told)
+    await serve_axis(simulator, settings.systems, say)

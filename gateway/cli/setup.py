@@ -106,8 +106,9 @@ def check(conf: str | None, as_json: bool, lang: str) -> None:
     from gateway import config
     from gateway.cli.places import named
     from gateway.errors import Misconfigured, errors_in
+    from gateway.wiring.axes import check_profiles
 
-    findings = config.check(named(conf))
+    findings = config.check(named(conf)) + check_profiles(named(conf))
     wrong = errors_in(findings)
     if not wrong:
         findings += tuple(_gaps(config.load(named(conf))))

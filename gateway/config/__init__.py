@@ -107,6 +107,30 @@ def check(path: str | Path) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
+def axes_in(path: str | Path) -> tuple[AxisSection, ...]:
+    """The axes as far as they can be read, whatever else is wrong."""
+    file = (Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)).absolute()
+    source, table = _parse(file, [])
+    written: Written = _section(Written, table, (), source)
+    return written.axis
+
+
+def check_file(
+    file: Path, mistakes: Callable[[Mapping[str, Any]], Iterable[tuple[str, Text]]], rule: str
+) -> tuple[Finding, ...]:
+    """What is wrong with a file that only an adapter understands, with file, line and key.
+
+    `mistakes`: dotted key and words, of its table; `rule`: where its keys are explained.
+    """
+    findings: list[Finding] = []
+    source, table = _parse(file, findings)
+    if not findings:
+        for key, text in mistakes(table):
+            one = Finding("", "conf.profile_invalid", Severity.ERROR, text, rule)
+            source.note(_undotted(key), one)
+    return tuple(findings)
+
+
 def _judged(path: Path, findings: list[Finding], *, files: bool) -> Settings | None:
     """Settings as far as they go; `findings` gets every mistake and warning."""
     file = (path / FILE_NAME if path.is_dir() else path).absolute()
@@ -368,7 +392,7 @@ def _check_axes(written: Written, source: _Source) -> None:
             vi, en = f"Mã {code} có trong cả retry và never", f"{code} is in retry and in never"
             source.say((*path, "retry"), "conf.value", vi, en)
         _check_endpoint(axis, path, source)
-        for key in ("sign_key", "sign_certificate"):
+        for key in ("sign_key", "sign_certificate", "answer_certificates"):
             if axis.kind != "edoc_soap" and getattr(axis, key) is not None:
                 vi, en = "Chỉ dùng với kind edoc_soap", "is for an axis of kind edoc_soap"
                 source.say((*path, key), "conf.value", vi, en)
@@ -525,6 +549,7 @@ def _check_files(written: Written, secrets: SecretsSection, source: _Source) -> 
         public.append((("axis", number, "ca_file"), axis.ca_file))
         public.append((("axis", number, "profile"), axis.profile))
         public.append((("axis", number, "sign_certificate"), axis.sign_certificate))
+        public.append((("axis", number, "answer_certificates"), axis.answer_certificates))
         private.append((("axis", number, "sign_key"), axis.sign_key))
     for number, key in enumerate(written.key):
         private.append((("key", number, "path"), key.path))

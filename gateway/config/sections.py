@@ -148,6 +148,7 @@ class AxisSection:
     profile: Path | None = None
     sign_key: Path | None = None
     sign_certificate: Path | None = None
+    answer_certificates: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

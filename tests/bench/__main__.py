@@ -2,7 +2,7 @@
 
     python -m tests.bench                     everything, about five minutes
     python -m tests.bench rate                one part: documents, packages, carry, rate, queue,
-                                              silent, ledger
+                                              silent, ledger, soap
     python -m tests.bench --rounds 1 --short  a quick look
 
 Results go to tests/bench/results/, as JSON with every round and as a short page.
@@ -17,11 +17,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import carry, documents, ledger, machine, packages, queue, rate, silent
+from tests.bench import carry, documents, ledger, machine, packages, queue, rate, silent, soap
 from tests.bench.report import Table, keep
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("documents", "packages", "carry", "rate", "queue", "silent", "ledger")
+PARTS = ("documents", "packages", "carry", "rate", "queue", "silent", "ledger", "soap")
 
 
 def main() -> int:
@@ -62,6 +62,8 @@ def _part(part: str, folder: Path, asked: argparse.Namespace) -> Iterator[Table]
         return queue.run(folder, large=not asked.short)
     if part == "silent":
         return silent.run(folder, rounds=asked.rounds)
+    if part == "soap":
+        return soap.run(folder, rounds=asked.rounds)
     if part == "ledger":
         return ledger.run(folder, large=not asked.short)
     return rate.run(folder, rounds=max(1, asked.rounds - 2), seconds=asked.seconds)

@@ -44,7 +44,7 @@ SUBMIT_OUTCOMES: dict[str, tuple[type[Outcome], ...]] = {
     "denied": (Deferred,),
     "never": (Refused,),
     "later": (Deferred,),
-    "unavailable": (Deferred,),
+    "unavailable": (Uncertain,),  # our own store as the far side: it may have committed
 }
 # Which of them leave the package with the remote all the same
 STORED = {"silent_after", "lost_answer", "garbage"}

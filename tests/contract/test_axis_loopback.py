@@ -29,6 +29,8 @@ class LoopbackSubject:
             self.intake.before.clear()
         elif how == "silent_after":
             self.intake.after.clear()
+        elif how == "lost_answer":
+            self.intake.losses = 1_000
         else:
             self.intake.failure = Unavailable(Text("bận", "busy"), code="store.busy")
 
@@ -36,13 +38,14 @@ class LoopbackSubject:
         self.intake.before.set()
         self.intake.after.set()
         self.intake.failure = None
+        self.intake.losses = 0
 
     async def stored(self):
         return len(self.intake.arrivals)
 
 
 class TestLoopbackAxis(AxisSuite):
-    breaks = frozenset({"silent", "silent_after", "unavailable"})
+    breaks = frozenset({"silent", "silent_after", "lost_answer", "unavailable"})
 
     @contextlib.asynccontextmanager
     async def world(self, folder):
@@ -58,6 +61,29 @@ def test_the_arrival_names_the_transfer_the_parties_and_the_digest():
         assert key == ("loopback", "t-9")
         assert (incoming.sha256, incoming.size) == (cargo.sha256, cargo.size)
         assert (incoming.listed_from, incoming.listed_to) == (cargo.sender, "H14.1,H14.2")
+
+    asyncio.run(scene())
+
+
+def test_a_commit_whose_answer_was_lost_is_found_by_asking_again():
+    async def scene():
+        world = LoopbackSubject()
+        world.intake.losses = 1
+        assert await world.axis.submit(parcel(document_package()), 60) == Delivered("arrival-1")
+        assert await world.stored() == 1
+
+    asyncio.run(scene())
+
+
+def test_a_lease_that_cannot_be_asked_for_is_no_doubt():
+    async def away():
+        raise Unavailable(Text("bận", "busy"), code="store.busy")
+
+    async def scene():
+        world = LoopbackSubject()
+        outcome = await world.axis.submit(parcel(document_package(), still_mine=away), 60)
+        assert outcome == Deferred("store.busy", "busy")
+        assert await world.stored() == 0
 
     asyncio.run(scene())
 

@@ -140,6 +140,38 @@ class TestSoapAxisOfAnotherProvince(TestSoapAxis):
     )
 
 
+def test_an_axis_that_wants_the_token_in_a_header_gets_every_verb(tmp_path):
+    """What we send there is a guess; that it is whole, our own simulated axis says."""
+    profile = dataclasses.replace(SWA, credentials="header")
+    # nothing but a document's sender says whose token it is
+    systems = {code: (f"ma-{code}", (code,)) for code in ("000.00.19.H14", "000.00.00.G22")}
+
+    def client(url, code):
+        settings = soap_settings(url, profile=profile, token=systems[code][0])
+        return SoapAxis(dataclasses.replace(settings, organ_id=code), FixedClock())
+
+    async def scene():
+        async with soap_simulator(tmp_path, profile=profile, systems=systems) as simulated:
+            ours, theirs = (client(simulated.url, code) for code in systems)
+            try:
+                assert isinstance(await ours.submit(parcel(PACKAGE), LONG), Delivered)
+                (item,) = (await theirs.list_waiting(PackageKind.DOCUMENT, LONG)).items
+                sink = io.BytesIO()
+                assert (await theirs.fetch(item, sink, LONG)).failure is None
+                assert isinstance(await theirs.acknowledge(item.axis_doc_id, LONG), Delivered)
+                told = parcel(status_package(), kind=PackageKind.STATUS, sender="000.00.00.G22")
+                assert isinstance(await theirs.submit(told, LONG), Delivered)
+                heard = (await ours.list_waiting(PackageKind.STATUS, LONG)).items
+                assert [one.listed_status for one in heard] == ["01", "03"]
+                assert await ours.read_directory(lambda _: None, LONG) is None
+                assert isinstance(await ours.check_permission(LONG), Delivered)
+            finally:
+                await ours.close()
+                await theirs.close()
+
+    asyncio.run(scene())
+
+
 def test_statuses_are_asked_for_with_an_overlap_and_once_an_hour_days_back(tmp_path):
     """A list that was given may not have been committed: nothing is asked for just once."""
     profile = dataclasses.replace(SWA, traces_overlap=60)

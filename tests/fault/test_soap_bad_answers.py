@@ -15,9 +15,9 @@ from gateway.model.package import PackageKind
 from gateway.ports import WaitingItem
 from tests.support.axes import FixedClock, answer, document_package, parcel, raw_server
 from tests.support.edxml1 import SOAP, E
-from tests.support.soap import SWA, soap_settings
+from tests.support.soap import SWA, soap_settings, whole_request
 
-LONG, SHORT = 30.0, 0.5
+LONG, SHORT = 100.0, 0.5
 XML = "Content-Type: text/xml; charset=utf-8\r\nConnection: close\r\n"
 MIME = 'Content-Type: multipart/related; type="text/xml"; boundary="b"\r\nConnection: close\r\n'
 PDF = b"%PDF-1.7 " + b"mot hai ba bon " * 400
@@ -48,13 +48,11 @@ DTD = b'<!DOCTYPE x [<!ENTITY a "bung no">]>'
 @contextlib.asynccontextmanager
 async def axis_that_hears(said: bytes, profile=SWA):
     async def talk(reader, writer):
-        body = b""
-        while b"\r\n0\r\n\r\n" not in body and b"</soap-env:Envelope>" not in body:
-            body += await reader.read(65536)
+        await whole_request(heads[-1], reader)
         writer.write(said)
         await writer.drain()
 
-    async with raw_server(talk) as (url, _):
+    async with raw_server(talk) as (url, heads):
         axis = SoapAxis(soap_settings(url, profile=profile), FixedClock())
         try:
             yield axis

@@ -9,9 +9,7 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
-from adapters.faults import Scenario, scenario_from
 from adapters.lgsp_rest.profile import read_profile
-from gateway.errors import Misconfigured
 from gateway.model.outcome import Deferred, Delivered, Refused
 from gateway.model.package import PackageKind
 from tests.support.axes import FixedClock, document_package, parcel
@@ -192,38 +190,5 @@ def test_files_that_lie_beside_the_package_are_not_lost_in_silence(tmp_path):
             sink = io.BytesIO()
             assert (await axis.fetch(second, sink, LONG)).failure is None
             assert sink.getvalue() == whole
-
-    asyncio.run(scene())
-
-
-@pytest.mark.parametrize("kind", ["duplicate", "reorder", "lie"])
-def test_lists_that_are_whole_and_not_as_they_should_be(tmp_path, kind):
-    async def scene():
-        async with rest_simulator(tmp_path) as sim, rest_axis(sim.url) as axis:
-            for number in range(2):
-                one = document_package(
-                    f"d-{number}", sender="000.00.00.G22", receivers=("000.00.19.H14",)
-                )
-                sim.deposit(one, PackageKind.DOCUMENT, "exp.sys.02")
-            well = await axis.list_waiting(PackageKind.DOCUMENT, LONG)
-            sim.faults.add(operation="list", kind=kind)
-            told = await axis.list_waiting(PackageKind.DOCUMENT, LONG)
-            wanted = {"duplicate": well.items, "reorder": tuple(reversed(well.items)), "lie": ()}
-            assert told.items == wanted[kind]
-
-    asyncio.run(scene())
-
-
-def test_a_scenario_is_followed_and_one_it_does_not_know_refused(tmp_path):
-    async def scene():
-        async with rest_simulator(tmp_path) as sim, rest_axis(sim.url) as axis:
-            fault = {"kind": "maintenance", "seconds": 600.0, "operation": "send", "times": 1}
-            sim.follow(scenario_from({"seed": 3, "dedupe": False, "fault": [fault]}))
-            assert not sim.depot.dedupe
-            outcome = await axis.submit(parcel(PACKAGE), LONG)
-            assert outcome.code == "http.503"
-            with pytest.raises(Misconfigured):
-                sim.follow(scenario_from({"fault": [{"kind": "skew", "seconds": 1.0}]}))
-            sim.follow(Scenario())
 
     asyncio.run(scene())

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from adapters.vxp.axis import VxpAxis, VxpSettings
 from adapters.vxp.simulator import Simulator, SimulatorSettings, start
+from gateway.errors import Text, Unavailable
 from gateway.model.arrival import Incoming
 from gateway.model.package import NS_QCVN102, PackageKind
 from gateway.ports import Parcel
@@ -142,6 +143,7 @@ class MemoryIntake:
     def __init__(self) -> None:
         self.arrivals: dict[tuple[str, str], Incoming] = {}
         self.failure: Exception | None = None
+        self.losses = 0  # so many answers get lost: kept, and the store goes away
         self.before = asyncio.Event()  # cleared: silence, and nothing is kept
         self.after = asyncio.Event()  # cleared: kept, and the answer is lost
         self.before.set()
@@ -154,6 +156,9 @@ class MemoryIntake:
         key = (incoming.axis, incoming.axis_doc_id)
         self.arrivals.setdefault(key, incoming)
         await self.after.wait()
+        if self.losses:
+            self.losses -= 1
+            raise Unavailable(Text("mất kết nối", "connection lost"), code="store.unavailable")
         return f"arrival-{list(self.arrivals).index(key) + 1}"
 
 

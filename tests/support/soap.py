@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from adapters.edoc_soap.profile import Profile
 from adapters.edoc_soap.settings import SoapSettings
 from adapters.edoc_soap.simulator import Simulator, SimulatorSettings, start
-from tests.support.axes import SYSTEMS, FixedClock
+from tests.support.axes import SYSTEMS, FixedClock, read_body
 
 SWA = Profile()
 
@@ -34,3 +35,15 @@ def soap_settings(url: str, organ_id: str = "exp.sys.01", **changes: object) -> 
         "token": SYSTEMS[organ_id][0],
     }
     return SoapSettings(**{**values, **changes})  # type: ignore[arg-type]  # forwarded as given
+
+
+async def whole_request(head: bytes, reader: asyncio.StreamReader) -> None:
+    """Reads a request's body to its end: who answers sooner may reset what is still on its way."""
+    if b"chunked" not in head.lower():
+        await read_body(head, reader)
+        return
+    body = b""
+    while not body.endswith(b"0\r\n\r\n"):
+        if not (piece := await reader.read(65536)):
+            return
+        body += piece

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from adapters.lgsp_rest.axis import RestAxis
+from adapters.lgsp_rest.profile import read_profile
 from adapters.vxp.axis import VxpAxis
 from gateway import config
 from gateway.errors import Misconfigured
 from gateway.model.outcome import Deferred, Delivered
 from gateway.wiring.axes import make_axis
 from tests.support.axes import SECRET, FixedClock, closed_port, document_package, parcel
+from tests.support.commands import call
 from tests.support.rest_axes import rest_simulator
 
 CONF = Path(__file__).parents[3] / "conf"
@@ -121,3 +123,68 @@ def test_keys_of_one_protocol_are_no_keys_of_another(home):
 def test_vxp_stays_what_an_axis_is_by_default(home):
     settings = settings_of(home, text(kind="vxp"))
     assert isinstance(make_axis(settings, settings.axis[0], FixedClock()), VxpAxis)
+
+
+def test_mistakes_inside_profiles_are_said_by_conf_check_with_file_line_and_key(home, capsys):
+    """Of both kinds of axis and all at once, beside a mistake of gateway.toml itself."""
+    (home / "rest.toml").write_text(
+        """dated = 2026-11-22
+source = "their manual"
+sure = "certainly"
+odd = 1
+[paths]
+login = "v1/login"
+send = 7
+list = "l"
+get = "g"
+status = "s"
+[codes]
+"0" = "good"
+""",
+        "utf-8",
+    )
+    (home / "soap.toml").write_text('soap = "1.3"\nsopa = 1\naction = "send"\n', "utf-8")
+    (home / "broken.toml").write_text("soap =\n", "utf-8")
+    soap = """
+[[axis]]
+name = "%s"
+kind = "edoc_soap"
+endpoint = "http://127.0.0.1:1/edoc"
+system_id = "x"
+secret_file = "secret"
+profile = "%s"
+"""
+    said = text(more='profile = "rest.toml"\nrepeat = "perhaps"')
+    said += soap % ("soap", "soap.toml") + soap % ("other", "broken.toml")
+    said += soap % ("good", CONF / "soap" / "bkav-edoc.toml")
+    (home / "gateway.toml").write_text(said, "utf-8")
+    told = call(capsys, "conf", "check", "--conf", home, "--json")
+    assert told.code == 78
+    findings = told.json()["findings"]
+    inside = {
+        one["path"].removeprefix(f"{home}/"): one["rule"]
+        for one in findings
+        if "gateway.toml" not in one["path"]
+    }
+    rest, soap = "conf/axes/rest-v1.toml", "conf/soap/bkav-edoc.toml"
+    assert inside == {
+        "rest.toml:3:sure": rest,
+        "rest.toml:4:odd": rest,
+        "rest.toml:7:paths.send": rest,
+        "rest.toml:5:paths.agencies": rest,
+        "soap.toml:1:soap": soap,
+        "soap.toml:2:sopa": soap,
+        "soap.toml:3:action": soap,
+        "broken.toml:1:": "",
+    }
+    assert [one["code"] for one in findings if "gateway.toml" in one["path"]] == ["conf.value"]
+    with pytest.raises(Misconfigured) as raised:
+        read_profile(home / "rest.toml")
+    for key in ("sure", "odd", "paths.send", "paths.agencies"):
+        assert f"{key}: " in raised.value.text.en
+
+
+def test_profiles_without_a_mistake_are_not_spoken_of(home, capsys):
+    (home / "gateway.toml").write_text(text(more='profile = "axes/rest-v1.toml"'), "utf-8")
+    told = call(capsys, "conf", "check", "--conf", home, "--json")
+    assert (told.code, told.json()["ok"]) == (0, True)

@@ -7,14 +7,15 @@ import hashlib
 import io
 
 import pytest
+from lxml import etree
 
 from adapters.edoc_soap.arriving import SwaArrival
-from adapters.edoc_soap.contract import Contract
+from adapters.edoc_soap.contract import SEND, Contract
 from adapters.edoc_soap.forms import StatusForm, SwaForm
 from adapters.edoc_soap.older import status_from_older, status_to_older, to_older
 from adapters.edoc_soap.profile import Profile
 from adapters.edoc_soap.simulator_depot import _PRESENT as PRESENT
-from adapters.edoc_soap.trees import TreeReader, read_tree
+from adapters.edoc_soap.trees import Node, TreeReader, node, read_tree
 from adapters.streams import Spool
 from gateway.errors import Unreadable
 from gateway.model.package import identity
@@ -134,3 +135,59 @@ def test_what_has_no_form_there_is_refused_with_a_reason():
     ):
         with pytest.raises(Unreadable):
             form.take(package) + form.finish()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"soap": "1.2", "wrapper_namespace": "urn:x"},
+        {"credentials": "signature"},
+        {"credentials": "header"},
+    ],
+)
+def test_the_envelope_written_in_zeeps_frame_is_the_one_that_zeep_writes(how):
+    """Every block, credential and reference, whatever characters stand in it."""
+    odd = "a<b>&\"c' \r\n\tđ 中 ]]> package"
+    blocks = to_older(read_tree(PACKAGE).find("edXMLEnvelope", "edXMLHeader")).blocks
+    blocks[0].children.append(
+        node(blocks[0].uri, "Odd", Node(blocks[0].uri, "In", odd, [], {"a": odd}))
+    )
+    references = [
+        {"href": f"cid:{n}", "AttachmentName": odd, "ContentType": kind, "Description": None}
+        for n, kind in enumerate(("application/pdf", None, ""))
+    ]
+    made = contract(**how)
+    for listed in (references, []):
+        by_zeep = made.request(SEND, {"Reference": listed, "version": "1.0"}, blocks)
+        for _ in range(2):
+            ours = made.document(blocks, listed)
+            assert shape(etree.fromstring(ours)) == shape(etree.fromstring(by_zeep))
+
+
+def shape(found):
+    """Names, attributes, text and children: what prefixes cannot change."""
+    text = (found.text or "") if len(found) == 0 else (found.text or "").strip()
+    return found.tag, dict(found.attrib), text, [shape(child) for child in found]
+
+
+def test_a_token_in_the_header_stands_once_and_nowhere_else():
+    """`credentials = "header"`: a SOAP header Token in its own namespace, OrganId in the body."""
+    made = contract(credentials="header", token_namespace="urn:tinh")
+    asked = etree.fromstring(made.request("GetDocument", {"documentId": "7"}))
+    header, body = asked[0], asked[1]
+    assert [(one.tag, one.text) for one in header] == [("{urn:tinh}Token", "ma-bi-mat")]
+    assert shape(body[0]) == (
+        "GetDocumentRequest",
+        {},
+        "",
+        [("OrganId", {}, "000.00.19.H14", []), ("documentId", {}, "7", [])],
+    )
+    blocks = to_older(read_tree(PACKAGE).find("edXMLEnvelope", "edXMLHeader")).blocks
+    for envelope in (
+        made.document(blocks, []),
+        made.request("UpdateTraces", {"StatusCode": "03"}),
+        etree.tostring(asked),
+    ):
+        assert envelope.count(b"ma-bi-mat") == 1
+    assert b"KeyInfo" not in made.document(blocks, [])

@@ -108,7 +108,7 @@ def test_a_profile_says_when_from_what_and_how_well_it_is_known():
 def test_a_profile_with_a_mistake_is_refused_by_name(change):
     with pytest.raises(Misconfigured) as raised:
         profile_of({**GOOD, **change}, "x.toml")
-    assert raised.value.code == "conf.axis_profile"
+    assert raised.value.code == "conf.profile_invalid"
     assert "x.toml" in raised.value.text.en
 
 

@@ -24,7 +24,7 @@ from gateway.ledger.tlog import proof_text
 Open = Callable[[str], BinaryIO]
 VERSION = 1
 # of minutes and instructions; another number for other words, and older ones stay as they are
-WORDS = 2
+WORDS = 3
 
 
 def write(

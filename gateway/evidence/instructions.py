@@ -45,10 +45,11 @@ leaf() { { printf '\\000'; cat "$1"; } | openssl dgst -sha256 -binary | b64; }
 node() { { printf '\\001'; raw "$1"; raw "$2"; } | openssl dgst -sha256 -binary | b64; }
 same() { [ "$1" = "$2" ]; }
 root() { sed -n 3p "$1"; }
-# C2SP signed note: four bytes name the key, the rest is ECDSA P-256 over the three lines above
+# C2SP signed note: four bytes name the key, the rest is ECDSA P-256 over the lines above the gap
 signed() {
-  head -n 3 "$1" > "$dir/text"
-  sed -n 5p "$1" | cut -d' ' -f3 | openssl base64 -d -A | tail -c +5 > "$dir/sig"
+  sed '/^$/,$d' "$1" > "$dir/text"
+  sed -n '1,/^$/d; s/^— [^ ]* //p' "$1" | head -n 1 |
+    openssl base64 -d -A | tail -c +5 > "$dir/sig"
   openssl dgst -sha256 -verify "$LEDGER" -signature "$dir/sig" "$dir/text" > "$dir/out" 2>&1
 }
 """

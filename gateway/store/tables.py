@@ -545,6 +545,17 @@ cosignature = Table(
     info={"append_only": True},
 )
 
+# stamps and cosignatures that no checkpoint names yet: the next one does, and takes them away
+unsaid = Table(
+    "unsaid",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the token, or of the line
+    Column("kind", Text, nullable=False),  # stamp | cosignature
+    Column("epoch", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("witness", Text, nullable=False),  # "" for a stamp
+)
+
 # -- reconciliation: what an axis said of a day, and how far a run that goes on has come ----------
 
 reconciliation = Table(

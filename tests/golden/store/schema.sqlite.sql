@@ -557,6 +557,15 @@ CREATE TABLE unjudged (
 	CONSTRAINT fk_unjudged_arrival_id FOREIGN KEY(arrival_id) REFERENCES arrival (id)
 );
 
+CREATE TABLE unsaid (
+	digest BLOB NOT NULL, 
+	kind TEXT NOT NULL, 
+	epoch INTEGER NOT NULL, 
+	size BIGINT NOT NULL, 
+	witness TEXT NOT NULL, 
+	CONSTRAINT pk_unsaid PRIMARY KEY (digest)
+);
+
 CREATE TABLE worker_turn (
 	worker TEXT NOT NULL, 
 	owner TEXT NOT NULL, 

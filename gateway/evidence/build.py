@@ -82,6 +82,7 @@ def case_json(case: Case, signatures: Sequence[SignaturePart]) -> bytes:
             ],
             "receipts": len(case.receipts),
             "trust": [list(kept) for kept in case.trust],
+            "handovers": [[*h.place, h.size] for h in case.handovers],
             "signatures": [
                 {"package": s.package, "files": list(s.inner), "options": s.options}
                 for s in signatures
@@ -114,7 +115,7 @@ def _content(
         yield layout.note(head), [head.note.encode()]
         if head.token:
             yield layout.stamp(head), [head.token]
-    for record in case.records:
+    for record in (*case.handovers, *case.records):
         yield layout.record(record.place), [record.body]
         yield layout.proof(record.place), [proof_part(case, record)]
     for step in case.steps:

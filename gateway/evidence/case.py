@@ -97,7 +97,8 @@ class Kept(NamedTuple):
 class Case:
     """`subject`: {"document": id} or {"item": id}, as the gateway calls it. `receipts`: as given.
 
-    `trust`: certificates and revocation data as of then.
+    `trust`: certificates and revocation data as of then. `handovers`: all changes of the ledger's
+    key, each proved by the first head that holds it.
     `at`: the instant that this evidence speaks of: its last stamp, else its last record.
     """
 
@@ -110,6 +111,7 @@ class Case:
     packages: tuple[Carried, ...]
     receipts: tuple[bytes, ...] = ()
     trust: tuple[Kept, ...] = ()
+    handovers: tuple[Sealed, ...] = ()
 
     @cached_property
     def told(self) -> tuple[Told, ...]:
@@ -148,22 +150,29 @@ class Plan(NamedTuple):
     steps: tuple[tuple[int, int, int], ...]
 
 
-def plan(places: Iterable[Place], stamped: Sequence[Place], newest: Place | None) -> Plan:
-    """The heads that these places need, out of those with a stamp and the newest of all.
+def plan(
+    places: Iterable[Place],
+    stamped: Sequence[Place],
+    newest: Iterable[Place],
+    more: Iterable[Place] = (),
+) -> Plan:
+    """The heads that these places need, out of those with a stamp and the newest of each epoch.
 
-    An entry that no stamp covers yet is proved into `newest`, where that contains it.
+    An entry that no stamp covers yet is proved into the newest of its epoch, where that contains
+    it. `more`: heads that are wanted for something else, tied to the others.
     """
+    last = {head.epoch: head.seq for head in newest}
     by_epoch: dict[int, list[int]] = {}
     for head in stamped:
         by_epoch.setdefault(head.epoch, []).append(head.seq)
     covers: dict[Place, int] = {}
-    heads: set[Place] = set()
+    heads: set[Place] = set(more)
     for place in places:
         sizes = by_epoch.get(place.epoch, [])
         before = max((size for size in sizes if size <= place.seq), default=None)
         after = min((size for size in sizes if size > place.seq), default=None)
-        if after is None and newest is not None and newest.epoch == place.epoch:
-            after = newest.seq if newest.seq > place.seq else None
+        if after is None and last.get(place.epoch, 0) > place.seq:
+            after = last[place.epoch]
         if after is None:
             continue
         covers[place] = after

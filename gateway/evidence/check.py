@@ -24,13 +24,13 @@ from enum import StrEnum
 from typing import Any, BinaryIO
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import Misconfigured, Rejected, Text, Untrusted
 from gateway.evidence import (
     build,
     cades,
     instructions,
+    keyring,
     layout,
     manifest,
     minutes,
@@ -78,14 +78,19 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """What the reader brings. `ledgers`: public keys by the ledger's origin; may be empty.
+    """What the reader brings. `ledgers`: public keys by the ledger's origin, one or several that it
+    had one after the other; may be empty.
 
     `authorities`: roots of timestamp authorities; `signers`: of those who sign packages.
     """
 
-    ledgers: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
+    ledgers: dict[str, keyring.Key | tuple[keyring.Key, ...]] = field(default_factory=dict)
     authorities: tuple[x509.Certificate, ...] = ()
     signers: tuple[x509.Certificate, ...] = ()
+
+    def of(self, origin: str) -> tuple[keyring.Key, ...]:
+        found = self.ledgers.get(origin, ())
+        return found if isinstance(found, tuple) else (found,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ STEP = "RFC 9162 2.1.4"
 NOTE = "C2SP tlog-checkpoint"
 STAMP = "RFC 3161, EN 319 422"
 PROMISE = "docs/ledger-format.md"
+HANDOVER = "docs/ledger-format.md 11"
 PACKAGE = "QCVN 102:2016/BTTTT"
 ARCHIVE = "EN 319 162-1 A.7, RFC 3161"
 PATH = "RFC 5280 6, RFC 6960; TT 15/2025/TT-BKHCN 5, 6"
@@ -184,17 +190,17 @@ class _Judge:
             self.case, self.words, self.signatures = read(container)
         if self.case is None:
             return
-        key = self._ledger(container, self.case)
-        self._signature(container, key)
         fresh = self._renewals(container, self.case)
+        ring = self._ledger(container, self.case, fresh)
+        self._signature(container, ring)
         with self.checking("trust", PATH):
             all_kept = (*self.case.trust, *(one for f in fresh for one in f.trust))
             kept = ((one, container.read(layout.trust(one))) for one in all_kept)
             self.carried = trusted.Carried.of(self._bytes_of(one, data) for one, data in kept)
-        self._heads(self.case, key)
-        self._newer(container, self.case, fresh, key)
+        self._heads(self.case, ring)
+        self._newer(container, self.case, fresh, ring)
         self._records(self.case)
-        self._receipts(self.case, key)
+        self._receipts(self.case, ring)
         self._packages(container, self.case)
         self._signers(self.case)
         self._derived(container, self.case, listed)
@@ -236,8 +242,12 @@ class _Judge:
             return {p.name: p.sha256 for p in listed}
         return None
 
-    def _ledger(self, container: zipped.Container, case: Case) -> ec.EllipticCurvePublicKey | None:
-        """The key that counts: the reader's own. That in the container only says who to ask."""
+    def _ledger(
+        self, container: zipped.Container, case: Case, fresh: Sequence[renewal.Fresh]
+    ) -> keyring.Ring | None:
+        """The keys that count: those of a chain that holds the reader's own. What the container
+        says of its key only says who to ask.
+        """
         with self.checking(layout.VKEY, NOTE):
             name, stated = keys.parse_vkey(case.vkey)
             pem = keys.public_pem(stated).encode()
@@ -245,35 +255,42 @@ class _Judge:
                 text = Text("khóa không thuộc sổ cái này", "the key is not of this ledger")
                 self.bad(layout.KEY, NOTE, text)
                 return None
-            own = self.anchors.ledgers.get(case.origin)
-            if own is None:
+            ring = keyring.read(case, stated, renewal.handovers(case, fresh))
+            own = self.anchors.of(case.origin)
+            if not own:
                 self.open(
                     "ledger",
                     NOTE,
                     f"không có khóa công khai của sổ cái {case.origin} trong các neo tin cậy",
                     f"no public key of the ledger {case.origin} among the anchors",
                 )
-                return stated
-            if keys.key_id(own) != keys.key_id(stated) or keys.public_pem(own).encode() != pem:
+                return ring
+            if not any(key in ring.keys for key in own):
                 text = Text(
-                    "sổ cái ký bằng một khóa khác với neo tin cậy",
-                    "the ledger's key is not the one among the anchors",
+                    "sổ cái ký bằng một khóa khác với neo tin cậy, và không lần đổi khóa nào trong "
+                    "tệp nối hai khóa đó",
+                    "the ledger's key is not the one among the anchors, and no change of key in "
+                    "the file leads from one to the other",
                 )
                 self.bad("ledger", NOTE, text)
                 return None
             self.ok("ledger", NOTE, "đúng khóa của sổ cái", "the key is the ledger's")
-            return own
+            if ring.links:
+                self.ok(
+                    "handovers",
+                    HANDOVER,
+                    f"{len(ring.links)} lần đổi khóa nối liền nhau, khóa cũ và khóa mới đều ký",
+                    f"{len(ring.links)} changes of key follow one another, signed by both keys",
+                )
+            return ring
         return None
 
-    def _signature(
-        self, container: zipped.Container, key: ec.EllipticCurvePublicKey | None
-    ) -> None:
-        if key is None:
+    def _signature(self, container: zipped.Container, ring: keyring.Ring | None) -> None:
+        if ring is None:
             return
         with self.checking(manifest.SIGNATURE, LIST):
-            at = cades.verify(
-                container.read(manifest.SIGNATURE), container.read(manifest.MANIFEST), key
-            )
+            listing = container.read(manifest.MANIFEST)
+            at = cades.verify(container.read(manifest.SIGNATURE), listing, ring.signer)
             self.ok(
                 manifest.SIGNATURE,
                 LIST,
@@ -281,15 +298,11 @@ class _Judge:
                 f"the ledger signed the list, as of {at:%Y-%m-%dT%H:%M:%SZ}",
             )
 
-    def _heads(self, case: Case, key: ec.EllipticCurvePublicKey | None) -> None:
+    def _heads(self, case: Case, ring: keyring.Ring | None) -> None:
         """Checkpoints, their stamps, and that each tree continues the one before it."""
         stamped: list[Head] = []
         for head in case.heads:
-            if key is not None:
-                with self.checking(layout.note(head), NOTE):
-                    said = parse_checkpoint(head.note, case.origin, key, _NO_TIME)
-                    if (said.epoch, said.size) != head.place:
-                        raise Untrusted(_other_head(), code="evidence.head")
+            self._head(case, head, ring)
             stamped.append(self._stamp(head))
         self.case = replace(case, heads=tuple(stamped))
         self._steps(case.heads, case.steps)
@@ -299,6 +312,15 @@ class _Judge:
             f"{len(case.heads)} điểm kiểm soát, {len(case.steps)} bước nối tiếp",
             f"{len(case.heads)} checkpoints, {len(case.steps)} steps between them",
         )
+
+    def _head(self, case: Case, head: Head, ring: keyring.Ring | None) -> None:
+        """Signed by the key that was in force at that size: a retired one counts no more."""
+        if ring is None:
+            return
+        with self.checking(layout.note(head), NOTE):
+            said = parse_checkpoint(head.note, case.origin, ring.at(head.place), _NO_TIME)
+            if (said.epoch, said.size) != head.place:
+                raise Untrusted(_other_head(), code="evidence.head")
 
     def _steps(self, heads: Sequence[Head], steps: Sequence[Step]) -> None:
         roots = {h.place: parse_head(split_note(h.note)[0]).root for h in heads}
@@ -353,18 +375,14 @@ class _Judge:
         container: zipped.Container,
         case: Case,
         fresh: Sequence[renewal.Fresh],
-        key: ec.EllipticCurvePublicKey | None,
+        ring: keyring.Ring | None,
     ) -> None:
         """Newer checkpoints continue the tree of the records, and newer stamps cover them."""
         heads = list(case.heads)
         known, self.renewed_at = self.renewed_at, None  # no renewal speaks for its own stamps
         for one in fresh:
             for head in one.heads:
-                if key is not None:
-                    with self.checking(layout.note(head), NOTE):
-                        said = parse_checkpoint(head.note, case.origin, key, _NO_TIME)
-                        if (said.epoch, said.size) != head.place:
-                            raise Untrusted(_other_head(), code="evidence.head")
+                self._head(case, head, ring)
                 self._stamp(head)
             heads += one.heads
             with self.checking("renewals", STEP):
@@ -467,13 +485,13 @@ class _Judge:
             f"{held} records are in the ledger's tree",
         )
 
-    def _receipts(self, case: Case, key: ec.EllipticCurvePublicKey | None) -> None:
-        if key is None:
+    def _receipts(self, case: Case, ring: keyring.Ring | None) -> None:
+        if ring is None:
             return
         bodies = {sealed.body for sealed in case.records}
         for number, receipt in enumerate(case.receipts):
             with self.checking(layout.receipt(number), PROMISE):
-                promised = verify_receipt(receipt, key)
+                promised = verify_receipt(receipt, ring.keys)
                 if promised.origin != case.origin or promised.record_bytes not in bodies:
                     raise Untrusted(_other_receipt(), code="evidence.receipt")
         if case.receipts:

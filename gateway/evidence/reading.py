@@ -9,7 +9,7 @@ Never:  judges a signature, a proof or a stamp.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gateway.errors import Text, Untrusted
@@ -69,12 +69,13 @@ def _case(container: zipped.Container, told: Mapping[str, Any]) -> Case:
             raise Untrusted(_other(), code="evidence.proof")
         return read.hashes
 
-    records = []
-    for epoch, seq, size in told["records"]:
-        place = Place(int(epoch), int(seq))
-        note = notes[Place(place.epoch, int(size))]
-        hashes = proof(layout.proof(place), place.seq, note, consistency=False)
-        records.append(Sealed(place, container.read(layout.record(place)), int(size), hashes))
+    def sealed(stated: Iterable[tuple[int, int, int]]) -> Iterator[Sealed]:
+        for epoch, seq, size in stated:
+            place = Place(int(epoch), int(seq))
+            note = notes[Place(place.epoch, int(size))]
+            hashes = proof(layout.proof(place), place.seq, note, consistency=False)
+            yield Sealed(place, container.read(layout.record(place)), int(size), hashes)
+
     steps = []
     for epoch, old, new in told["steps"]:
         name = layout.step(int(epoch), int(old), int(new))
@@ -84,7 +85,7 @@ def _case(container: zipped.Container, told: Mapping[str, Any]) -> Case:
         origin=str(told["origin"]),
         vkey=container.read(layout.VKEY).decode().strip(),
         subject={str(k): str(v) for k, v in told["subject"].items()},
-        records=tuple(records),
+        records=tuple(sealed(told["records"])),
         heads=heads,
         steps=tuple(steps),
         packages=tuple(
@@ -100,6 +101,7 @@ def _case(container: zipped.Container, told: Mapping[str, Any]) -> Case:
         ),
         # containers of earlier versions carried none
         trust=tuple(Kept(str(kind), str(digest)) for kind, digest in told.get("trust", ())),
+        handovers=tuple(sealed(told.get("handovers", ()))),
     )
 
 

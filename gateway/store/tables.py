@@ -449,6 +449,9 @@ act_target = Table(
 
 # -- the ledger ----------------------------------------------------------------------------------
 
+# the few records by which the ledger says that it goes on otherwise; found without reading all
+OF_LEDGER = text("event IN ('ledger.key_changed', 'ledger.rehashed')")
+
 record = Table(
     "record",
     metadata,
@@ -460,6 +463,7 @@ record = Table(
     Column("arrival_id", Text),
     Index(None, "document_ref"),
     Index(None, "arrival_id"),
+    Index("ix_record_of_ledger", "event", sqlite_where=OF_LEDGER, postgresql_where=OF_LEDGER),
     info={"append_only": True},
 )
 

@@ -379,6 +379,8 @@ CREATE INDEX ix_record_arrival_id ON record (arrival_id);
 
 CREATE INDEX ix_record_document_ref ON record (document_ref);
 
+CREATE INDEX ix_record_of_ledger ON record (event) WHERE event IN ('ledger.key_changed', 'ledger.rehashed');
+
 CREATE TABLE record (
 	id TEXT NOT NULL, 
 	event TEXT NOT NULL, 

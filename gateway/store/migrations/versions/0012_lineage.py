@@ -1,4 +1,4 @@
-"""Stamps and cosignatures that no checkpoint names yet."""
+"""Stamps and cosignatures that no checkpoint names yet; records of the ledger about itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from alembic import op
 
 revision = "0012"
 down_revision = "0011"
+
+OF_LEDGER = sa.text("event IN ('ledger.key_changed', 'ledger.rehashed')")
 
 
 def upgrade() -> None:
@@ -18,4 +20,11 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("witness", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_unsaid")),
+    )
+    op.create_index(
+        "ix_record_of_ledger",
+        "record",
+        ["event"],
+        sqlite_where=OF_LEDGER,
+        postgresql_where=OF_LEDGER,
     )

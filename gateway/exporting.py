@@ -19,10 +19,11 @@ from typing import BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway import anew
 from gateway.c14n import canonical_json
 from gateway.errors import Text, Unavailable, Unknown
 from gateway.evidence import build, packages, trusted
-from gateway.evidence.case import Carried, Case, Head, Kept, Place, Sealed, Step, plan
+from gateway.evidence.case import Carried, Case, Head, Kept, Place, Reproved, Sealed, Step, plan
 from gateway.ledger import keys, merkle
 from gateway.ledger.records import parse_record
 from gateway.ledger.succession import KEY_CHANGED
@@ -73,32 +74,30 @@ class Exporting:
                 ),
                 code="evidence.unsealed",
             )
-        stamps = {Place(s.epoch, s.size): s for s in evidence.stamps_around(tx, sealed)}
-        newest = [evidence.newest_of(tx, epoch) for epoch in sorted({p.epoch for p in sealed})]
+        again = {Place(a.entry.epoch, a.entry.seq): a for a in anew.proved(tx, sealed)}
+        places = [*sealed, *again]
+        stamps = {Place(s.epoch, s.size): s for s in evidence.stamps_around(tx, places)}
+        newest = [evidence.newest_of(tx, epoch) for epoch in sorted({p.epoch for p in places})]
         changes = handovers(tx)
         wanted = plan(
-            sealed,
+            places,
             list(stamps),
             [Place(head.epoch, head.size) for head in newest if head],
             [Place(one.place.epoch, one.size) for one in changes],
         )
         notes = evidence.checkpoints(tx, wanted.heads)
         nodes = partial(ledger.read_nodes, tx)
+
+        def proved(place: Place, body: bytes) -> Sealed:
+            size = wanted.covers[place]
+            proof = merkle.inclusion_proof(place.seq, size, partial(nodes, place.epoch))
+            return Sealed(place, body, size, proof)
+
         return Case(
             origin=self.origin,
             vkey=keys.vkey(self.origin, self.key),
             subject={kind: ref},
-            records=tuple(
-                Sealed(
-                    place,
-                    body,
-                    wanted.covers[place],
-                    merkle.inclusion_proof(
-                        place.seq, wanted.covers[place], partial(nodes, place.epoch)
-                    ),
-                )
-                for place, body in sorted(sealed.items())
-            ),
+            records=tuple(proved(place, body) for place, body in sorted(sealed.items())),
             heads=tuple(
                 Head(
                     place.epoch,
@@ -117,6 +116,13 @@ class Exporting:
             receipts=tuple(_receipts(subject.answers)),
             trust=_trust(tx, [parse_record(r.body) for r in rows], stamps.values()),
             handovers=changes,
+            rehashed=tuple(
+                Reproved(
+                    proved(place, one.entry.body),
+                    {Place(one.root.epoch, seq): proof for seq, proof in one.proofs.items()},
+                )
+                for place, one in sorted(again.items())
+            ),
         )
 
     def write(self, case: Case) -> BinaryIO:

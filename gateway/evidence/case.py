@@ -93,13 +93,23 @@ class Kept(NamedTuple):
     digest: str
 
 
+class Reproved(NamedTuple):
+    """A root of the tree under another hash function, in the record that states it; `proofs`: into
+    that root, of each record of the case that it covers.
+    """
+
+    sealed: Sealed
+    proofs: Mapping[Place, tuple[bytes, ...]]
+
+
 @dataclass(frozen=True)
 class Case:
     """`subject`: {"document": id} or {"item": id}, as the gateway calls it. `receipts`: as given.
 
     `trust`: certificates and revocation data as of then. `handovers`: all changes of the ledger's
     key, each proved by the first head that holds it.
-    `at`: the instant that this evidence speaks of: its last stamp, else its last record.
+    `at`: the instant that this evidence speaks of: its last stamp around a record of its own, else
+    its last record.
     """
 
     origin: str
@@ -112,6 +122,12 @@ class Case:
     receipts: tuple[bytes, ...] = ()
     trust: tuple[Kept, ...] = ()
     handovers: tuple[Sealed, ...] = ()
+    rehashed: tuple[Reproved, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Sealed, ...]:
+        """All records that it holds: what the ledger says of itself, then those of the case."""
+        return (*self.handovers, *(one.sealed for one in self.rehashed), *self.records)
 
     @cached_property
     def told(self) -> tuple[Told, ...]:
@@ -124,7 +140,8 @@ class Case:
 
     @cached_property
     def at(self) -> datetime:
-        stamps = [h.stamped_at for h in self.heads if h.stamped_at is not None]
+        around = (at for told in self.told for at in (told.not_before, told.not_after))
+        stamps = [at for at in around if at is not None]
         return max(stamps) if stamps else max(t.record.at for t in self.told)
 
     def bounds(self, place: Place) -> tuple[datetime | None, datetime | None]:

@@ -35,6 +35,7 @@ from gateway.evidence import (
     manifest,
     minutes,
     printed,
+    rehashed,
     renewal,
     trusted,
     zipped,
@@ -142,6 +143,7 @@ STEP = "RFC 9162 2.1.4"
 NOTE = "C2SP tlog-checkpoint"
 STAMP = "RFC 3161, EN 319 422"
 PROMISE = "docs/ledger-format.md"
+REHASHED = "RFC 4998 5.3, RFC 9162 2.1.3"
 HANDOVER = "docs/ledger-format.md 11"
 PACKAGE = "QCVN 102:2016/BTTTT"
 ARCHIVE = "EN 319 162-1 A.7, RFC 3161"
@@ -200,6 +202,7 @@ class _Judge:
         self._heads(self.case, ring)
         self._newer(container, self.case, fresh, ring)
         self._records(self.case)
+        self._rehashed(self.case)
         self._receipts(self.case, ring)
         self._packages(container, self.case)
         self._signers(self.case)
@@ -455,7 +458,8 @@ class _Judge:
         case = self.case or case
         roots = {h.place: parse_head(split_note(h.note)[0]).root for h in case.heads}
         held = 0
-        for sealed in case.records:
+        own = {sealed.place for sealed in case.records}
+        for sealed in (*(one.sealed for one in case.rehashed), *case.records):
             name = layout.record(sealed.place)
             with self.checking(name, TREE):
                 parse_record(sealed.body)
@@ -470,7 +474,7 @@ class _Judge:
                         Text("bản ghi không nằm trong cây", "the record is not in the tree"),
                     )
                     continue
-                held += 1
+                held += sealed.place in own
             if case.bounds(sealed.place)[1] is None:
                 self.open(
                     name,
@@ -484,6 +488,17 @@ class _Judge:
             f"{held} bản ghi nằm trong cây của sổ cái",
             f"{held} records are in the ledger's tree",
         )
+
+    def _rehashed(self, case: Case) -> None:
+        """Under another hash function too, where the ledger recorded a root of it."""
+        with self.checking("rehashed", REHASHED):
+            for one, root in rehashed.judge(case):
+                self.ok(
+                    layout.record(one.sealed.place),
+                    REHASHED,
+                    f"{len(one.proofs)} bản ghi cũng nằm trong cây {root.algorithm}",
+                    f"{len(one.proofs)} records are in the {root.algorithm} tree too",
+                )
 
     def _receipts(self, case: Case, ring: keyring.Ring | None) -> None:
         if ring is None:

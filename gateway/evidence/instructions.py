@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from gateway.evidence import layout
 from gateway.evidence.case import Case, Head, Place
 from gateway.evidence.manifest import MANIFEST, SIGNATURE
+from gateway.evidence.rehashed import told
 from gateway.ledger.checkpoint import parse_head
 from gateway.ledger.note import split_note
 from gateway.ledger.succession import DOMAIN
@@ -42,8 +43,8 @@ said() { if [ "$1" = 0 ]; then echo "OK   $2"; else echo "SAI  $2"; bad=1; fi; }
 b64() { openssl base64 -A; }
 raw() { printf '%s' "$1" | openssl base64 -d -A; }
 # RFC 9162 2.1.1: leaf = SHA-256(0x00 || record), node = SHA-256(0x01 || left || right)
-leaf() { { printf '\\000'; cat "$1"; } | openssl dgst -sha256 -binary | b64; }
-node() { { printf '\\001'; raw "$1"; raw "$2"; } | openssl dgst -sha256 -binary | b64; }
+leaf() { { printf '\\000'; cat "$1"; } | openssl dgst "${2:--sha256}" -binary | b64; }
+node() { { printf '\\001'; raw "$1"; raw "$2"; } | openssl dgst "${3:--sha256}" -binary | b64; }
 same() { [ "$1" = "$2" ]; }
 root() { sed -n 3p "$1"; }
 # C2SP signed note: four bytes name the key, the rest is ECDSA P-256 over the lines above the gap
@@ -128,7 +129,7 @@ def write(case: Case, digests: Mapping[str, bytes], signed: Sequence[Signed]) ->
     lines.append("# 8. Chữ ký trong gói tin / the signatures inside the packages")
     for one in signed:
         lines += list(_signature(one))
-    lines += ["", 'exit "$bad"']
+    lines += [*_rehashed(case), "", 'exit "$bad"']
     return "\n".join(lines) + "\n"
 
 
@@ -156,20 +157,42 @@ def _key(case: Case, number: int) -> str:
 
 
 def _inclusions(case: Case) -> Iterator[str]:
-    for sealed in (*case.handovers, *case.records):
-        yield f"h=$(leaf {layout.record(sealed.place)})"
-        number, last = sealed.place.seq, sealed.size - 1
-        for step in sealed.proof:
-            if number & 1 or number == last:
-                yield f'h=$(node {_text(step)} "$h")'
-                while not number & 1 and number:
-                    number, last = number >> 1, last >> 1
-            else:
-                yield f'h=$(node "$h" {_text(step)})'
-            number, last = number >> 1, last >> 1
+    for sealed in case.entries:
+        yield from _path(sealed.place, sealed.size, sealed.proof)
         note = f"checkpoints/{sealed.place.epoch}-{sealed.size}.note"
         named = f"{sealed.place.epoch}-{sealed.place.seq}"
         yield f'same "$h" "$(root {note})"; said $? "5 record {named}"'
+
+
+def _path(place: Place, size: int, proof: Sequence[bytes], function: str = "") -> Iterator[str]:
+    """From the leaf to the root, into `h`. `function`: of openssl dgst, where it is another."""
+    more = f" {function}" if function else ""
+    yield f"h=$(leaf {layout.record(place)}{more})"
+    number, last = place.seq, size - 1
+    for step in proof:
+        if number & 1 or number == last:
+            yield f'h=$(node {_text(step)} "$h"{more})'
+            while not number & 1 and number:
+                number, last = number >> 1, last >> 1
+        else:
+            yield f'h=$(node "$h" {_text(step)}{more})'
+        number, last = number >> 1, last >> 1
+
+
+def _rehashed(case: Case) -> Iterator[str]:
+    """Under another hash function too, into the root that a record of the ledger states."""
+    if case.rehashed:
+        yield ""
+        yield "# 9. Bản ghi cũng nằm trong cây băm lại / the records are in the other tree too"
+    for one in case.rehashed:
+        root = told(one)
+        stated = layout.record(one.sealed.place)
+        for place, proof in sorted(one.proofs.items()):
+            yield from _path(place, root.size, proof, f"-{root.algorithm}")
+            yield (
+                f'same "$h" {_text(root.root)} && grep -q \'"root":"{root.root.hex()}"\' {stated}; '
+                f'said $? "9 record {place.epoch}-{place.seq} {root.algorithm}"'
+            )
 
 
 def _steps(case: Case) -> Iterator[str]:

@@ -20,7 +20,7 @@ from itertools import chain
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.audit import lineage, rehashed, witnessed
+from gateway.audit import lineage, personals, rehashed, witnessed
 from gateway.audit.against import said
 from gateway.audit.shown import shown_otherwise
 from gateway.c14n import canonical_json
@@ -58,7 +58,8 @@ def verify_books(
         report = of_records(tx)
         late = () if stamp_max_delay is None else _unstamped(tx, report, stamp_max_delay)
         signed = chain(lineage.unbroken(tx), witnessed.judged(tx, witnesses))
-        wrong = chain(signed, rehashed.recomputed(tx), shown_otherwise(tx))
+        beside = chain(rehashed.recomputed(tx), personals.unchanged(tx))
+        wrong = chain(signed, beside, shown_otherwise(tx))
         return _with(report, wrong, late)
 
     def of_records(tx: Tx) -> verify.LedgerReport:
@@ -130,7 +131,7 @@ def _with(
     problems, left_out = [*report.problems, *late], report.left_out
     wrong = False
     for finding in shown:
-        wrong = True
+        wrong = wrong or finding.severity is Severity.ERROR
         if len(problems) < verify.MAX_FINDINGS:
             problems.append(finding)
         else:

@@ -19,12 +19,14 @@ from typing import BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway import anew
 from gateway.c14n import canonical_json
 from gateway.errors import Text, Unavailable, Unknown
 from gateway.evidence import build, packages, trusted
-from gateway.evidence.case import Carried, Case, Head, Kept, Place, Sealed, Step, plan
+from gateway.evidence.case import Carried, Case, Head, Kept, Place, Reproved, Sealed, Step, plan
 from gateway.ledger import keys, merkle
 from gateway.ledger.records import parse_record
+from gateway.ledger.succession import KEY_CHANGED
 from gateway.model.record import Record, Stamp
 from gateway.ports import BlobStore
 from gateway.rules import vietnam_day
@@ -72,27 +74,30 @@ class Exporting:
                 ),
                 code="evidence.unsealed",
             )
-        stamps = {Place(s.epoch, s.size): s for s in evidence.stamps_around(tx, sealed)}
-        newest = evidence.newest_of(tx, max(sealed).epoch)
-        head = Place(newest.epoch, newest.size) if newest else None
-        wanted = plan(sealed, list(stamps), head)
+        again = {Place(a.entry.epoch, a.entry.seq): a for a in anew.proved(tx, sealed)}
+        places = [*sealed, *again]
+        stamps = {Place(s.epoch, s.size): s for s in evidence.stamps_around(tx, places)}
+        newest = [evidence.newest_of(tx, epoch) for epoch in sorted({p.epoch for p in places})]
+        changes = handovers(tx)
+        wanted = plan(
+            places,
+            list(stamps),
+            [Place(head.epoch, head.size) for head in newest if head],
+            [Place(one.place.epoch, one.size) for one in changes],
+        )
         notes = evidence.checkpoints(tx, wanted.heads)
         nodes = partial(ledger.read_nodes, tx)
+
+        def proved(place: Place, body: bytes) -> Sealed:
+            size = wanted.covers[place]
+            proof = merkle.inclusion_proof(place.seq, size, partial(nodes, place.epoch))
+            return Sealed(place, body, size, proof)
+
         return Case(
             origin=self.origin,
             vkey=keys.vkey(self.origin, self.key),
             subject={kind: ref},
-            records=tuple(
-                Sealed(
-                    place,
-                    body,
-                    wanted.covers[place],
-                    merkle.inclusion_proof(
-                        place.seq, wanted.covers[place], partial(nodes, place.epoch)
-                    ),
-                )
-                for place, body in sorted(sealed.items())
-            ),
+            records=tuple(proved(place, body) for place, body in sorted(sealed.items())),
             heads=tuple(
                 Head(
                     place.epoch,
@@ -110,6 +115,14 @@ class Exporting:
             packages=tuple(_packages(parse_record(r.body) for r in rows)),
             receipts=tuple(_receipts(subject.answers)),
             trust=_trust(tx, [parse_record(r.body) for r in rows], stamps.values()),
+            handovers=changes,
+            rehashed=tuple(
+                Reproved(
+                    proved(place, one.entry.body),
+                    {Place(one.root.epoch, seq): proof for seq, proof in one.proofs.items()},
+                )
+                for place, one in sorted(again.items())
+            ),
         )
 
     def write(self, case: Case) -> BinaryIO:
@@ -142,6 +155,20 @@ class Exporting:
             spool.close()
             raise
         return spool
+
+
+def handovers(tx: Tx) -> tuple[Sealed, ...]:
+    """Every change of the ledger's key, proved by the first head that holds it: the new key signed
+    that one. A change without its head is left out, and whoever verifies is told of the gap.
+    """
+    found = []
+    for one in evidence.of_ledger(tx):
+        head = Place(one.epoch, one.seq + 1)
+        if one.event == KEY_CHANGED and evidence.checkpoints(tx, [head]):
+            read = partial(ledger.read_nodes, tx, one.epoch)
+            proof = merkle.inclusion_proof(one.seq, head.seq, read)
+            found.append(Sealed(Place(one.epoch, one.seq), one.body, head.seq, proof))
+    return tuple(found)
 
 
 def _packages(records: Iterable[Record]) -> Iterable[Carried]:

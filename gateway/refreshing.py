@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
 
 from gateway.errors import GatewayError, Misconfigured, Rejected, Text, Untrusted
 from gateway.evidence import check, reading, renewal, trusted, zipped
-from gateway.evidence.case import Case, Head, Kept, Place, Step
-from gateway.exporting import Exporting, authority_trust
+from gateway.evidence.case import Case, Head, Kept, Place, Sealed, Step
+from gateway.exporting import Exporting, authority_trust, handovers
 from gateway.ledger import merkle
+from gateway.ledger.records import parse_record
 from gateway.ledger.stamp import unanswered
+from gateway.ledger.succession import read_handover
 from gateway.ports import TimestampAuthority
 from gateway.store import Tx, evidence, ledger
 
@@ -42,9 +44,12 @@ class Refreshing:
                 Text("Chưa khai báo stamp.authorities", "stamp.authorities names nobody"),
                 code="stamp.no_authority",
             )
-        case, older, kept = await asyncio.to_thread(self._read, source)
         store = self.exporting.store
-        fresh = await store.read(partial(self._fresh, case=case, older=older, kept=kept))
+        changes = await store.read(handovers)
+        case, older, kept = await asyncio.to_thread(self._read, source, changes)
+        fresh = await store.read(
+            partial(self._fresh, case=case, older=older, kept=kept, changes=changes)
+        )
         loop = asyncio.get_running_loop()
 
         def stamped(digest: bytes) -> bytes:
@@ -57,9 +62,13 @@ class Refreshing:
         await asyncio.to_thread(write)
         return fresh
 
-    def _read(self, source: BinaryIO) -> tuple[Case, tuple[Head, ...], frozenset[Kept]]:
-        """What it holds already, once it was judged by this ledger's own key."""
-        own = check.Anchors({self.exporting.origin: self.exporting.key.public_key()})
+    def _read(
+        self, source: BinaryIO, changes: Sequence[Sealed]
+    ) -> tuple[Case, tuple[Head, ...], frozenset[Kept]]:
+        """What it holds already, once it was judged by the keys that this ledger has and had."""
+        origin = self.exporting.origin
+        past = [read_handover(parse_record(c.body).facts, origin).old for c in changes]
+        own = check.Anchors({origin: (self.exporting.key.public_key(), *past)})
         if check.verify(source, own, self.exporting.limits).verdict == "invalid":
             raise Untrusted(
                 Text(
@@ -84,27 +93,42 @@ class Refreshing:
             return case, tuple(heads), frozenset(kept)
 
     def _fresh(
-        self, tx: Tx, case: Case, older: Sequence[Head], kept: frozenset[Kept]
+        self,
+        tx: Tx,
+        case: Case,
+        older: Sequence[Head],
+        kept: frozenset[Kept],
+        changes: Sequence[Sealed],
     ) -> renewal.Fresh:
-        """For each epoch of the container its newest stamped head, where that is newer."""
+        """For each epoch of the container its newest stamped head, where that is newer, and the
+        changes of key before it that the container lacks.
+        """
         held = (*case.heads, *older)
         heads: list[Head] = []
         steps: list[Step] = []
+        lacked: list[Sealed] = []
         for epoch in sorted({h.epoch for h in held}):
             last = max(h.size for h in held if h.epoch == epoch)
             found = list(ledger.stamps(tx, epoch, max(last, ledger.stamped_size(tx, epoch) - 1)))
             if not found:
                 continue
             stamp = found[-1]
-            place = Place(epoch, stamp.size)
-            note = evidence.checkpoints(tx, [place])[place].note
-            heads.append(Head(epoch, stamp.size, note, stamp.token, stamp.gen_time))
+            new = [c for c in changes if c.place.epoch == epoch and last < c.size <= stamp.size]
+            lacked += new
             nodes = partial(ledger.read_nodes, tx, epoch)
-            proof = merkle.consistency_proof(last, stamp.size, nodes)
-            steps.append(Step(epoch, last, stamp.size, proof))
+            for size in sorted({*(c.size for c in new), stamp.size}):
+                place = Place(epoch, size)
+                note = evidence.checkpoints(tx, [place])[place].note
+                bare = Head(epoch, size, note)
+                token, at = stamp.token, stamp.gen_time
+                stamped = replace(bare, token=token, stamped_at=at)
+                heads.append(stamped if size == stamp.size else bare)
+                proof = merkle.consistency_proof(last, size, nodes)
+                steps.append(Step(epoch, last, size, proof))
+                last = size
         stamps = [(trusted.stamped_at(h.token), h.token) for h in (*held, *heads) if h.token]
         trust = [one for one in authority_trust(tx, stamps) if one not in kept]
-        return renewal.Fresh(tuple(heads), tuple(steps), tuple(trust))
+        return renewal.Fresh(tuple(heads), tuple(steps), tuple(trust), tuple(lacked))
 
     async def _ask(self, digest: bytes) -> bytes:
         failures: list[str] = []

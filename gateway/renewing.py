@@ -16,9 +16,10 @@ from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway import lineage
 from gateway.c14n import JsonValue
 from gateway.errors import Conflict, Text, Unknown
-from gateway.ledger import checkpoint, merkle, records, succession, witness
+from gateway.ledger import merkle, records, succession, witness
 from gateway.model.record import Checkpoint
 from gateway.scribe import Scribe
 from gateway.store import Store, Tx, ledger
@@ -92,9 +93,8 @@ class Renewing:
         leaf = records.leaf_hash(made.body)
         read = partial(ledger.read_nodes, tx, epoch)
         grown = merkle.append([leaf], size, read, expected_root=root)
-        signed = checkpoint.make_checkpoint(
-            self.scribe.origin, epoch, grown.size, grown.root, made.at, key
-        )
+        origin = self.scribe.origin
+        signed = lineage.sign_head(tx, origin, epoch, grown, newest, made.at, key)
         nodes = [(n.level, n.idx, n.hash) for n in grown.nodes]
         ledger.extend(tx, entries=[(size, made.id, leaf)], nodes=nodes, made=signed)
         return signed

@@ -19,9 +19,9 @@ from functools import partial
 from itertools import count
 from typing import NamedTuple
 
-from gateway import drifting
+from gateway import drifting, lineage
 from gateway.errors import GatewayError, Misconfigured, Text, Untrusted
-from gateway.ledger import checkpoint, merkle, note, records, stamp
+from gateway.ledger import merkle, note, records, stamp
 from gateway.ledger.keys import key_id
 from gateway.model.record import Checkpoint, Stamp
 from gateway.ports import StampReply, TimestampAuthority
@@ -82,9 +82,8 @@ class Sealing:
                 partial(ledger.read_nodes, tx, epoch),
                 expected_root=newest.root if newest else None,
             )
-            made = checkpoint.make_checkpoint(
-                self.scribe.origin, epoch, grown.size, grown.root, at, self.scribe.key
-            )
+            key = self.scribe.key
+            made = lineage.sign_head(tx, self.scribe.origin, epoch, grown, newest, at, key)
             ledger.extend(
                 tx,
                 entries=[

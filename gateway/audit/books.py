@@ -20,7 +20,7 @@ from itertools import chain
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.audit import witnessed
+from gateway.audit import lineage, personals, rehashed, witnessed
 from gateway.audit.against import said
 from gateway.audit.shown import shown_otherwise
 from gateway.c14n import canonical_json
@@ -57,7 +57,9 @@ def verify_books(
     def look(tx: Tx) -> verify.LedgerReport:
         report = of_records(tx)
         late = () if stamp_max_delay is None else _unstamped(tx, report, stamp_max_delay)
-        wrong = chain(witnessed.judged(tx, witnesses), shown_otherwise(tx))
+        signed = chain(lineage.unbroken(tx), witnessed.judged(tx, witnesses))
+        beside = chain(rehashed.recomputed(tx), personals.unchanged(tx))
+        wrong = chain(signed, beside, shown_otherwise(tx))
         return _with(report, wrong, late)
 
     def of_records(tx: Tx) -> verify.LedgerReport:
@@ -129,7 +131,7 @@ def _with(
     problems, left_out = [*report.problems, *late], report.left_out
     wrong = False
     for finding in shown:
-        wrong = True
+        wrong = wrong or finding.severity is Severity.ERROR
         if len(problems) < verify.MAX_FINDINGS:
             problems.append(finding)
         else:

@@ -132,19 +132,20 @@ def _say_checks(found: Verdict, lang: str) -> None:
 def anchors_in(folder: Path | None) -> Anchors:
     """Ledger keys (C2SP vkey) and certificates (PEM). Misconfigured, naming the file."""
     from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
     from gateway.evidence.check import Anchors
     from gateway.ledger.keys import parse_vkey
 
     if folder is None:
         return Anchors()
-    ledgers = {}
+    ledgers: dict[str, tuple[EllipticCurvePublicKey, ...]] = {}
     for path in sorted(folder.glob("*.vkey")):
         try:
             name, key = parse_vkey(path.read_text("utf-8", "replace"))
         except Misconfigured as error:
             raise _unusable(path, error.text) from error
-        ledgers[name] = key
+        ledgers[name] = (*ledgers.get(name, ()), key)
     authorities: list[x509.Certificate] = []
     for path in sorted(folder.glob("*.pem")):
         try:
@@ -152,7 +153,7 @@ def anchors_in(folder: Path | None) -> Anchors:
         except ValueError as error:
             words = Text("không phải chứng thư PEM", "holds no PEM certificate")
             raise _unusable(path, words) from error
-    return Anchors(ledgers, tuple(authorities), tuple(authorities))
+    return Anchors({**ledgers}, tuple(authorities), tuple(authorities))
 
 
 def _unusable(path: Path, text: Text) -> Misconfigured:

@@ -16,6 +16,7 @@ trusted               certificates and revocation data as of then
 instructions          CHECK.txt, for openssl and sha256sum
 manifest, cades       the list of parts, and the ledger's signature over it
 zipped, layout        the container, and where each thing stands in it
+keyring, rehashed      the keys that followed one another; proofs under another hash function
 build         all of that, written once
-reading, check        and back: every claim judged, with the rule relied on
+reading, check, verdict   and back: every claim judged, with the rule relied on
 """

@@ -15,7 +15,16 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.c14n import canonical_json
-from gateway.evidence import cades, instructions, layout, manifest, minutes, printed, zipped
+from gateway.evidence import (
+    cades,
+    instructions,
+    layout,
+    manifest,
+    minutes,
+    printed,
+    rehashed,
+    zipped,
+)
 from gateway.evidence.case import Case, Sealed, Step
 from gateway.evidence.packages import SignaturePart
 from gateway.ledger.keys import parse_vkey, public_pem
@@ -24,7 +33,7 @@ from gateway.ledger.tlog import proof_text
 Open = Callable[[str], BinaryIO]
 VERSION = 1
 # of minutes and instructions; another number for other words, and older ones stay as they are
-WORDS = 2
+WORDS = 3
 
 
 def write(
@@ -82,6 +91,11 @@ def case_json(case: Case, signatures: Sequence[SignaturePart]) -> bytes:
             ],
             "receipts": len(case.receipts),
             "trust": [list(kept) for kept in case.trust],
+            "handovers": [[*h.place, h.size] for h in case.handovers],
+            "rehashed": [
+                [*one.sealed.place, one.sealed.size, [list(place) for place in sorted(one.proofs)]]
+                for one in case.rehashed
+            ],
             "signatures": [
                 {"package": s.package, "files": list(s.inner), "options": s.options}
                 for s in signatures
@@ -114,9 +128,14 @@ def _content(
         yield layout.note(head), [head.note.encode()]
         if head.token:
             yield layout.stamp(head), [head.token]
-    for record in case.records:
+    for record in case.entries:
         yield layout.record(record.place), [record.body]
         yield layout.proof(record.place), [proof_part(case, record)]
+    for one in case.rehashed:
+        algorithm = rehashed.told(one).algorithm
+        for place, proof in sorted(one.proofs.items()):
+            text = rehashed.proof_text(algorithm, place.seq, proof)
+            yield layout.reproof(one.sealed.place, place), [text.encode()]
     for step in case.steps:
         yield layout.step(step.epoch, step.old, step.new), [proof_part(case, step)]
     for number, receipt in enumerate(case.receipts):
@@ -124,10 +143,10 @@ def _content(
     for package in case.packages:
         yield layout.package(package.digest), _stored(opener, package.digest)
     files = dict.fromkeys(digest for s in signatures for digest in s.inner)
-    for one in signatures:
-        yield layout.signed_info(one.package), [one.signed_info]
-        yield layout.signature_value(one.package), [one.value]
-        yield layout.certificate(one.package), [one.certificate]
+    for part in signatures:
+        yield layout.signed_info(part.package), [part.signed_info]
+        yield layout.signature_value(part.package), [part.value]
+        yield layout.certificate(part.package), [part.certificate]
     for digest in files:
         yield layout.file(digest), _stored(opener, digest)
     for kept in case.trust:

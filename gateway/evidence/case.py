@@ -93,12 +93,23 @@ class Kept(NamedTuple):
     digest: str
 
 
+class Reproved(NamedTuple):
+    """A root of the tree under another hash function, in the record that states it; `proofs`: into
+    that root, of each record of the case that it covers.
+    """
+
+    sealed: Sealed
+    proofs: Mapping[Place, tuple[bytes, ...]]
+
+
 @dataclass(frozen=True)
 class Case:
     """`subject`: {"document": id} or {"item": id}, as the gateway calls it. `receipts`: as given.
 
-    `trust`: certificates and revocation data as of then.
-    `at`: the instant that this evidence speaks of: its last stamp, else its last record.
+    `trust`: certificates and revocation data as of then. `handovers`: all changes of the ledger's
+    key, each proved by the first head that holds it.
+    `at`: the instant that this evidence speaks of: its last stamp around a record of its own, else
+    its last record.
     """
 
     origin: str
@@ -110,6 +121,13 @@ class Case:
     packages: tuple[Carried, ...]
     receipts: tuple[bytes, ...] = ()
     trust: tuple[Kept, ...] = ()
+    handovers: tuple[Sealed, ...] = ()
+    rehashed: tuple[Reproved, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Sealed, ...]:
+        """All records that it holds: what the ledger says of itself, then those of the case."""
+        return (*self.handovers, *(one.sealed for one in self.rehashed), *self.records)
 
     @cached_property
     def told(self) -> tuple[Told, ...]:
@@ -122,7 +140,8 @@ class Case:
 
     @cached_property
     def at(self) -> datetime:
-        stamps = [h.stamped_at for h in self.heads if h.stamped_at is not None]
+        around = (at for told in self.told for at in (told.not_before, told.not_after))
+        stamps = [at for at in around if at is not None]
         return max(stamps) if stamps else max(t.record.at for t in self.told)
 
     def bounds(self, place: Place) -> tuple[datetime | None, datetime | None]:
@@ -148,22 +167,29 @@ class Plan(NamedTuple):
     steps: tuple[tuple[int, int, int], ...]
 
 
-def plan(places: Iterable[Place], stamped: Sequence[Place], newest: Place | None) -> Plan:
-    """The heads that these places need, out of those with a stamp and the newest of all.
+def plan(
+    places: Iterable[Place],
+    stamped: Sequence[Place],
+    newest: Iterable[Place],
+    more: Iterable[Place] = (),
+) -> Plan:
+    """The heads that these places need, out of those with a stamp and the newest of each epoch.
 
-    An entry that no stamp covers yet is proved into `newest`, where that contains it.
+    An entry that no stamp covers yet is proved into the newest of its epoch, where that contains
+    it. `more`: heads that are wanted for something else, tied to the others.
     """
+    last = {head.epoch: head.seq for head in newest}
     by_epoch: dict[int, list[int]] = {}
     for head in stamped:
         by_epoch.setdefault(head.epoch, []).append(head.seq)
     covers: dict[Place, int] = {}
-    heads: set[Place] = set()
+    heads: set[Place] = set(more)
     for place in places:
         sizes = by_epoch.get(place.epoch, [])
         before = max((size for size in sizes if size <= place.seq), default=None)
         after = min((size for size in sizes if size > place.seq), default=None)
-        if after is None and newest is not None and newest.epoch == place.epoch:
-            after = newest.seq if newest.seq > place.seq else None
+        if after is None and last.get(place.epoch, 0) > place.seq:
+            after = last[place.epoch]
         if after is None:
             continue
         covers[place] = after

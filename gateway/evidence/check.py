@@ -18,31 +18,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any, BinaryIO
-
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from typing import BinaryIO
 
 from gateway.errors import Misconfigured, Rejected, Text, Untrusted
 from gateway.evidence import (
     build,
     cades,
     instructions,
+    keyring,
     layout,
     manifest,
     minutes,
     printed,
+    rehashed,
     renewal,
     trusted,
     zipped,
 )
 from gateway.evidence.case import Case, Head, Judged, Kept, Place, Step
-from gateway.evidence.gaps import stretches
 from gateway.evidence.packages import SignaturePart, look
 from gateway.evidence.reading import MALFORMED, read
+from gateway.evidence.verdict import Anchors, Check, Result, Verdict
 from gateway.ledger import keys, merkle
 from gateway.ledger.checkpoint import parse_checkpoint, parse_head
 from gateway.ledger.note import split_note
@@ -55,79 +53,7 @@ from gateway.model.record import Record
 from gateway.rules import vietnam_day
 from gateway.safexml import Limits
 
-
-class Result(StrEnum):
-    OK = "ok"
-    BAD = "bad"
-    OPEN = "open"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """`what`: the part or the claim; `rule`: the norm relied on."""
-
-    what: str
-    result: Result
-    rule: str
-    detail: Text
-
-    def as_json(self, language: str) -> dict[str, str]:
-        detail = self.detail.vi if language == "vi" else self.detail.en
-        return {"what": self.what, "result": self.result, "rule": self.rule, "detail": detail}
-
-
-@dataclass(frozen=True, slots=True)
-class Anchors:
-    """What the reader brings. `ledgers`: public keys by the ledger's origin; may be empty.
-
-    `authorities`: roots of timestamp authorities; `signers`: of those who sign packages.
-    """
-
-    ledgers: dict[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
-    authorities: tuple[x509.Certificate, ...] = ()
-    signers: tuple[x509.Certificate, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    checks: tuple[Check, ...]
-    case: Case | None = None
-    packages: tuple[minutes.Seen, ...] = ()
-
-    @property
-    def verdict(self) -> str:
-        results = {check.result for check in self.checks}
-        if Result.BAD in results:
-            return "invalid"
-        return "undecided" if Result.OPEN in results or not self.checks else "valid"
-
-    def as_json(self, language: str) -> dict[str, Any]:
-        """The shape of contract 5."""
-        documents = [s for s in self.packages if s.header is not None]
-        header = documents[0].header if documents else None
-        found = minutes.instants(self.case) if self.case and self.verdict != "invalid" else ()
-        return {
-            "verdict": self.verdict,
-            "checks": [check.as_json(language) for check in self.checks],
-            "document": {
-                "ledger": self.case.origin,
-                **dict(self.case.subject),
-                "document_id": header.document_id if header else "",
-                "from": header.sender.organ_id if header else "",
-                "subject": header.subject if header else "",
-            }
-            if self.case
-            else {},
-            "instants": {
-                f"{i.name}_at" + (f" {i.who}" if i.who else ""): {"at": i.at, "source": i.source}
-                for i in found
-            },
-            "gaps": [
-                one.as_json()
-                for one in (stretches(self.case) if self.case and self.verdict != "invalid" else ())
-            ],
-        }
-
+__all__ = ["Anchors", "Check", "Result", "Verdict", "verify"]
 
 _NO_TIME = datetime.fromtimestamp(0, UTC)  # a note says none
 CONTAINER = "EN 319 162-1 6.2"
@@ -137,6 +63,8 @@ STEP = "RFC 9162 2.1.4"
 NOTE = "C2SP tlog-checkpoint"
 STAMP = "RFC 3161, EN 319 422"
 PROMISE = "docs/ledger-format.md"
+REHASHED = "RFC 4998 5.3, RFC 9162 2.1.3"
+HANDOVER = "docs/ledger-format.md 11"
 PACKAGE = "QCVN 102:2016/BTTTT"
 ARCHIVE = "EN 319 162-1 A.7, RFC 3161"
 PATH = "RFC 5280 6, RFC 6960; TT 15/2025/TT-BKHCN 5, 6"
@@ -184,17 +112,18 @@ class _Judge:
             self.case, self.words, self.signatures = read(container)
         if self.case is None:
             return
-        key = self._ledger(container, self.case)
-        self._signature(container, key)
         fresh = self._renewals(container, self.case)
+        ring = self._ledger(container, self.case, fresh)
+        self._signature(container, ring)
         with self.checking("trust", PATH):
             all_kept = (*self.case.trust, *(one for f in fresh for one in f.trust))
             kept = ((one, container.read(layout.trust(one))) for one in all_kept)
             self.carried = trusted.Carried.of(self._bytes_of(one, data) for one, data in kept)
-        self._heads(self.case, key)
-        self._newer(container, self.case, fresh, key)
+        self._heads(self.case, ring)
+        self._newer(container, self.case, fresh, ring)
         self._records(self.case)
-        self._receipts(self.case, key)
+        self._rehashed(self.case)
+        self._receipts(self.case, ring)
         self._packages(container, self.case)
         self._signers(self.case)
         self._derived(container, self.case, listed)
@@ -236,8 +165,12 @@ class _Judge:
             return {p.name: p.sha256 for p in listed}
         return None
 
-    def _ledger(self, container: zipped.Container, case: Case) -> ec.EllipticCurvePublicKey | None:
-        """The key that counts: the reader's own. That in the container only says who to ask."""
+    def _ledger(
+        self, container: zipped.Container, case: Case, fresh: Sequence[renewal.Fresh]
+    ) -> keyring.Ring | None:
+        """The keys that count: those of a chain that holds the reader's own. What the container
+        says of its key only says who to ask.
+        """
         with self.checking(layout.VKEY, NOTE):
             name, stated = keys.parse_vkey(case.vkey)
             pem = keys.public_pem(stated).encode()
@@ -245,35 +178,42 @@ class _Judge:
                 text = Text("khóa không thuộc sổ cái này", "the key is not of this ledger")
                 self.bad(layout.KEY, NOTE, text)
                 return None
-            own = self.anchors.ledgers.get(case.origin)
-            if own is None:
+            ring = keyring.read(case, stated, renewal.handovers(case, fresh))
+            own = self.anchors.of(case.origin)
+            if not own:
                 self.open(
                     "ledger",
                     NOTE,
                     f"không có khóa công khai của sổ cái {case.origin} trong các neo tin cậy",
                     f"no public key of the ledger {case.origin} among the anchors",
                 )
-                return stated
-            if keys.key_id(own) != keys.key_id(stated) or keys.public_pem(own).encode() != pem:
+                return ring
+            if not any(key in ring.keys for key in own):
                 text = Text(
-                    "sổ cái ký bằng một khóa khác với neo tin cậy",
-                    "the ledger's key is not the one among the anchors",
+                    "sổ cái ký bằng một khóa khác với neo tin cậy, và không lần đổi khóa nào trong "
+                    "tệp nối hai khóa đó",
+                    "the ledger's key is not the one among the anchors, and no change of key in "
+                    "the file leads from one to the other",
                 )
                 self.bad("ledger", NOTE, text)
                 return None
             self.ok("ledger", NOTE, "đúng khóa của sổ cái", "the key is the ledger's")
-            return own
+            if ring.links:
+                self.ok(
+                    "handovers",
+                    HANDOVER,
+                    f"{len(ring.links)} lần đổi khóa nối liền nhau, khóa cũ và khóa mới đều ký",
+                    f"{len(ring.links)} changes of key follow one another, signed by both keys",
+                )
+            return ring
         return None
 
-    def _signature(
-        self, container: zipped.Container, key: ec.EllipticCurvePublicKey | None
-    ) -> None:
-        if key is None:
+    def _signature(self, container: zipped.Container, ring: keyring.Ring | None) -> None:
+        if ring is None:
             return
         with self.checking(manifest.SIGNATURE, LIST):
-            at = cades.verify(
-                container.read(manifest.SIGNATURE), container.read(manifest.MANIFEST), key
-            )
+            listing = container.read(manifest.MANIFEST)
+            at = cades.verify(container.read(manifest.SIGNATURE), listing, ring.signer)
             self.ok(
                 manifest.SIGNATURE,
                 LIST,
@@ -281,15 +221,11 @@ class _Judge:
                 f"the ledger signed the list, as of {at:%Y-%m-%dT%H:%M:%SZ}",
             )
 
-    def _heads(self, case: Case, key: ec.EllipticCurvePublicKey | None) -> None:
+    def _heads(self, case: Case, ring: keyring.Ring | None) -> None:
         """Checkpoints, their stamps, and that each tree continues the one before it."""
         stamped: list[Head] = []
         for head in case.heads:
-            if key is not None:
-                with self.checking(layout.note(head), NOTE):
-                    said = parse_checkpoint(head.note, case.origin, key, _NO_TIME)
-                    if (said.epoch, said.size) != head.place:
-                        raise Untrusted(_other_head(), code="evidence.head")
+            self._head(case, head, ring)
             stamped.append(self._stamp(head))
         self.case = replace(case, heads=tuple(stamped))
         self._steps(case.heads, case.steps)
@@ -299,6 +235,15 @@ class _Judge:
             f"{len(case.heads)} điểm kiểm soát, {len(case.steps)} bước nối tiếp",
             f"{len(case.heads)} checkpoints, {len(case.steps)} steps between them",
         )
+
+    def _head(self, case: Case, head: Head, ring: keyring.Ring | None) -> None:
+        """Signed by the key that was in force at that size: a retired one counts no more."""
+        if ring is None:
+            return
+        with self.checking(layout.note(head), NOTE):
+            said = parse_checkpoint(head.note, case.origin, ring.at(head.place), _NO_TIME)
+            if (said.epoch, said.size) != head.place:
+                raise Untrusted(_other_head(), code="evidence.head")
 
     def _steps(self, heads: Sequence[Head], steps: Sequence[Step]) -> None:
         roots = {h.place: parse_head(split_note(h.note)[0]).root for h in heads}
@@ -353,18 +298,14 @@ class _Judge:
         container: zipped.Container,
         case: Case,
         fresh: Sequence[renewal.Fresh],
-        key: ec.EllipticCurvePublicKey | None,
+        ring: keyring.Ring | None,
     ) -> None:
         """Newer checkpoints continue the tree of the records, and newer stamps cover them."""
         heads = list(case.heads)
         known, self.renewed_at = self.renewed_at, None  # no renewal speaks for its own stamps
         for one in fresh:
             for head in one.heads:
-                if key is not None:
-                    with self.checking(layout.note(head), NOTE):
-                        said = parse_checkpoint(head.note, case.origin, key, _NO_TIME)
-                        if (said.epoch, said.size) != head.place:
-                            raise Untrusted(_other_head(), code="evidence.head")
+                self._head(case, head, ring)
                 self._stamp(head)
             heads += one.heads
             with self.checking("renewals", STEP):
@@ -437,7 +378,8 @@ class _Judge:
         case = self.case or case
         roots = {h.place: parse_head(split_note(h.note)[0]).root for h in case.heads}
         held = 0
-        for sealed in case.records:
+        own = {sealed.place for sealed in case.records}
+        for sealed in (*(one.sealed for one in case.rehashed), *case.records):
             name = layout.record(sealed.place)
             with self.checking(name, TREE):
                 parse_record(sealed.body)
@@ -452,7 +394,7 @@ class _Judge:
                         Text("bản ghi không nằm trong cây", "the record is not in the tree"),
                     )
                     continue
-                held += 1
+                held += sealed.place in own
             if case.bounds(sealed.place)[1] is None:
                 self.open(
                     name,
@@ -467,13 +409,24 @@ class _Judge:
             f"{held} records are in the ledger's tree",
         )
 
-    def _receipts(self, case: Case, key: ec.EllipticCurvePublicKey | None) -> None:
-        if key is None:
+    def _rehashed(self, case: Case) -> None:
+        """Under another hash function too, where the ledger recorded a root of it."""
+        with self.checking("rehashed", REHASHED):
+            for one, root in rehashed.judge(case):
+                self.ok(
+                    layout.record(one.sealed.place),
+                    REHASHED,
+                    f"{len(one.proofs)} bản ghi cũng nằm trong cây {root.algorithm}",
+                    f"{len(one.proofs)} records are in the {root.algorithm} tree too",
+                )
+
+    def _receipts(self, case: Case, ring: keyring.Ring | None) -> None:
+        if ring is None:
             return
         bodies = {sealed.body for sealed in case.records}
         for number, receipt in enumerate(case.receipts):
             with self.checking(layout.receipt(number), PROMISE):
-                promised = verify_receipt(receipt, key)
+                promised = verify_receipt(receipt, ring.keys)
                 if promised.origin != case.origin or promised.record_bytes not in bodies:
                     raise Untrusted(_other_receipt(), code="evidence.receipt")
         if case.receipts:

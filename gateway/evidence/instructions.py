@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from gateway.evidence import layout
 from gateway.evidence.case import Case, Head, Place
 from gateway.evidence.manifest import MANIFEST, SIGNATURE
+from gateway.evidence.rehashed import told
 from gateway.ledger.checkpoint import parse_head
 from gateway.ledger.note import split_note
+from gateway.ledger.succession import DOMAIN
 
 _HEAD = """\
 #!/bin/sh
@@ -41,17 +43,34 @@ said() { if [ "$1" = 0 ]; then echo "OK   $2"; else echo "SAI  $2"; bad=1; fi; }
 b64() { openssl base64 -A; }
 raw() { printf '%s' "$1" | openssl base64 -d -A; }
 # RFC 9162 2.1.1: leaf = SHA-256(0x00 || record), node = SHA-256(0x01 || left || right)
-leaf() { { printf '\\000'; cat "$1"; } | openssl dgst -sha256 -binary | b64; }
-node() { { printf '\\001'; raw "$1"; raw "$2"; } | openssl dgst -sha256 -binary | b64; }
+leaf() { { printf '\\000'; cat "$1"; } | openssl dgst "${2:--sha256}" -binary | b64; }
+node() { { printf '\\001'; raw "$1"; raw "$2"; } | openssl dgst "${3:--sha256}" -binary | b64; }
 same() { [ "$1" = "$2" ]; }
 root() { sed -n 3p "$1"; }
-# C2SP signed note: four bytes name the key, the rest is ECDSA P-256 over the three lines above
-signed() {
-  head -n 3 "$1" > "$dir/text"
-  sed -n 5p "$1" | cut -d' ' -f3 | openssl base64 -d -A | tail -c +5 > "$dir/sig"
-  openssl dgst -sha256 -verify "$LEDGER" -signature "$dir/sig" "$dir/text" > "$dir/out" 2>&1
+# C2SP signed note: four bytes name the key, the rest is ECDSA P-256 over the lines above the gap
+signed() { # note [key [which of its signatures]]
+  sed '/^$/,$d' "$1" > "$dir/text"
+  sed -n '1,/^$/d; s/^— [^ ]* //p' "$1" | sed -n "${3:-1}p" |
+    openssl base64 -d -A | tail -c +5 > "$dir/sig"
+  openssl dgst -sha256 -verify "${2:-$LEDGER}" -signature "$dir/sig" "$dir/text" > "$dir/out" 2>&1
 }
+openssl pkey -pubin -in "$LEDGER" -pubout -out "$dir/ledger.pem" || exit 2
 """
+# docs/ledger-format.md 11: a note of four lines, the third the digest of the key that comes
+_CHANGES = """\
+# 0. Sổ cái đã đổi khóa: khóa cũ và khóa mới cùng ký / the ledger changed its key, both keys signed
+key() {
+  sed 's/.*"'"$2"'":"[^+"]*+[^+"]*+\\([^"]*\\)".*/\\1/' "$1" | openssl base64 -d -A |
+    tail -c +2 | openssl pkey -pubin -inform DER -pubout
+}
+change() { # record, key that goes, key that comes
+  key "$1" old 2> /dev/null | cmp -s - "$2" &&
+    printf '%b' "$(sed 's/.*"note":"\\([^"]*\\)".*/\\1/' "$1")" > "$dir/change" &&
+    signed "$dir/change" "$2" 1 && signed "$dir/change" "$3" 2 &&
+    same "$(sed -n 1,2p "$dir/change")" "$what" &&
+    same "$(root "$dir/change")" \\
+      "$(openssl pkey -pubin -in "$3" -outform DER | openssl dgst -sha256 -binary | b64)"
+}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +86,7 @@ class Signed:
 
 
 def write(case: Case, digests: Mapping[str, bytes], signed: Sequence[Signed]) -> str:
-    lines = [_HEAD, "# 1. Mọi phần còn nguyên / every part is what the list says"]
+    lines = [_HEAD, *_changes(case), "# 1. Mọi phần còn nguyên / every part is what the list says"]
     lines.append("sha256sum -c --quiet - > /dev/null <<'END'")
     lines += [f"{digest.hex()}  {name}" for name, digest in digests.items()]
     lines += ["END", 'said $? "1 parts"', ""]
@@ -77,12 +96,12 @@ def write(case: Case, digests: Mapping[str, bytes], signed: Sequence[Signed]) ->
         '-signer "$dir/cover.pem" -out /dev/null > "$dir/out" 2>&1 &&'
     )
     lines.append('  openssl x509 -in "$dir/cover.pem" -noout -pubkey > "$dir/signer.pem" &&')
-    lines.append('  openssl pkey -pubin -in "$LEDGER" -pubout -out "$dir/ledger.pem" &&')
-    lines.append('  cmp -s "$dir/signer.pem" "$dir/ledger.pem"')
+    lines.append(f'  cmp -s "$dir/signer.pem" {_key(case, len(case.handovers))}')
     lines += ['said $? "2 list"', ""]
     lines.append("# 3. Điểm kiểm soát do sổ cái ký / the ledger signed each checkpoint")
     for head in case.heads:
-        lines.append(f'signed {layout.note(head)}; said $? "3 checkpoint {_named(head)}"')
+        key = _key(case, sum(one.place < head.place for one in case.handovers))
+        lines.append(f'signed {layout.note(head)} {key}; said $? "3 checkpoint {_named(head)}"')
     lines.append("")
     lines.append("# 4. Dấu thời gian trên điểm kiểm soát / the stamp over each checkpoint")
     for head in case.heads:
@@ -110,25 +129,70 @@ def write(case: Case, digests: Mapping[str, bytes], signed: Sequence[Signed]) ->
     lines.append("# 8. Chữ ký trong gói tin / the signatures inside the packages")
     for one in signed:
         lines += list(_signature(one))
-    lines += ["", 'exit "$bad"']
+    lines += [*_rehashed(case), "", 'exit "$bad"']
     return "\n".join(lines) + "\n"
 
 
+def _changes(case: Case) -> Iterator[str]:
+    """Each key as a file; the reader's own must be one of them."""
+    if not case.handovers:
+        return
+    yield _CHANGES
+    yield f"what=$(printf '%s\\n' '{DOMAIN}' '{case.origin}')"
+    first = layout.record(case.handovers[0].place)
+    yield f"key {first} old > {_key(case, 0)}"
+    for number, one in enumerate(case.handovers, start=1):
+        name, named = layout.record(one.place), f"{one.place.epoch}-{one.place.seq}"
+        old, new = _key(case, number - 1), _key(case, number)
+        yield f"key {name} new > {new}"
+        yield f'change {name} {old} {new}; said $? "0 key {named}"'
+    yield 'mine=1; for k in "$dir"/key-*.pem; do cmp -s "$k" "$dir/ledger.pem" && mine=0; done'
+    yield 'said $mine "0 your key"'
+    yield ""
+
+
+def _key(case: Case, number: int) -> str:
+    """The ledger's key after so many changes, as the script has it."""
+    return f'"$dir/key-{number}.pem"' if case.handovers else '"$dir/ledger.pem"'
+
+
 def _inclusions(case: Case) -> Iterator[str]:
-    for sealed in case.records:
-        yield f"h=$(leaf {layout.record(sealed.place)})"
-        number, last = sealed.place.seq, sealed.size - 1
-        for step in sealed.proof:
-            if number & 1 or number == last:
-                yield f'h=$(node {_text(step)} "$h")'
-                while not number & 1 and number:
-                    number, last = number >> 1, last >> 1
-            else:
-                yield f'h=$(node "$h" {_text(step)})'
-            number, last = number >> 1, last >> 1
+    for sealed in case.entries:
+        yield from _path(sealed.place, sealed.size, sealed.proof)
         note = f"checkpoints/{sealed.place.epoch}-{sealed.size}.note"
         named = f"{sealed.place.epoch}-{sealed.place.seq}"
         yield f'same "$h" "$(root {note})"; said $? "5 record {named}"'
+
+
+def _path(place: Place, size: int, proof: Sequence[bytes], function: str = "") -> Iterator[str]:
+    """From the leaf to the root, into `h`. `function`: of openssl dgst, where it is another."""
+    more = f" {function}" if function else ""
+    yield f"h=$(leaf {layout.record(place)}{more})"
+    number, last = place.seq, size - 1
+    for step in proof:
+        if number & 1 or number == last:
+            yield f'h=$(node {_text(step)} "$h"{more})'
+            while not number & 1 and number:
+                number, last = number >> 1, last >> 1
+        else:
+            yield f'h=$(node "$h" {_text(step)}{more})'
+        number, last = number >> 1, last >> 1
+
+
+def _rehashed(case: Case) -> Iterator[str]:
+    """Under another hash function too, into the root that a record of the ledger states."""
+    if case.rehashed:
+        yield ""
+        yield "# 9. Bản ghi cũng nằm trong cây băm lại / the records are in the other tree too"
+    for one in case.rehashed:
+        root = told(one)
+        stated = layout.record(one.sealed.place)
+        for place, proof in sorted(one.proofs.items()):
+            yield from _path(place, root.size, proof, f"-{root.algorithm}")
+            yield (
+                f'same "$h" {_text(root.root)} && grep -q \'"root":"{root.root.hex()}"\' {stated}; '
+                f'said $? "9 record {place.epoch}-{place.seq} {root.algorithm}"'
+            )
 
 
 def _steps(case: Case) -> Iterator[str]:

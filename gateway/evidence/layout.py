@@ -52,6 +52,11 @@ def stamp(head: Head | Place) -> str:
     return f"stamps/{_head(head)}.tst"
 
 
+def reproof(root: Place, place: Place) -> str:
+    """Of the record at `place`, into the root that the record at `root` states."""
+    return f"proofs/rehashed-{root.epoch}-{root.seq}/{place.epoch}-{place.seq}.proof"
+
+
 def step(epoch: int, old: int, new: int) -> str:
     return f"proofs/{epoch}-from-{old}-to-{new}.proof"
 

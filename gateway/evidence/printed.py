@@ -124,7 +124,7 @@ def digests(case: Case, packages: Sequence[minutes.Seen]) -> Iterator[tuple[str,
         yield f"gói tin ({seen.role})", seen.digest
         for fact in seen.files:
             yield f"tệp {fact.name}", fact.sha256
-    for record in case.records:
+    for record in case.entries:
         yield layout.record(record.place), _sha256(record.body)
     for head in case.heads:
         yield layout.note(head), _sha256(head.note.encode())

@@ -9,12 +9,12 @@ Never:  judges a signature, a proof or a stamp.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gateway.errors import Text, Untrusted
-from gateway.evidence import build, layout, zipped
-from gateway.evidence.case import Carried, Case, Head, Judged, Kept, Place, Sealed, Step
+from gateway.evidence import build, layout, rehashed, zipped
+from gateway.evidence.case import Carried, Case, Head, Judged, Kept, Place, Reproved, Sealed, Step
 from gateway.evidence.packages import SignaturePart
 from gateway.ledger import tlog
 
@@ -69,12 +69,23 @@ def _case(container: zipped.Container, told: Mapping[str, Any]) -> Case:
             raise Untrusted(_other(), code="evidence.proof")
         return read.hashes
 
-    records = []
-    for epoch, seq, size in told["records"]:
-        place = Place(int(epoch), int(seq))
-        note = notes[Place(place.epoch, int(size))]
-        hashes = proof(layout.proof(place), place.seq, note, consistency=False)
-        records.append(Sealed(place, container.read(layout.record(place)), int(size), hashes))
+    def sealed(stated: Iterable[tuple[int, int, int]]) -> Iterator[Sealed]:
+        for epoch, seq, size in stated:
+            place = Place(int(epoch), int(seq))
+            note = notes[Place(place.epoch, int(size))]
+            hashes = proof(layout.proof(place), place.seq, note, consistency=False)
+            yield Sealed(place, container.read(layout.record(place)), int(size), hashes)
+
+    def again(stated: Iterable[tuple[int, int, int, list[Any]]]) -> Iterator[Reproved]:
+        for *entry, places in stated:
+            (one,) = sealed([(entry[0], entry[1], entry[2])])
+            algorithm = rehashed.told(Reproved(one, {})).algorithm
+            proofs = {}
+            for place in (Place(int(epoch), int(seq)) for epoch, seq in places):
+                text = container.read(layout.reproof(one.place, place)).decode()
+                proofs[place] = rehashed.read_text(text, algorithm, place.seq)
+            yield Reproved(one, proofs)
+
     steps = []
     for epoch, old, new in told["steps"]:
         name = layout.step(int(epoch), int(old), int(new))
@@ -84,7 +95,7 @@ def _case(container: zipped.Container, told: Mapping[str, Any]) -> Case:
         origin=str(told["origin"]),
         vkey=container.read(layout.VKEY).decode().strip(),
         subject={str(k): str(v) for k, v in told["subject"].items()},
-        records=tuple(records),
+        records=tuple(sealed(told["records"])),
         heads=heads,
         steps=tuple(steps),
         packages=tuple(
@@ -100,6 +111,8 @@ def _case(container: zipped.Container, told: Mapping[str, Any]) -> Case:
         ),
         # containers of earlier versions carried none
         trust=tuple(Kept(str(kind), str(digest)) for kind, digest in told.get("trust", ())),
+        handovers=tuple(sealed(told.get("handovers", ()))),
+        rehashed=tuple(again(told.get("rehashed", ()))),
     )
 
 

@@ -24,7 +24,7 @@ from typing import BinaryIO
 from gateway.c14n import JsonValue, canonical_json
 from gateway.errors import Text, Untrusted
 from gateway.evidence import layout, manifest, zipped
-from gateway.evidence.case import Case, Head, Kept, Place, Step
+from gateway.evidence.case import Case, Head, Kept, Place, Sealed, Step
 from gateway.ledger import tlog
 
 VERSION = 1
@@ -34,11 +34,23 @@ Open = Callable[[str], BinaryIO]
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """`heads`: with their stamps; `steps`: from the last head of a container to these."""
+    """`heads`: with their stamps, those that prove a change of key perhaps without; `steps`: from
+    the last head of a container to these; `handovers`: changes of key that it lacks.
+    """
 
     heads: tuple[Head, ...] = ()
     steps: tuple[Step, ...] = ()
     trust: tuple[Kept, ...] = ()
+    handovers: tuple[Sealed, ...] = ()
+
+
+def handovers(case: Case, fresh: Sequence[Fresh]) -> Iterator[tuple[Sealed, tuple[Head, ...]]]:
+    """Each change of key that renewals added, with the heads that may prove it."""
+    heads = case.heads
+    for one in fresh:
+        heads = (*heads, *one.heads)
+        for sealed in one.handovers:
+            yield sealed, heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +123,11 @@ def read(container: zipped.Container, block: Block, case: Case, older: Sequence[
             place.epoch,
             place.seq,
             container.read(layout.note(place)).decode(),
-            container.read(layout.stamp(place)),
+            container.read(layout.stamp(place)) if stamped else b"",
         )
-        for place in (Place(int(epoch), int(size)) for epoch, size in told["heads"])
+        for place, stamped in (
+            (Place(int(epoch), int(size)), not bare) for epoch, size, *bare in told["heads"]
+        )
     )
     notes = {h.place: h.note for h in (*case.heads, *older, *heads)}
     steps = []
@@ -124,7 +138,15 @@ def read(container: zipped.Container, block: Block, case: Case, older: Sequence[
             raise ValueError("proof")
         steps.append(Step(int(epoch), int(old), int(new), found.hashes))
     trust = tuple(Kept(str(kind), str(digest)) for kind, digest in told["trust"])
-    fresh = Fresh(heads, tuple(steps), trust)
+    changes = []
+    for epoch, seq, size in told.get("handovers", ()):
+        place, note = Place(int(epoch), int(seq)), notes[Place(int(epoch), int(size))]
+        proof = tlog.read_proof(container.read(layout.proof(place)).decode())
+        if proof.number != place.seq or proof.note != note:
+            raise ValueError("proof")
+        body = container.read(layout.record(place))
+        changes.append(Sealed(place, body, int(size), proof.hashes))
+    fresh = Fresh(heads, tuple(steps), trust, tuple(changes))
     if {Place(s.epoch, s.new) for s in steps} != {h.place for h in heads}:
         raise ValueError("a checkpoint that nothing ties to the others")
     if [name for name, _ in _parts(block, fresh, None)] != list(block.names):
@@ -173,14 +195,21 @@ def _parts(
     """`opener` None: only their names are wanted."""
     told: dict[str, JsonValue] = {
         "v": VERSION,
-        "heads": [list(h.place) for h in fresh.heads],
+        "heads": [[*h.place, *(() if h.token else ("bare",))] for h in fresh.heads],
         "steps": [[s.epoch, s.old, s.new] for s in fresh.steps],
         "trust": [list(kept) for kept in fresh.trust],
     }
+    if fresh.handovers:
+        told["handovers"] = [[*h.place, h.size] for h in fresh.handovers]
     yield block.told, [canonical_json(told)]
     for head in fresh.heads:
         yield layout.note(head), [head.note.encode()]
-        yield layout.stamp(head), [head.token]
+        if head.token:
+            yield layout.stamp(head), [head.token]
+    for one in fresh.handovers:
+        note = next((h.note for h in fresh.heads if h.place == (one.place.epoch, one.size)), "")
+        yield layout.record(one.place), [one.body]
+        yield layout.proof(one.place), [tlog.proof_text(one.place.seq, one.proof, note).encode()]
     for step in fresh.steps:
         note = next((h.note for h in fresh.heads if h.place == (step.epoch, step.new)), "")
         proof = tlog.proof_text(step.old, step.proof, note, consistency=True)

@@ -3,6 +3,7 @@
     <origin of the epoch>
     <size, decimal>
     <root, base64>
+    <extension lines: what it says of those before it, see lineage.py>
     <empty line>
     — <origin of the epoch> <base64(key ID || signature)>
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -45,9 +47,12 @@ def epoch_origin(origin: str, epoch: int) -> str:
     return origin if epoch == 1 else f"{origin}/epoch/{epoch}"
 
 
-def checkpoint_text(origin: str, epoch: int, size: int, root: bytes) -> str:
-    """The three lines that are signed."""
-    return f"{epoch_origin(origin, epoch)}\n{size}\n{base64.b64encode(root).decode()}\n"
+def checkpoint_text(
+    origin: str, epoch: int, size: int, root: bytes, extensions: Sequence[str] = ()
+) -> str:
+    """The lines that are signed: three, and the extensions."""
+    three = (epoch_origin(origin, epoch), str(size), base64.b64encode(root).decode())
+    return "".join(f"{line}\n" for line in (*three, *extensions))
 
 
 def make_checkpoint(
@@ -57,6 +62,7 @@ def make_checkpoint(
     root: bytes,
     at: datetime,
     key: ec.EllipticCurvePrivateKey,
+    extensions: Sequence[str] = (),
 ) -> Checkpoint:
     """Sign the head of an epoch. Broken (`checkpoint.invalid`): epoch < 1, size < 0, no SHA-256."""
     if epoch < 1 or size < 0 or len(root) != 32:
@@ -64,7 +70,7 @@ def make_checkpoint(
             Text("Điểm kiểm soát không hợp lệ", "no such checkpoint can exist"),
             code="checkpoint.invalid",
         )
-    text = checkpoint_text(origin, epoch, size, root)
+    text = checkpoint_text(origin, epoch, size, root, extensions)
     note = sign_note(text, epoch_origin(origin, epoch), key)
     return Checkpoint(epoch=epoch, size=size, root=root, note=note, at=at)
 
@@ -86,12 +92,12 @@ def parse_checkpoint(
     """A checkpoint of this ledger, its signature verified. `at` is when the caller says it was.
 
     Untrusted: `note.*`; `checkpoint.malformed`; `checkpoint.other_origin` (another ledger, or an
-    epoch written in another way). Ours have no extension lines: one that has is malformed.
+    epoch written in another way). Extension lines are for lineage.py.
     """
     head = parse_head(split_note(note)[0])
     epoch = _epoch_of(head.origin, origin)
     text = verify_note(note, head.origin, public_key)
-    if text != checkpoint_text(origin, epoch, head.size, head.root):
+    if text != checkpoint_text(origin, epoch, head.size, head.root, head.extensions):
         raise _malformed()
     return Checkpoint(epoch=epoch, size=head.size, root=head.root, note=note, at=at)
 

@@ -2,7 +2,7 @@
 
 In:     the name of a hash function; records' bytes in their order.
 Out:    the root of RFC 9162's tree over them under that function, inclusion and consistency proofs.
-Fails:  Rejected (`ledger.no_such_hash`).
+Fails:  Rejected (`ledger.no_such_hash`); Untrusted (`rehash.malformed`) for facts of a record.
 Never:  replaces the tree that is sealed: the old one goes on, and old proofs hold as they did.
 
 A renewal of hash trees in the sense of RFC 4998 5.3: while SHA-256 still holds, the root of the
@@ -14,9 +14,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from gateway.errors import Rejected, Text
+from gateway.c14n import JsonValue
+from gateway.errors import Rejected, Text, Untrusted
 from gateway.ledger import merkle
+
+REHASHED = "ledger.rehashed"
 
 # name in records and on the command line -> hashlib's
 ALGORITHMS: Mapping[str, str] = {
@@ -27,6 +31,32 @@ ALGORITHMS: Mapping[str, str] = {
     "sha3-512": "sha3_512",
 }
 Bodies = Callable[[], Iterable[bytes]]
+
+
+class Rehashed(NamedTuple):
+    """What a record `ledger.rehashed` says: the root over the first `size` entries of the epoch,
+    under another function and, for who compares, under SHA-256.
+    """
+
+    algorithm: str
+    epoch: int
+    size: int
+    root: bytes
+    sha256_root: bytes
+
+
+def read_rehashed(facts: Mapping[str, JsonValue]) -> Rehashed:
+    """Untrusted (`rehash.malformed`): facts of another form, or a function that is none."""
+    name, epoch, size = (facts.get(key) for key in ("algorithm", "epoch", "size"))
+    try:
+        roots = [bytes.fromhex(str(facts.get(key))) for key in ("root", "sha256_root")]
+        known = hashlib.new(ALGORITHMS[str(name)]).digest_size
+    except (KeyError, ValueError) as error:
+        raise _malformed() from error
+    right = isinstance(epoch, int) and isinstance(size, int) and size > 0
+    if not right or [len(root) for root in roots] != [known, 32]:
+        raise _malformed()
+    return Rehashed(str(name), int(str(epoch)), int(str(size)), *roots)
 
 
 class Hashing:
@@ -57,6 +87,22 @@ class Hashing:
     def inclusion(self, bodies: Bodies, seq: int, size: int) -> tuple[bytes, ...]:
         """The proof of entry `seq` in the tree of `size` entries. Reads all of them once."""
         return merkle.inclusion_proof(seq, size, self._reading(bodies, size), self.node)
+
+    def inclusions(
+        self, bodies: Bodies, seqs: Iterable[int], size: int
+    ) -> dict[int, tuple[bytes, ...]]:
+        """The same for several entries; all records are read once."""
+        asked = sorted(set(seqs))
+        wanted: list[merkle.Coordinate] = []
+
+        def note(coordinates: Sequence[merkle.Coordinate]) -> dict[merkle.Coordinate, bytes]:
+            wanted.extend(coordinates)
+            return dict.fromkeys(coordinates, bytes(32))
+
+        for seq in asked:
+            merkle.inclusion_proof(seq, size, note, self.node)
+        found = self._reading(bodies, size)(wanted)
+        return {s: merkle.inclusion_proof(s, size, lambda _: found, self.node) for s in asked}
 
     def consistency(self, bodies: Bodies, old: int, new: int) -> tuple[bytes, ...]:
         return merkle.consistency_proof(old, new, self._reading(bodies, new), self.node)
@@ -89,3 +135,12 @@ class Hashing:
             return found
 
         return read
+
+
+def _malformed() -> Untrusted:
+    return Untrusted(
+        Text(
+            "Không đúng dạng ghi nhận băm lại sổ cái", "this is no record of a ledger hashed anew"
+        ),
+        code="rehash.malformed",
+    )

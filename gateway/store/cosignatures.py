@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, tuple_
 
 from gateway.model.record import Checkpoint
+from gateway.store import unsaid
 from gateway.store.ledger import CHECKPOINT
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
@@ -63,7 +65,10 @@ _AFTER = (
 def keep(tx: Tx, rows: list[CosignatureRow], received_at: datetime) -> None:
     """One for a witness and a checkpoint: the first stays, a later one says nothing new."""
     for row in rows:
-        tx.execute(_KEEP.on(tx), {**row._asdict(), "received_at": received_at})
+        if tx.execute(_KEEP.on(tx), {**row._asdict(), "received_at": received_at}).count:
+            digest = hashlib.sha256(row.line.encode()).digest()
+            kind = unsaid.COSIGNATURE
+            unsaid.add(tx, unsaid.Unsaid(digest, kind, row.epoch, row.size, row.witness))
 
 
 def of(tx: Tx, epoch: int, size: int) -> list[CosignatureRow]:

@@ -12,7 +12,16 @@ from sqlalchemy import bindparam, or_, select
 from gateway.model.record import Checkpoint, Stamp
 from gateway.store.ledger import CHECKPOINT, STAMP
 from gateway.store.session import Tx
-from gateway.store.tables import arrival, checkpoint, document, entry, inbox_item, record, stamp
+from gateway.store.tables import (
+    OF_LEDGER,
+    arrival,
+    checkpoint,
+    document,
+    entry,
+    inbox_item,
+    record,
+    stamp,
+)
 
 
 class Recorded(NamedTuple):
@@ -24,6 +33,15 @@ class Recorded(NamedTuple):
     arrival_id: str | None
     epoch: int | None
     seq: int | None
+
+
+class OfLedger(NamedTuple):
+    """A record by which the ledger says that it goes on otherwise, and its entry."""
+
+    event: str
+    epoch: int
+    seq: int
+    body: bytes
 
 
 class Subject(NamedTuple):
@@ -51,6 +69,12 @@ _RECORDS = (
         )
     )
     .order_by(entry.c.epoch, entry.c.seq, record.c.id)
+)
+_OF_LEDGER = (
+    select(record.c.event, entry.c.epoch, entry.c.seq, record.c.body)
+    .join(entry, entry.c.record_id == record.c.id)
+    .where(OF_LEDGER)
+    .order_by(entry.c.epoch, entry.c.seq)
 )
 _ARRIVALS = (
     select(record.c.arrival_id)
@@ -119,6 +143,11 @@ def records(tx: Tx, subject: Subject) -> list[Recorded]:
         _RECORDS, {"documents": list(subject.documents), "arrivals": list(subject.arrivals)}
     ).all()
     return [Recorded(str(r[0]), bytes(r[1]), r[2], r[3], r[4], r[5]) for r in rows]
+
+
+def of_ledger(tx: Tx) -> list[OfLedger]:
+    """Changes of its key, and new roots of its trees under other hash functions; sealed ones."""
+    return [OfLedger(str(r[0]), r[1], r[2], bytes(r[3])) for r in tx.execute(_OF_LEDGER).all()]
 
 
 def stamps_around(tx: Tx, places: Iterable[tuple[int, int]]) -> list[Stamp]:

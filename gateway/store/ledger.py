@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, tuple_, union
 
 from gateway.model.record import Checkpoint, Entry, Stamp
+from gateway.store import unsaid
 from gateway.store.session import Tx
 from gateway.store.tables import (
     checkpoint,
@@ -317,6 +319,8 @@ def keep_stamp(tx: Tx, stamp_id: str, made: Stamp, received_at: datetime) -> Non
             "received_at": received_at,
         },
     )
+    digest = hashlib.sha256(made.token).digest()
+    unsaid.add(tx, unsaid.Unsaid(digest, unsaid.STAMP, made.epoch, made.size, ""))
 
 
 def stamps(tx: Tx, epoch: int, after: int = -1, most: int = 500) -> Iterator[Stamp]:

@@ -449,6 +449,9 @@ act_target = Table(
 
 # -- the ledger ----------------------------------------------------------------------------------
 
+# the few records by which the ledger says that it goes on otherwise; found without reading all
+OF_LEDGER = text("event IN ('ledger.key_changed', 'ledger.rehashed')")
+
 record = Table(
     "record",
     metadata,
@@ -460,6 +463,7 @@ record = Table(
     Column("arrival_id", Text),
     Index(None, "document_ref"),
     Index(None, "arrival_id"),
+    Index("ix_record_of_ledger", "event", sqlite_where=OF_LEDGER, postgresql_where=OF_LEDGER),
     info={"append_only": True},
 )
 
@@ -543,6 +547,17 @@ cosignature = Table(
     Column("received_at", Instant, nullable=False),
     PrimaryKeyConstraint("epoch", "size", "witness"),
     info={"append_only": True},
+)
+
+# stamps and cosignatures that no checkpoint names yet: the next one does, and takes them away
+unsaid = Table(
+    "unsaid",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the token, or of the line
+    Column("kind", Text, nullable=False),  # stamp | cosignature
+    Column("epoch", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("witness", Text, nullable=False),  # "" for a stamp
 )
 
 # -- reconciliation: what an axis said of a day, and how far a run that goes on has come ----------

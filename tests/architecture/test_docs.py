@@ -19,6 +19,7 @@ NOTES = (
     "edoc-gateway reconciliation v1",
     "edoc-gateway key change v1",
     "edoc-gateway consistency v1",
+    "edoc-gateway rehashed v1",
 )
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 NAMES = {

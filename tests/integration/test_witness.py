@@ -142,16 +142,18 @@ def test_kept_cosignatures_are_part_of_what_verify_judges(watched: Watched) -> N
     assert watched.run()[0] == 0
     assert verified(watched) == set()
     path = database(watched)
+    # the one that was kept is gone, and another stands there
+    other = {"ledger.cosignature_changed", "ledger.cosignature_lost"}
     changes = {
         "signed_at = signed_at + 2000000": {"ledger.cosignature_changed"},
         "signed_at = signed_at - 2000000": set(),
-        "line = replace(line, 'g22', 'g23')": {"ledger.cosignature_changed"},
+        "line = replace(line, 'g22', 'g23')": other,
         "line = replace(line, 'g23', 'g22')": set(),
-        "line = line || 'x'": {"ledger.cosignature_changed"},
+        "line = line || 'x'": other,
         "line = substr(line, 1, length(line) - 1)": set(),
-        "witness = 'g21'": {"ledger.cosignature_changed"},
+        "witness = 'g21'": other,
         f"witness = '{NAME}'": set(),
-        "size = size + 1": {"ledger.witnessed_gone"},
+        "size = size + 1": {"ledger.witnessed_gone", "ledger.cosignature_lost"},
     }
     with sqlite3.connect(path, timeout=60) as db:
         db.execute("DROP TRIGGER cosignature_no_update")

@@ -15,15 +15,19 @@ import rfc8785
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.ledger import checkpoint, keys, merkle, receipt, records, stamp
+from gateway.ledger import checkpoint, keys, lineage, merkle, receipt, records, stamp
 from gateway.ledger.stamp import ChainVerdict
 from gateway.model.record import Record
 from tests.support import rfc9162
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[2] / "docs" / "ledger-format.md"
-PROMISED = {"v1.json": "8b52899802b36e52189f3b9fb28a69f26321f250e362d694751dfb621640d199"}
+PROMISED = {
+    "v1.json": "8b52899802b36e52189f3b9fb28a69f26321f250e362d694751dfb621640d199",
+    "v1-lineage.json": "de0a279b6432f4e4b19032f5768641c6f83d5ddb019ff62caadf00fd34183f1e",
+}
 V1 = json.loads((HERE / "v1.json").read_bytes())
+LINEAGE = json.loads((HERE / "v1-lineage.json").read_bytes())
 KEY = ec.derive_private_key(int(V1["key"]["private_scalar"], 16), ec.SECP256R1())
 LEAVES = [bytes.fromhex(r["leaf"]) for r in V1["records"]]
 
@@ -109,6 +113,23 @@ def test_a_checkpoint_is_the_promised_note(vector):
     assert checkpoint.parse_checkpoint(vector["note"], V1["origin"], public, when) == made
 
 
+@pytest.mark.parametrize("vector", LINEAGE["checkpoints"], ids=lambda v: f"{v['epoch']}")
+def test_a_checkpoint_that_names_those_before_it_is_the_promised_note(vector):
+    known = [lineage.Known(*words, bytes.fromhex(digest)) for *words, digest in vector["known"]]
+    said = lineage.note_before(vector["before"]["size"], vector["before"]["note"], known)
+    made = checkpoint.make_checkpoint(
+        V1["origin"],
+        vector["epoch"],
+        vector["size"],
+        bytes.fromhex(LINEAGE["root"]),
+        at(V1["receipt"]["at"]),
+        KEY,
+        lineage.lines(said),
+    )
+    assert made.note == vector["note"]
+    assert lineage.read_lineage(vector["note"]) == said
+
+
 def test_a_receipt_is_the_promised_bytes():
     promised = V1["receipt"]
     raw = V1["records"][promised["record"]]["bytes"].encode()
@@ -139,6 +160,7 @@ def test_the_document_for_auditors_shows_the_promised_vectors():
     for root in V1["tree"]["roots"][:4]:
         assert root in shown
     assert V1["checkpoints"][0]["note"] in shown
+    assert LINEAGE["checkpoints"][1]["note"] in shown
     assert V1["receipt"]["bytes"] in shown
     assert V1["key"]["public_pem"] in shown
     assert V1["key"]["vkey"] in shown

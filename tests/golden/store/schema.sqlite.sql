@@ -379,6 +379,8 @@ CREATE INDEX ix_record_arrival_id ON record (arrival_id);
 
 CREATE INDEX ix_record_document_ref ON record (document_ref);
 
+CREATE INDEX ix_record_of_ledger ON record (event) WHERE event IN ('ledger.key_changed', 'ledger.rehashed');
+
 CREATE TABLE record (
 	id TEXT NOT NULL, 
 	event TEXT NOT NULL, 
@@ -555,6 +557,15 @@ CREATE TABLE unjudged (
 	due_at BIGINT NOT NULL, 
 	CONSTRAINT pk_unjudged PRIMARY KEY (arrival_id), 
 	CONSTRAINT fk_unjudged_arrival_id FOREIGN KEY(arrival_id) REFERENCES arrival (id)
+);
+
+CREATE TABLE unsaid (
+	digest BLOB NOT NULL, 
+	kind TEXT NOT NULL, 
+	epoch INTEGER NOT NULL, 
+	size BIGINT NOT NULL, 
+	witness TEXT NOT NULL, 
+	CONSTRAINT pk_unsaid PRIMARY KEY (digest)
 );
 
 CREATE TABLE worker_turn (

@@ -76,7 +76,7 @@ def a_case() -> Case:
         stamped = AT + timedelta(seconds=number, milliseconds=500) if number in (2, 5) else None
         heads[number + 1] = Head(1, number + 1, made.note, stamped_at=stamped)
     places = {Place(1, n): body for n, body in bodies.items() if 2 <= n < 8}
-    wanted = plan(places, [Place(1, 3), Place(1, 6)], Place(1, 10))
+    wanted = plan(places, [Place(1, 3), Place(1, 6)], [Place(1, 10)])
 
     def read(coordinates: object) -> dict[tuple[int, int], bytes]:
         del coordinates
@@ -144,14 +144,14 @@ def test_between_which_stamps_a_record_came_into_being() -> None:
 
 
 def test_an_entry_that_no_stamp_covers_is_proved_into_the_newest_head() -> None:
-    wanted = plan([Place(1, 1), Place(1, 9)], [Place(1, 4)], Place(1, 12))
+    wanted = plan([Place(1, 1), Place(1, 9)], [Place(1, 4)], [Place(1, 12)])
     assert wanted.covers == {Place(1, 1): 4, Place(1, 9): 12}
     assert wanted.heads == (Place(1, 4), Place(1, 12))
     assert wanted.steps == ((1, 4, 12),)
 
 
 def test_epochs_are_never_tied_together() -> None:
-    wanted = plan([Place(1, 1), Place(2, 1)], [Place(1, 4), Place(2, 2)], None)
+    wanted = plan([Place(1, 1), Place(2, 1)], [Place(1, 4), Place(2, 2)], [])
     assert wanted.steps == ()
     assert wanted.heads == (Place(1, 4), Place(2, 2))
 

@@ -209,7 +209,6 @@ def test_a_checkpoint_of_another_origin_is_refused(origin):
         f"{ORIGIN}\n012\nAAAA\n",
         f"{ORIGIN}\n-1\nAAAA\n",
         f"{ORIGIN}\n1\nAAAA\n",
-        f"{ORIGIN}\n1\n{base64.b64encode(ROOT).decode()}\nextension\n",
     ],
 )
 def test_a_signed_text_that_is_no_checkpoint_of_ours_is_refused(text):

@@ -18,7 +18,7 @@ SHORT = {
     "sqlite": Wish(kills=3, seed=4, database="sqlite", rate=5),
     "postgresql": Wish(kills=3, seed=4, database="postgresql", workers=2, rate=4),
 }
-SHORT_SOAP = Wish(kills=3, seed=4, database="sqlite", rate=4, soap=True)
+SHORT_SOAP = Wish(kills=2, seed=4, database="sqlite", rate=3, soap=True)
 LONG = {
     "sqlite": Wish(kills=200, seed=20261129, database="sqlite"),
     "postgresql": Wish(kills=200, seed=20261129, database="postgresql", workers=3),

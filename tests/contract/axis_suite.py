@@ -49,6 +49,20 @@ SUBMIT_OUTCOMES: dict[str, tuple[type[Outcome], ...]] = {
 # Which of them leave the package with the remote all the same
 STORED = {"silent_after", "lost_answer", "garbage"}
 
+# How a simulated axis is told to do that: the kinds of the fault kit (docs/simulator.md), but for
+# the two answers that each protocol says in its own codes
+SIMULATED: dict[str, dict[str, str]] = {
+    "silent": {"kind": "hang"},
+    "silent_after": {"kind": "hang_after"},
+    "lost_answer": {"kind": "drop_after"},
+    "garbage": {"kind": "garbage"},
+    "page": {"kind": "html"},
+    "server_error": {"kind": "500"},
+    "redirect": {"kind": "302"},
+    "denied": {"kind": "401"},
+    "cut": {"kind": "cut"},
+    "truncated": {"kind": "truncated"},
+}
 
 T = TypeVar("T")
 

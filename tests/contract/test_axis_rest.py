@@ -5,23 +5,14 @@ from __future__ import annotations
 import contextlib
 
 from gateway.model.package import PackageKind
-from tests.contract.axis_suite import SUBMIT_OUTCOMES, CollectingAxisSuite
+from tests.contract.axis_suite import SIMULATED, SUBMIT_OUTCOMES, CollectingAxisSuite
 from tests.support.axes import MINISTRY, SYSTEMS
 from tests.support.rest_axes import rest_axis, rest_simulator
 
 FAULTS = {
-    "silent": {"kind": "hang"},
-    "silent_after": {"kind": "hang_after"},
-    "lost_answer": {"kind": "drop_after"},
-    "garbage": {"kind": "garbage"},
-    "page": {"kind": "html"},
-    "server_error": {"kind": "500"},
-    "redirect": {"kind": "302"},
-    "denied": {"kind": "401"},
+    **SIMULATED,
     "never": {"kind": "error", "code": "22"},
     "later": {"kind": "error", "code": "20"},
-    "cut": {"kind": "cut"},
-    "truncated": {"kind": "truncated"},
 }
 
 

@@ -13,23 +13,14 @@ from adapters.edoc_soap.axis import SoapAxis
 from gateway.model.outcome import Delivered, Refused
 from gateway.model.package import PackageKind
 from gateway.ports import WaitingItem
-from tests.contract.axis_suite import LONG, PACKAGE, SUBMIT_OUTCOMES, CollectingAxisSuite
+from tests.contract.axis_suite import LONG, PACKAGE, SIMULATED, SUBMIT_OUTCOMES, CollectingAxisSuite
 from tests.support.axes import SYSTEMS, FixedClock, document_package, parcel, status_package
 from tests.support.soap import SWA, soap_settings, soap_simulator
 
 FAULTS = {
-    "silent": {"kind": "hang"},
-    "silent_after": {"kind": "hang_after"},
-    "lost_answer": {"kind": "drop_after"},
-    "garbage": {"kind": "garbage"},
-    "page": {"kind": "html"},
-    "server_error": {"kind": "500"},
-    "redirect": {"kind": "302"},
-    "denied": {"kind": "401"},
+    **SIMULATED,
     "never": {"kind": "error", "code": "N.MessageHeader.Subject"},
     "later": {"kind": "error", "code": "20"},
-    "cut": {"kind": "cut"},
-    "truncated": {"kind": "truncated"},
 }
 
 

@@ -8,22 +8,13 @@ import io
 
 from adapters.vxp.axis import VxpAxis
 from gateway.model.package import PackageKind
-from tests.contract.axis_suite import SUBMIT_OUTCOMES, CollectingAxisSuite
+from tests.contract.axis_suite import SIMULATED, SUBMIT_OUTCOMES, CollectingAxisSuite
 from tests.support.axes import SYSTEMS, FixedClock, document_package, simulator, vxp_settings
 
 FAULTS = {
-    "silent": {"kind": "hang"},
-    "silent_after": {"kind": "hang_after"},
-    "lost_answer": {"kind": "drop_after"},
-    "garbage": {"kind": "garbage"},
-    "page": {"kind": "html"},
-    "server_error": {"kind": "500"},
-    "redirect": {"kind": "302"},
-    "denied": {"kind": "401"},
+    **SIMULATED,
     "never": {"kind": "error", "code": "22"},
     "later": {"kind": "error", "code": "20"},
-    "cut": {"kind": "cut"},
-    "truncated": {"kind": "truncated"},
 }
 
 

@@ -374,6 +374,18 @@ class _Judge:
                 at = trusted.received_at(case, told)
                 self._say(name, self.carried.signer(told, self.anchors.signers, at))
 
+        judged = {kept.digest for told in case.told for kept in trusted.named(told.record)}
+        for stated in self.signatures:
+            if hashlib.sha256(stated.certificate).hexdigest() not in judged:
+                self.ok(
+                    layout.certificate(stated.package),
+                    PATH,
+                    "không bản ghi nào xét chứng thư này, cũng không kèm dữ liệu thu hồi về nó: "
+                    "nơi nhận xét",
+                    "no record judges this certificate, and no revocation data about it are here: "
+                    "its receiver judges it",
+                )
+
     def _records(self, case: Case) -> None:
         case = self.case or case
         roots = {h.place: parse_head(split_note(h.note)[0]).root for h in case.heads}

@@ -177,6 +177,13 @@ def test_every_part_that_changes_is_named(made: Exported) -> None:
                 assert wrong(found) == [name]
 
 
+def test_that_nothing_is_known_of_a_signers_certificate_is_said(made: Exported) -> None:
+    found = judged(made.sent, made.anchors())
+    told = [c.what for c in found.checks if "no revocation data about it" in c.detail.en]
+    assert told == [name for name in parts(made.sent) if name.endswith("certificate.der")]
+    assert told
+
+
 def test_every_part_that_is_missing_added_or_moved_is_found(made: Exported) -> None:
     content = parts(made.sent)
     for name in content:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from itertools import repeat
+from itertools import count, repeat
 from typing import NamedTuple
 
 from gateway.errors import Broken, Text
@@ -79,21 +79,9 @@ def append(
             ),
             code="ledger.root_mismatch",
         )
-    # Level by level: `row` holds the nodes that are new at this level, the first at `start`.
-    new: list[Node] = []
-    right_edge: list[bytes] = []  # the peaks of the new tree, smallest first
-    total = size + len(leaves)
-    start, row, level = size, list(leaves), 0
-    while total >> level:
-        if start & 1:  # the left sibling of the first new node is a peak of the old tree
-            start -= 1
-            row.insert(0, edge[level, start])
-        if total >> level & 1:
-            right_edge.append(row[-1])
-        row = [node_hash(row[i], row[i + 1]) for i in range(0, len(row) - 1, 2)]
-        start, level = start >> 1, level + 1
-        new.extend(Node(level, start + i, digest) for i, digest in enumerate(row))
-    return Appended(tuple(new), total, _fold(right_edge[::-1]))
+    grown = CompactRange(size=size, peaks=[edge[c] for c in old])
+    new = grown.extend(leaves)
+    return Appended(tuple(new), grown.size, grown.root())
 
 
 def root(size: int, read_nodes: ReadNodes) -> bytes:
@@ -188,10 +176,12 @@ class CompactRange:
 
     __slots__ = ("_node", "_peaks", "size")
 
-    def __init__(self, node: NodeHash = node_hash) -> None:
+    def __init__(
+        self, node: NodeHash = node_hash, size: int = 0, peaks: Sequence[bytes] = ()
+    ) -> None:
         self._node = node
-        self.size = 0
-        self._peaks: list[bytes] = []  # of the set bits of `size`, largest first
+        self.size = size
+        self._peaks = list(peaks)  # of the set bits of `size`, largest first
 
     def push(self, leaf: bytes) -> tuple[Node, ...]:
         """Add one leaf hash; the inner nodes (level >= 1) that became complete, lowest first."""
@@ -204,6 +194,24 @@ class CompactRange:
         self._peaks.append(digest)
         self.size += 1
         return tuple(new)
+
+    def extend(self, leaves: Sequence[bytes]) -> list[Node]:
+        """Add many leaf hashes; the inner nodes that became complete, level by level."""
+        new: list[Node] = []
+        right_edge: list[bytes] = []  # the peaks among the new nodes, smallest first
+        start, row, level = self.size, list(leaves), 0
+        while row:  # the nodes that are new at this level, the first at `start`
+            if start & 1:  # its left sibling is the smallest peak of the old tree
+                start -= 1
+                row.insert(0, self._peaks.pop())
+            if len(row) & 1:
+                right_edge.append(row[-1])
+            row = list(map(self._node, row[::2], row[1::2]))
+            start, level = start >> 1, level + 1
+            new.extend(map(Node, repeat(level), count(start), row))
+        self._peaks.extend(reversed(right_edge))
+        self.size += len(leaves)
+        return new
 
     def root(self) -> bytes:
         return _fold(self._peaks, self._node)

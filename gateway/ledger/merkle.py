@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import count, repeat
 from typing import NamedTuple
 
@@ -97,7 +98,22 @@ def inclusion_proof(
     """RFC 9162 2.1.3.1: PATH(seq, D[size]), from the leaf up. ValueError unless seq < size."""
     if not 0 <= seq < size:
         raise ValueError(f"no entry {seq} in a tree of {size}")
-    return _hashes(_path(seq, size), read_nodes, node)
+    # the highest bit in which they differ: `seq` stands in the complete subtree of 2**level entries
+    level = (seq ^ size).bit_length() - 1
+    beside = _beside(level, size)
+    wanted = [(below, seq >> below ^ 1) for below in range(level)]  # its neighbours on the way up
+    for covering in beside:
+        wanted += covering
+    found = read_nodes(wanted) if wanted else {}
+    hashes = list(map(found.get, wanted, repeat(b"")))
+    if not _LENGTHS.issuperset(map(len, hashes)):
+        _complete(found, wanted)
+    at = level
+    for covering in beside:  # at most one of them is more than a stored node
+        end = at + len(covering)
+        hashes[at:end] = (_fold(hashes[at:end], node),)
+        at += 1
+    return tuple(hashes)
 
 
 def consistency_proof(
@@ -220,23 +236,24 @@ class CompactRange:
 _Covering = tuple[Coordinate, ...]  # one hash of a proof, as the stored nodes that fold into it
 
 
-def _path(seq: int, size: int) -> list[_Covering]:
-    """PATH(m, D[n]) as coordinates; the recursion of the RFC, unrolled from the root down.
+@lru_cache(maxsize=256)
+def _beside(level: int, size: int) -> tuple[_Covering, ...]:
+    """The end of PATH(m, D[n]), the same for every m of the peak at `level`: what stands beside it.
 
-    Within a complete subtree the hashes are those of the neighbours, level by level.
+    The recursion of the RFC, unrolled from the root down, as far as that complete subtree.
     """
     steps: list[_Covering] = []
     begin, end = 0, size
-    while (count := end - begin) & (count - 1):
-        split = begin + _split(count)
-        if seq < split:
+    first = size >> level + 1 << level + 1  # of the peak's entries
+    while end - begin > 1 << level:
+        split = begin + _split(end - begin)
+        if first < split:
             steps.append(_cover(split, end))
             end = split
         else:
             steps.append(_cover(begin, split))
             begin = split
-    neighbours = [((level, seq >> level ^ 1),) for level in range(count.bit_length() - 1)]
-    return [*neighbours, *reversed(steps)]
+    return tuple(reversed(steps))
 
 
 def _subproof(old: int, new: int) -> list[_Covering]:

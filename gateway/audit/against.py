@@ -31,13 +31,30 @@ class Said(msgspec.Struct, frozen=True):
     facts: dict[str, Any]
 
 
+class Headed(msgspec.Struct, frozen=True):
+    """Of a record what stands in columns beside it, without the facts: read for every record."""
+
+    event: str
+    at: datetime
+    about: dict[str, str]
+
+
 _read = msgspec.json.Decoder(Said).decode
+_read_head = msgspec.json.Decoder(Headed).decode
 
 
 def said(body: bytes) -> Said | None:
     """None: the bytes are no record."""
     try:
         return _read(body)
+    except msgspec.MsgspecError:
+        return None
+
+
+def headed(body: bytes) -> Headed | None:
+    """None: the bytes are no record."""
+    try:
+        return _read_head(body)
     except msgspec.MsgspecError:
         return None
 
@@ -64,10 +81,10 @@ def by(rows: Iterable[V], key: Callable[[V], str]) -> dict[str, list[V]]:
     return found
 
 
-def batches(read: Callable[[str, int], list[R]]) -> Iterator[list[R]]:
+def batches(read: Callable[[str, int], list[R]], most: int = BATCH) -> Iterator[list[R]]:
     """A table from its first id to its last; `read(after, most)` gives the next rows."""
     after = ""
-    while rows := read(after, BATCH):
+    while rows := read(after, most):
         yield rows
         after = rows[-1].id
 

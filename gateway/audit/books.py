@@ -31,7 +31,7 @@ from gateway.model.record import Checkpoint, Entry
 from gateway.ports import BlobStore
 from gateway.store import Store, Tx, audit, ledger
 
-BATCH = 2000
+BATCH = 2048
 CHUNK = 1024 * 1024
 
 
@@ -180,7 +180,7 @@ def _epochs(tx: Tx, progress: Callable[[int], None]) -> Iterator[verify.EpochRow
         yield verify.EpochRows(
             epoch=epoch,
             entries=_entries(tx, epoch, progress),
-            read_nodes=partial(ledger.read_nodes, tx, epoch),
+            read_nodes=partial(ledger.read_runs, tx, epoch),
             node_count=ledger.node_count(tx, epoch),
             checkpoints=_checkpoints(tx, epoch),
             stamps=ledger.stamps(tx, epoch),
@@ -191,9 +191,8 @@ def _entries(tx: Tx, epoch: int, progress: Callable[[int], None]) -> Iterator[ve
     start = 0
     while rows := ledger.entries_from(tx, epoch, start, BATCH):
         for row in rows:
-            entry = Entry(epoch, int(row.seq), row.record_id, bytes(row.leaf))
-            yield verify.SealedRow(entry, None if row.body is None else bytes(row.body))
-        start = int(rows[-1].seq) + 1
+            yield verify.SealedRow(Entry(epoch, *row[:3]), row.body)
+        start = rows[-1].seq + 1
         progress(start)
 
 

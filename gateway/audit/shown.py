@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from gateway.audit import received, reconciled, sent
-from gateway.audit.against import Against, Said, batches, by, said
+from gateway.audit.against import Against, Headed, Said, batches, by, headed, said
 from gateway.errors import Finding
 from gateway.store import Tx, accounts, audit
 from gateway.telemetry.events import Event
 
-_ABOUT_ACCOUNTS = (Event.ACCOUNT_ADDED, Event.ACCOUNT_REVOKED)
+_ABOUT_ACCOUNTS = frozenset({Event.ACCOUNT_ADDED, Event.ACCOUNT_REVOKED})
+_MANY = 2000  # records at a time
 
 
 def shown_otherwise(tx: Tx) -> Iterator[Finding]:
@@ -35,24 +36,19 @@ def shown_otherwise(tx: Tx) -> Iterator[Finding]:
 
 def _columns(tx: Tx, people: list[Said]) -> Iterator[Finding]:
     """The copies beside each body, by which records are found. Keeps those about accounts."""
-    for rows in batches(partial(audit.records, tx)):
+    for rows in batches(partial(audit.records, tx), _MANY):
         for row in rows:
-            record = said(row.body)
+            record = headed(row.body)
             if record is None:
                 continue
-            if record.event in _ABOUT_ACCOUNTS:
-                people.append(record)
-            wanted = (
-                record.event,
-                record.at,
-                record.about.get("document"),
-                record.about.get("arrival"),
-            )
-            if (row.event, row.at, row.document_ref, row.arrival_id) != wanted:
+            if record.event in _ABOUT_ACCOUNTS and (whole := said(row.body)) is not None:
+                people.append(whole)
+            about = record.about
+            if row[1:5] != (record.event, record.at, about.get("document"), about.get("arrival")):
                 yield from _record(row, record)
 
 
-def _record(row: audit.RecordColumns, record: Said) -> Iterator[Finding]:
+def _record(row: audit.RecordColumns, record: Headed) -> Iterator[Finding]:
     shown = Against(
         f"record/{row.id}",
         "ledger.shown_record",

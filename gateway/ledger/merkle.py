@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from itertools import repeat
+from functools import lru_cache
+from itertools import count, repeat
 from typing import NamedTuple
 
 from gateway.errors import Broken, Text
@@ -79,21 +80,9 @@ def append(
             ),
             code="ledger.root_mismatch",
         )
-    # Level by level: `row` holds the nodes that are new at this level, the first at `start`.
-    new: list[Node] = []
-    right_edge: list[bytes] = []  # the peaks of the new tree, smallest first
-    total = size + len(leaves)
-    start, row, level = size, list(leaves), 0
-    while total >> level:
-        if start & 1:  # the left sibling of the first new node is a peak of the old tree
-            start -= 1
-            row.insert(0, edge[level, start])
-        if total >> level & 1:
-            right_edge.append(row[-1])
-        row = [node_hash(row[i], row[i + 1]) for i in range(0, len(row) - 1, 2)]
-        start, level = start >> 1, level + 1
-        new.extend(Node(level, start + i, digest) for i, digest in enumerate(row))
-    return Appended(tuple(new), total, _fold(right_edge[::-1]))
+    grown = CompactRange(size=size, peaks=[edge[c] for c in old])
+    new = grown.extend(leaves)
+    return Appended(tuple(new), grown.size, grown.root())
 
 
 def root(size: int, read_nodes: ReadNodes) -> bytes:
@@ -109,7 +98,22 @@ def inclusion_proof(
     """RFC 9162 2.1.3.1: PATH(seq, D[size]), from the leaf up. ValueError unless seq < size."""
     if not 0 <= seq < size:
         raise ValueError(f"no entry {seq} in a tree of {size}")
-    return _hashes(_path(seq, size), read_nodes, node)
+    # the highest bit in which they differ: `seq` stands in the complete subtree of 2**level entries
+    level = (seq ^ size).bit_length() - 1
+    beside = _beside(level, size)
+    wanted = [(below, seq >> below ^ 1) for below in range(level)]  # its neighbours on the way up
+    for covering in beside:
+        wanted += covering
+    found = read_nodes(wanted) if wanted else {}
+    hashes = list(map(found.get, wanted, repeat(b"")))
+    if not _LENGTHS.issuperset(map(len, hashes)):
+        _complete(found, wanted)
+    at = level
+    for covering in beside:  # at most one of them is more than a stored node
+        end = at + len(covering)
+        hashes[at:end] = (_fold(hashes[at:end], node),)
+        at += 1
+    return tuple(hashes)
 
 
 def consistency_proof(
@@ -188,10 +192,12 @@ class CompactRange:
 
     __slots__ = ("_node", "_peaks", "size")
 
-    def __init__(self, node: NodeHash = node_hash) -> None:
+    def __init__(
+        self, node: NodeHash = node_hash, size: int = 0, peaks: Sequence[bytes] = ()
+    ) -> None:
         self._node = node
-        self.size = 0
-        self._peaks: list[bytes] = []  # of the set bits of `size`, largest first
+        self.size = size
+        self._peaks = list(peaks)  # of the set bits of `size`, largest first
 
     def push(self, leaf: bytes) -> tuple[Node, ...]:
         """Add one leaf hash; the inner nodes (level >= 1) that became complete, lowest first."""
@@ -205,6 +211,24 @@ class CompactRange:
         self.size += 1
         return tuple(new)
 
+    def extend(self, leaves: Sequence[bytes]) -> list[Node]:
+        """Add many leaf hashes; the inner nodes that became complete, level by level."""
+        new: list[Node] = []
+        right_edge: list[bytes] = []  # the peaks among the new nodes, smallest first
+        start, row, level = self.size, list(leaves), 0
+        while row:  # the nodes that are new at this level, the first at `start`
+            if start & 1:  # its left sibling is the smallest peak of the old tree
+                start -= 1
+                row.insert(0, self._peaks.pop())
+            if len(row) & 1:
+                right_edge.append(row[-1])
+            row = list(map(self._node, row[::2], row[1::2]))
+            start, level = start >> 1, level + 1
+            new.extend(map(Node, repeat(level), count(start), row))
+        self._peaks.extend(reversed(right_edge))
+        self.size += len(leaves)
+        return new
+
     def root(self) -> bytes:
         return _fold(self._peaks, self._node)
 
@@ -212,23 +236,24 @@ class CompactRange:
 _Covering = tuple[Coordinate, ...]  # one hash of a proof, as the stored nodes that fold into it
 
 
-def _path(seq: int, size: int) -> list[_Covering]:
-    """PATH(m, D[n]) as coordinates; the recursion of the RFC, unrolled from the root down.
+@lru_cache(maxsize=256)
+def _beside(level: int, size: int) -> tuple[_Covering, ...]:
+    """The end of PATH(m, D[n]), the same for every m of the peak at `level`: what stands beside it.
 
-    Within a complete subtree the hashes are those of the neighbours, level by level.
+    The recursion of the RFC, unrolled from the root down, as far as that complete subtree.
     """
     steps: list[_Covering] = []
     begin, end = 0, size
-    while (count := end - begin) & (count - 1):
-        split = begin + _split(count)
-        if seq < split:
+    first = size >> level + 1 << level + 1  # of the peak's entries
+    while end - begin > 1 << level:
+        split = begin + _split(end - begin)
+        if first < split:
             steps.append(_cover(split, end))
             end = split
         else:
             steps.append(_cover(begin, split))
             begin = split
-    neighbours = [((level, seq >> level ^ 1),) for level in range(count.bit_length() - 1)]
-    return [*neighbours, *reversed(steps)]
+    return tuple(reversed(steps))
 
 
 def _subproof(old: int, new: int) -> list[_Covering]:

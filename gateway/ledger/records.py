@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.c14n import JsonValue, canonical_json
 from gateway.errors import Broken, Text, Untrusted
@@ -27,6 +27,11 @@ _SALT = re.compile(r"[0-9a-f]{32}")
 _EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SALTED = b"edoc-gateway/salted/v1"
+
+
+class _Facts(Protocol):
+    @property
+    def facts(self) -> Mapping[str, JsonValue]: ...
 
 
 def record_bytes(record: Record) -> bytes:
@@ -108,7 +113,7 @@ def salted(salt: str, field: str, value: str) -> str:
     return hmac.digest(bytes.fromhex(salt), message, "sha256").hex()
 
 
-def named_blobs(record: Record) -> tuple[str, ...]:
+def named_blobs(record: _Facts) -> tuple[str, ...]:
     """SHA-256 digests (hex) of the stored blobs that a record vouches for, in order, once each.
 
     The convention: a fact under a key `blob` or ending in `_blob`, at any depth, is the digest of

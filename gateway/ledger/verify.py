@@ -35,12 +35,14 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from types import MappingProxyType
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import Finding, Misconfigured, Severity, Text, Untrusted
 from gateway.ledger.checkpoint import parse_checkpoint
+from gateway.ledger.exact import Exact, read_exact
 from gateway.ledger.keys import key_id
 from gateway.ledger.merkle import CompactRange, Coordinate, Node, ReadNodes
 from gateway.ledger.note import split_note
@@ -50,7 +52,7 @@ from gateway.ledger.succession import EPOCH_BEGUN, KEY_CHANGED, read_handover
 from gateway.model.record import Checkpoint, Entry, Record, Stamp
 
 MAX_FINDINGS = 100
-_BATCH = 512
+_BATCH = 512  # entries whose nodes are read and compared together
 _MAX_BAD = 100_000  # beyond that, what is a consequence no longer matters
 # the public document that says what must hold; what only this ledger promises cites none
 _RULES: Mapping[str, str] = MappingProxyType(
@@ -67,8 +69,7 @@ _RULES: Mapping[str, str] = MappingProxyType(
 BlobSha256 = Callable[[str], str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class SealedRow:
+class SealedRow(NamedTuple):
     """An entry with the bytes of its record; None: the record's row is gone."""
 
     entry: Entry
@@ -218,7 +219,7 @@ class _Audit:
         self.doubt(epoch, seq)
         self.add(f"epoch/{epoch}/entry/{seq}", code, f"mục {seq}: {vi}", f"entry {seq}: {en}")
 
-    def check_blobs(self, record: Record) -> Iterator[tuple[str, str, str]]:
+    def check_blobs(self, record: Record | Exact) -> Iterator[tuple[str, str, str]]:
         """(code, vi, en) for each blob of a record that is not what its name says."""
         if self.blob_sha256 is None:
             return
@@ -308,6 +309,8 @@ class _Epoch:
         self._rows = rows
         self._epoch = rows.epoch
         self._range = CompactRange()
+        self._leaves: list[bytes] = []  # that follow those of `_range`, not pushed yet
+        self._room = -1  # how many of them lead to the next checkpoint
         self._whole = True  # no gap so far: roots and nodes can still be recomputed
         self._seen = 0
         self._bad: set[Coordinate] = set()  # nodes above bad leaves: their being wrong is no news
@@ -326,12 +329,24 @@ class _Epoch:
         while batch := list(islice(entries, _BATCH)):
             nodes: list[Node] = []
             for row in batch:
-                nodes.extend(self._entry(row))
+                self._entry(row)
+                if len(self._leaves) == self._room:
+                    nodes += self._grow()
+            nodes += self._grow()
             self._nodes(nodes)
         self._rest()
 
-    def _entry(self, row: SealedRow) -> Sequence[Node]:
-        """(1) to (4). The nodes that its leaf completes."""
+    def _grow(self) -> Sequence[Node]:
+        """The nodes that the leaves since the last call complete, and what was signed of them."""
+        if not self._leaves:
+            return ()
+        nodes = self._range.extend(self._leaves)
+        self._leaves.clear()
+        self._reach(self._range.size)
+        return nodes
+
+    def _entry(self, row: SealedRow) -> None:
+        """(1) to (4)."""
         entry, expected = row.entry, self._seen
         audit = self._audit
         audit.entries += 1
@@ -346,13 +361,8 @@ class _Epoch:
                 f"it is not there; the next is {entry.seq}",
             )
         self._record(row)
-        if not self._whole:
-            return ()
-        nodes = self._range.push(entry.leaf)
-        if (0, entry.seq) in self._bad:
-            self._spoil(entry.seq)
-        self._reach(self._range.size)
-        return nodes
+        if self._whole:
+            self._leaves.append(entry.leaf)
 
     def _record(self, row: SealedRow) -> None:
         """(2) to (4)."""
@@ -373,11 +383,13 @@ class _Epoch:
                 "các byte của bản ghi không cho ra lá đã ghi",
                 "its record's bytes do not hash to its leaf",
             )
-        try:
-            record = parse_record(row.record)
-        except Untrusted as error:
-            self._bad_leaf(seq, "ledger.record_changed", error.text.vi, error.text.en)
-            return
+        record: Record | Exact | None = read_exact(row.record)
+        if record is None:
+            try:
+                record = parse_record(row.record)
+            except Untrusted as error:
+                self._bad_leaf(seq, "ledger.record_changed", error.text.vi, error.text.en)
+                return
         if record.id != row.entry.record_id:
             self._bad_leaf(
                 seq,
@@ -385,14 +397,15 @@ class _Epoch:
                 f"các byte là của bản ghi {record.id}",
                 f"its bytes are those of record {record.id}",
             )
-        for code, vi, en in self._audit.check_blobs(record):
-            self._audit.add_entry(self._epoch, seq, code, vi, en)
+        if b'blob":' in row.record:  # else no fact has such a name: the bytes are canonical
+            for code, vi, en in self._audit.check_blobs(record):
+                self._audit.add_entry(self._epoch, seq, code, vi, en)
         if record.event == KEY_CHANGED:
             self._hand_over(seq, record)
         if seq == 0 and self._epoch > 1:
             self._begin(record)
 
-    def _hand_over(self, seq: int, record: Record) -> None:
+    def _hand_over(self, seq: int, record: Record | Exact) -> None:
         """(10). From the checkpoint that holds this entry on only the new key counts."""
         audit = self._audit
         try:
@@ -412,7 +425,7 @@ class _Epoch:
             return
         audit.reigning = change.new
 
-    def _begin(self, record: Record) -> None:
+    def _begin(self, record: Record | Exact) -> None:
         """(11)."""
         heads = record.facts.get("heads")
         named = heads if isinstance(heads, list | tuple) else ()
@@ -431,6 +444,7 @@ class _Epoch:
             return  # one finding an entry: the first says it
         if len(self._bad) < _MAX_BAD:
             self._bad.add((0, seq))
+            self._spoil(seq)
         self._newest_bad = seq
         self._audit.add_entry(self._epoch, seq, code, vi, en)
 
@@ -446,6 +460,8 @@ class _Epoch:
         if not nodes:
             return
         stored = self._rows.read_nodes([(n.level, n.idx) for n in nodes])
+        if all(stored.get((level, idx)) == digest for level, idx, digest in nodes):
+            return
         for level, index, digest in nodes:
             found = stored.get((level, index))
             if found == digest or (found is not None and (level, index) in self._bad):
@@ -465,6 +481,7 @@ class _Epoch:
         while self._checkpoint is not None and self._checkpoint.size <= size:
             self._judge(self._checkpoint, in_tree=self._checkpoint.size == size)
             self._checkpoint = next(self._checkpoints, None)
+        self._room = -1 if self._checkpoint is None else self._checkpoint.size - size
 
     def _judge(self, checkpoint: Checkpoint, *, in_tree: bool) -> None:
         path = f"epoch/{self._epoch}/checkpoint/{checkpoint.size}"

@@ -177,7 +177,7 @@ def bodies_of_event(tx: Tx, event: str) -> list[bytes]:
 
 def records(tx: Tx, after: str, most: int) -> list[RecordColumns]:
     rows = tx.execute(_RECORDS, {"after": after, "most": most}).all()
-    return [RecordColumns._make(row) for row in rows]
+    return list(map(RecordColumns._make, rows))
 
 
 def documents(tx: Tx, after: str, most: int) -> list[Document]:

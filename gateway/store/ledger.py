@@ -72,6 +72,11 @@ _NODES = select(node.c.level, node.c.idx, node.c.hash).where(
     node.c.epoch == bindparam("epoch"),
     tuple_(node.c.level, node.c.idx).in_(bindparam("coords", expanding=True)),
 )
+_RUN = (
+    select(node.c.idx, node.c.hash)
+    .where(node.c.epoch == bindparam("epoch"), node.c.level == bindparam("level"))
+    .where(node.c.idx.between(bindparam("first"), bindparam("last")))
+)
 _INSERT_ENTRY = insert(entry)
 _INSERT_NODE = insert(node)
 _INSERT_CHECKPOINT = insert(checkpoint)
@@ -234,6 +239,24 @@ def read_nodes(
     return found
 
 
+def read_runs(
+    tx: Tx, epoch: int, coords: Sequence[tuple[int, int]]
+) -> Mapping[tuple[int, int], bytes]:
+    """As `read_nodes`, for inner nodes that stand side by side: one range a level.
+
+    It gives whatever stands between the first and the last that was asked for.
+    """
+    found: dict[tuple[int, int], bytes] = {}
+    runs: dict[int, tuple[int, int]] = {}
+    for level, idx in coords:
+        first, last = runs.get(level, (idx, idx))
+        runs[level] = (min(first, idx), max(last, idx))
+    for level, (first, last) in runs.items():
+        run = {"epoch": epoch, "level": level, "first": first, "last": last}
+        found.update({(level, idx): value for idx, value in tx.execute(_RUN, run).all()})
+    return found
+
+
 def extend(
     tx: Tx,
     *,
@@ -342,7 +365,7 @@ def stamps(tx: Tx, epoch: int, after: int = -1, most: int = 500) -> Iterator[Sta
 def entries_from(tx: Tx, epoch: int, start: int, most: int) -> list[EntryRow]:
     """Entries with the bytes of their records (None: the record is gone)."""
     rows = tx.execute(_ENTRIES, {"epoch": epoch, "start": start, "most": most}).all()
-    return [EntryRow._make(row) for row in rows]
+    return list(map(EntryRow._make, rows))
 
 
 def of_document(tx: Tx, document_ref: str) -> list[RecordRow]:

@@ -16,7 +16,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Dialect, Executable, SelectBase, TextClause, TupleType, UpdateBase
+from sqlalchemy import (
+    Dialect,
+    Executable,
+    LargeBinary,
+    SelectBase,
+    TextClause,
+    TupleType,
+    UpdateBase,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
@@ -150,7 +158,8 @@ def _converter(
     processors = [
         (index, made)
         for index, kind in enumerate(types)
-        if (made := kind.dialect_impl(dialect).result_processor(dialect, None))
+        if not isinstance(kind, LargeBinary)  # both drivers give bytes
+        and (made := kind.dialect_impl(dialect).result_processor(dialect, None))
     ]
     if not processors:
         return None

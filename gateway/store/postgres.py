@@ -38,6 +38,7 @@ from gateway.store.wake import Wakes
 T = TypeVar("T")
 THREADS = 8
 TRIES = 8
+LOADED = 32  # rows from which on a COPY is faster than the INSERTs in a pipeline
 _LISTEN = "LISTEN edoc_wake"
 _NOTIFY = "SELECT pg_notify('edoc_wake', told) FROM unnest(%s::text[]) AS told"
 _AGAIN = frozenset({"40001", "40P01"})
@@ -51,6 +52,11 @@ _KINDS = {
 }
 # by SQLSTATE or its class: time will mend it
 _LATER = ("08", "53", "55P03", "57", "58", "25P03", "40")
+# as plans.py gives it to this driver; types are cast where SQLAlchemy names them
+_PLAIN_INSERT = re.compile(
+    r"INSERT INTO (?P<table>\w+) \((?P<columns>\w+(?:, \w+)*)\)"
+    r" VALUES \((?P<marks>%s(?:::[\w ]+)?(?:, %s(?:::[\w ]+)?)*)\)"
+)
 _MONTH = re.compile(r"(.+)_(?:y\d{4}m\d{2}|default)")
 
 
@@ -100,6 +106,20 @@ def _connect(url: str, *, statement_seconds: int) -> psycopg.Connection[Any]:
 def _database_clock(cursor: Cursor) -> datetime:
     cursor.execute("SELECT clock_timestamp()")
     return cast("datetime", cursor.fetchall()[0][0]).astimezone(UTC)
+
+
+def _load(cursor: psycopg.Cursor[Any], text: str, rows: Sequence[Sequence[Any]]) -> bool:
+    """COPY instead of many INSERTs: a third of the time on both sides, the same constraints.
+
+    Only for an INSERT that is nothing but its columns and one value for each.
+    """
+    plain = _PLAIN_INSERT.fullmatch(text) if len(rows) >= LOADED else None
+    if plain is None or plain["marks"].count("%s") != plain["columns"].count(",") + 1:
+        return False
+    with cursor.copy(f"COPY {plain['table']} ({plain['columns']}) FROM STDIN".encode()) as into:
+        for row in rows:
+            into.write_row(row)
+    return True
 
 
 class _Server:
@@ -276,7 +296,7 @@ class PostgresStore:
         self._connect = lambda: _connect(url, statement_seconds=statement_seconds)
         # positional values: what both drivers take fastest
         dialect = registry.load("postgresql.psycopg")(paramstyle="format")
-        driver = Driver("postgresql", Plans(dialect), psycopg.Error, _mapped)
+        driver = Driver("postgresql", Plans(dialect), psycopg.Error, _mapped, _load)
         self._wakes = Wakes()
         self._on_fatal = on_fatal
         self._name = secrets.token_hex(8)

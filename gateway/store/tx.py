@@ -35,12 +35,17 @@ class Cursor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """`foreign`: the root of the driver's exceptions; `mapped` turns one into a family of ours."""
+    """`foreign`: the root of the driver's exceptions; `mapped` turns one into a family of ours.
+
+    `load`: inserts many rows faster than the driver's `executemany`; False when the statement is
+    not one that it can take, and then nothing was done.
+    """
 
     dialect: str
     plans: Plans
     foreign: type[Exception]
     mapped: Callable[[Exception], errors.GatewayError]
+    load: Callable[[Any, str, Sequence[Sequence[Any]]], bool] | None = None
 
 
 def _over() -> errors.Broken:
@@ -89,11 +94,14 @@ class DriverTx:
                 return Rows(rows, len(rows))
             if not params:
                 return Rows([], 0)
-            text, rows_of_values = plans.many(stmt, params)
-            if len(rows_of_values) == 1:  # the usual case, for which psycopg needs twice the time
-                cursor.execute(text, rows_of_values[0])
-            else:
-                cursor.executemany(text, rows_of_values)
+            text, given = plans.many(stmt, params)
+            if len(given) == 1:  # the usual case, for which psycopg needs twice the time
+                cursor.execute(text, given[0])
+                return Rows([], cursor.rowcount)
+            load = self._driver.load
+            if load is not None and load(cursor, text, given):
+                return Rows([], len(given))
+            cursor.executemany(text, given)
             return Rows([], cursor.rowcount)
         except self._driver.foreign as exc:
             raise self._failed(exc) from exc

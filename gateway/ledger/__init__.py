@@ -7,6 +7,7 @@ never asks for the time and never invents randomness: the store gives and takes 
 Read in this order (the format, with test vectors: docs/ledger-format.md):
 
 records      Record <-> its bytes (RFC 8785), the leaf hash, salted digests of personal fields
+exact        the same reader for a whole ledger: fast, and silent where it is not sure
 merkle       the tree of RFC 9162: append, root, proofs, and the checks of proofs
 note         C2SP signed notes with an ECDSA P-256 key; keys.py writes that key for other people
 checkpoint   the signed head of one epoch of the tree

@@ -96,7 +96,7 @@ def _claim_fetch(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
             or_(fetch.c.lease_until.is_(None), fetch.c.lease_until <= bindparam("now")),
             *which,
         )
-        .order_by(fetch.c.due_at)
+        .order_by(fetch.c.tries, fetch.c.due_at)  # as the index does: what failed often comes last
         .limit(bindparam("most"))
         .with_for_update(skip_locked=True)
         # as a CTE it is run once; a sub-select may be run once a row, and then takes others each
@@ -105,10 +105,10 @@ def _claim_fetch(*which: ColumnElement[bool]) -> ReturningUpdate[Any]:
     )
     return (
         update(fetch)
+        # by the key alone: a state asked for here too makes SQLite go through all that is due
         .where(
             fetch.c.axis == bindparam("on_axis"),
             fetch.c.axis_doc_id.in_(select(due.c.axis_doc_id)),
-            fetch.c.state == FetchState.DUE.value,
         )
         .values(lease_until=bindparam("until"), fence=fetch.c.fence + 1, tries=fetch.c.tries + 1)
         .returning(*[fetch.c[name] for name in DueFetch._fields], fetch.c.due_at)
@@ -167,10 +167,7 @@ _TO_OPEN = (
 def _claim_open(waiting: Select[tuple[str]]) -> ReturningUpdate[Any]:
     return (
         update(arrival)
-        .where(
-            arrival.c.id.in_(select(waiting.cte("waiting").c.id)),
-            arrival.c.state == ArrivalState.RECEIVED.value,
-        )
+        .where(arrival.c.id.in_(select(waiting.cte("waiting").c.id)))  # as above
         .values(
             lease_until=bindparam("until"), fence=arrival.c.fence + 1, opens=arrival.c.opens + 1
         )

@@ -91,14 +91,11 @@ _SERVED = select(sent_receiver.c.receiver_key, sent_receiver.c.document_ref).whe
 )
 _COLUMNS = [document.c[name] for name in DocumentRow._fields]
 _BY_ID = select(*_COLUMNS).where(document.c.id == bindparam("id"))
-_BY_DOCUMENT_ID = (
-    select(*_COLUMNS)
-    .where(
-        document.c.sender_key == bindparam("sender_key"),
-        document.c.document_id == bindparam("document_id"),
-        document.c.kind == "document",
-    )
-    .order_by(document.c.accepted_at)
+# put in order here: asked for it, SQLite goes through everything of the sender by time
+_BY_DOCUMENT_ID = select(*_COLUMNS).where(
+    document.c.sender_key == bindparam("sender_key"),
+    document.c.document_id == bindparam("document_id"),
+    document.c.kind == "document",
 )
 _PAGE = (
     select(*_COLUMNS)
@@ -224,7 +221,7 @@ def by_id(tx: Tx, document_ref: str) -> DocumentRow | None:
 def by_document_id(tx: Tx, sender_key: str, document_id: str) -> list[DocumentRow]:
     """Every submission of this document, oldest first (later ones served further receivers)."""
     rows = tx.execute(_BY_DOCUMENT_ID, {"sender_key": sender_key, "document_id": document_id}).all()
-    return [DocumentRow._make(row) for row in rows]
+    return sorted(map(DocumentRow._make, rows), key=lambda row: (row.accepted_at, row.id))
 
 
 def page(

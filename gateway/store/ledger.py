@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, tuple_, union
+from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select, union
 
 from gateway.model.record import Checkpoint, Entry, Stamp
 from gateway.store import unsaid
@@ -68,10 +69,8 @@ _BATCH = (
 _LEAVES = select(entry.c.seq, entry.c.leaf).where(
     entry.c.epoch == bindparam("epoch"), entry.c.seq.in_(bindparam("seqs", expanding=True))
 )
-_NODES = select(node.c.level, node.c.idx, node.c.hash).where(
-    node.c.epoch == bindparam("epoch"),
-    tuple_(node.c.level, node.c.idx).in_(bindparam("coords", expanding=True)),
-)
+_NODES_AT_ONCE = 32
+_NODE_COLUMNS = select(node.c.level, node.c.idx, node.c.hash)
 _RUN = (
     select(node.c.idx, node.c.hash)
     .where(node.c.epoch == bindparam("epoch"), node.c.level == bindparam("level"))
@@ -233,10 +232,37 @@ def read_nodes(
     if leaves:
         rows = tx.execute(_LEAVES, {"epoch": epoch, "seqs": leaves}).all()
         found.update({(0, int(seq)): bytes(leaf) for seq, leaf in rows})
-    if inner:
-        rows = tx.execute(_NODES, {"epoch": epoch, "coords": inner}).all()
+    for start in range(0, len(inner), _NODES_AT_ONCE):
+        some = inner[start : start + _NODES_AT_ONCE]
+        places = [*some, *[some[-1]] * (_asked_for(len(some)) - len(some))]
+        params: dict[str, int] = {"epoch": epoch}
+        for number, (level, idx) in enumerate(places):
+            params[f"level_{number}"], params[f"idx_{number}"] = level, idx
+        rows = tx.execute(_nodes(len(places)), params).all()
         found.update({(int(level), int(idx)): bytes(h) for level, idx, h in rows})
     return found
+
+
+def _asked_for(count: int) -> int:
+    """How many places a statement has for so many: powers of two, so that there are few of them."""
+    return 1 << (count - 1).bit_length()
+
+
+@cache
+def _nodes(count: int) -> Select[Any]:
+    """Each place by the whole key: a list of pairs makes SQLite read the epoch from end to end."""
+    return _NODE_COLUMNS.where(
+        or_(
+            *(
+                and_(
+                    node.c.epoch == bindparam("epoch"),
+                    node.c.level == bindparam(f"level_{number}"),
+                    node.c.idx == bindparam(f"idx_{number}"),
+                )
+                for number in range(count)
+            )
+        )
+    )
 
 
 def read_runs(

@@ -351,6 +351,7 @@ fetch = Table(
     _one_of("kind", PackageKind),
     _one_of("state", FetchState),
     Index(None, "axis", "state", "due_at"),
+    Index(None, "axis", "state", "kind", "tries", "due_at"),
     info={"moves": {"": FETCH_MOVES}},
 )
 
@@ -381,6 +382,7 @@ arrival = Table(
     _one_of("kind", PackageKind),
     _one_of("state", ArrivalState),
     Index(None, "state", "received_at"),
+    Index(None, "state", "opens", "received_at"),
     info={"moves": {"": ARRIVAL_TRANSITIONS}},
 )
 
@@ -483,6 +485,7 @@ pending = Table(
     metadata,
     Column("record_id", Text, primary_key=True),
     Column("at", Instant, nullable=False),  # the database's clock
+    Index(None, "at", "record_id"),
 )
 
 entry = Table(

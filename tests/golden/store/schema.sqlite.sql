@@ -26,6 +26,8 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
+CREATE INDEX ix_arrival_state_opens_received_at ON arrival (state, opens, received_at);
+
 CREATE INDEX ix_arrival_state_received_at ON arrival (state, received_at);
 
 CREATE TABLE arrival (
@@ -178,6 +180,8 @@ BEGIN SELECT RAISE(ABORT, 'append_only: entry'); END;
 
 CREATE INDEX ix_fetch_axis_state_due_at ON fetch (axis, state, due_at);
 
+CREATE INDEX ix_fetch_axis_state_kind_tries_due_at ON fetch (axis, state, kind, tries, due_at);
+
 CREATE TABLE fetch (
 	axis TEXT NOT NULL, 
 	axis_doc_id TEXT NOT NULL, 
@@ -302,6 +306,8 @@ CREATE TABLE orphan (
 	tries INTEGER NOT NULL, 
 	CONSTRAINT pk_orphan PRIMARY KEY (arrival_id)
 );
+
+CREATE INDEX ix_pending_at_record_id ON pending (at, record_id);
 
 CREATE TABLE pending (
 	record_id TEXT NOT NULL, 

@@ -14,6 +14,7 @@ from sqlalchemy import Select, Table, bindparam, select
 
 from gateway.store.session import Tx
 from gateway.store.tables import (
+    OF_LEDGER,
     arrival,
     attempt,
     document,
@@ -146,7 +147,7 @@ def _of(table: Table, names: Sequence[str], key: str) -> Select[Any]:
 
 
 _BODY = select(record.c.body).where(record.c.id == bindparam("id"))
-_OF_EVENT = select(record.c.body).where(record.c.event == bindparam("event"))
+_OF_EVENT = select(record.c.body).where(OF_LEDGER, record.c.event == bindparam("event"))
 _RECORDS = _in_order(record, RecordColumns._fields)
 _DOCUMENTS = _in_order(document, Document._fields)
 _ARRIVALS = _in_order(arrival, Arrival._fields)
@@ -171,7 +172,7 @@ def body_of(tx: Tx, record_id: str) -> bytes | None:
 
 
 def bodies_of_event(tx: Tx, event: str) -> list[bytes]:
-    """Reads the whole table: for the few records of a rare event."""
+    """Of an event of the ledger about itself (`OF_LEDGER`): few, found by an index of their own."""
     return [bytes(body) for body in tx.scalars(_OF_EVENT, {"event": event})]
 
 

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Executable
 from sqlalchemy.dialects.sqlite import dialect
 
-from gateway.store import arrivals, documents, ledger
+from gateway.store import arrivals, audit, documents, ledger
 from gateway.store.plans import Plans
 
 NOW = datetime(2026, 11, 20, 3, 4, 5, tzinfo=UTC)
@@ -103,6 +103,12 @@ def test_rows_are_found_by_their_key(asked: str, sqlite_url: str) -> None:
     said = plan_of(sqlite_url, statement, params)
     assert {line for line in said if line.startswith("SEARCH")} == wanted
     assert {line for line in said if line.startswith("SCAN")} <= FRONT
+
+
+def test_changes_of_the_key_are_found_without_reading_what_everybody_did(sqlite_url: str) -> None:
+    """Asked for each receipt that is looked up."""
+    (line,) = plan_of(sqlite_url, audit._OF_EVENT, {"event": "ledger.key_changed"})
+    assert line == "SEARCH record USING INDEX ix_record_of_ledger (event=?)"
 
 
 def test_the_oldest_record_that_waits_is_the_first_of_an_index(sqlite_url: str) -> None:

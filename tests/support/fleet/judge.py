@@ -54,6 +54,7 @@ from tests.support.fleet.units import Told
 from tests.support.fleet.world import RECEIVER, SENDER, TO, World
 
 STANDSTILL = 8.0  # seconds without progress after which leases of the dead are made to run out
+LOOKS_SHARE = 10.0  # pauses between two looks, so many times as long as a look
 SHOWN = 12  # problems of one kind that are printed
 
 _COUNTS = {
@@ -133,6 +134,7 @@ async def quiet(world: World, told: Told, patience: float) -> list[str]:
         moved = time.monotonic()
         hurried = 0.0
         while True:
+            looked = time.monotonic()
             left = [
                 f"{side}: {what} {count}"
                 for side, one in books.items()
@@ -165,7 +167,8 @@ async def quiet(world: World, told: Told, patience: float) -> list[str]:
             elif time.monotonic() - max(moved, hurried) > STANDSTILL:
                 hurried = time.monotonic()
                 await asyncio.to_thread(leases_run_out, world)
-            await asyncio.sleep(0.2)
+            # what looking costs is taken from those who are to become quiet
+            await asyncio.sleep(max(0.2, LOOKS_SHARE * (time.monotonic() - looked)))
 
 
 def leases_run_out(world: World) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, Table, bindparam, select
+from sqlalchemy import Select, Table, bindparam, select, text
 
 from gateway.store.session import Tx
 from gateway.store.tables import (
@@ -147,7 +147,7 @@ def _of(table: Table, names: Sequence[str], key: str) -> Select[Any]:
 
 
 _BODY = select(record.c.body).where(record.c.id == bindparam("id"))
-_OF_EVENT = select(record.c.body).where(OF_LEDGER, record.c.event == bindparam("event"))
+_OF_EVENT = select(record.c.body).where(text(OF_LEDGER), record.c.event == bindparam("event"))
 _RECORDS = _in_order(record, RecordColumns._fields)
 _DOCUMENTS = _in_order(document, Document._fields)
 _ARRIVALS = _in_order(arrival, Arrival._fields)

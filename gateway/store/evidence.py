@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, or_, select, text
 
 from gateway.model.record import Checkpoint, Stamp
 from gateway.store.ledger import CHECKPOINT, STAMP
@@ -73,7 +73,7 @@ _RECORDS = (
 _OF_LEDGER = (
     select(record.c.event, entry.c.epoch, entry.c.seq, record.c.body)
     .join(entry, entry.c.record_id == record.c.id)
-    .where(OF_LEDGER)
+    .where(text(OF_LEDGER))
     .order_by(entry.c.epoch, entry.c.seq)
 )
 _ARRIVALS = (

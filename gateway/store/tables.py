@@ -452,7 +452,7 @@ act_target = Table(
 # -- the ledger ----------------------------------------------------------------------------------
 
 # the few records by which the ledger says that it goes on otherwise; found without reading all
-OF_LEDGER = text("event IN ('ledger.key_changed', 'ledger.rehashed')")
+OF_LEDGER = "event IN ('ledger.key_changed', 'ledger.rehashed')"
 
 record = Table(
     "record",
@@ -465,7 +465,12 @@ record = Table(
     Column("arrival_id", Text),
     Index(None, "document_ref"),
     Index(None, "arrival_id"),
-    Index("ix_record_of_ledger", "event", sqlite_where=OF_LEDGER, postgresql_where=OF_LEDGER),
+    Index(
+        "ix_record_of_ledger",
+        "event",
+        sqlite_where=text(OF_LEDGER),
+        postgresql_where=text(OF_LEDGER),
+    ),
     info={"append_only": True},
 )
 

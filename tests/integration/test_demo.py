@@ -402,8 +402,9 @@ def test_the_checkpoint_is_the_note_that_anybody_can_keep(touched, capsys) -> No
     shown = call(capsys, "ledger", "checkpoint", "--conf", conf, "--json").json()
     assert note.code == 0
     assert note.out == shown["note"]
-    origin, size, _, empty, signature = note.out.splitlines()
+    origin, size, _, *lineage, empty, signature = note.out.splitlines()
     assert (origin, int(size), empty) == ("sandbox.so-mau-19", shown["size"], "")
+    assert lineage[0].startswith("previous ")
     assert signature.startswith("— sandbox.so-mau-19 ")
     assert shown["vkey"] + "\n" == (conf.parent / "keys/ledger.vkey").read_text()
 

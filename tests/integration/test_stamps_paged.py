@@ -15,14 +15,14 @@ def test_stamps_come_by_size_each_once_though_some_stand_over_the_same_head(
 ) -> None:
     sizes = [1, 2, 2, 2, 3, 5, 5, 8]
     made = [
-        Stamp(1, size, b"token", "tsa", AT + timedelta(seconds=n), "1.2.3", str(n))
+        Stamp(1, size, f"token {n}".encode(), "tsa", AT + timedelta(seconds=n), "1.2.3", str(n))
         for n, size in enumerate(sizes)
     ]
 
     def keep(tx: object) -> None:
         for n, one in reversed(list(enumerate(made))):
             ledger.keep_stamp(tx, f"stamp-{n}", one, AT)  # type: ignore[arg-type]  # a Tx
-        other = Stamp(2, 4, b"token", "tsa", AT, "1.2.3", "other")
+        other = Stamp(2, 4, b"another token", "tsa", AT, "1.2.3", "other")
         ledger.keep_stamp(tx, "of another epoch", other, AT)  # type: ignore[arg-type]  # a Tx
 
     any_store.write_sync(keep)

@@ -50,7 +50,14 @@ def round_trip(header: DocumentHeader, files: Files) -> None:
         assert identity(given_header, facts) == identity(got.header, facts)
         assert header_digest(given_header, facts) == header_digest(got.header, facts)
         assert not [c for c in codes(got) if not c.startswith("attachment.")]
-    assert written[0] == written[1]
+    assert written[0] == written[1], beside(*written)
+
+
+def beside(one: bytes, other: bytes) -> str:
+    """Where two packages begin to differ, and what stands there: enough to see which file it is."""
+    pairs = enumerate(zip(one, other, strict=False))
+    at = next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
+    return f"from byte {at}: {one[at - 400 : at + 600]!r} {other[at - 400 : at + 600]!r}"
 
 
 def status_round_trip(report: StatusReport) -> None:

@@ -18,7 +18,8 @@ from typing import Protocol
 from aiohttp import Payload
 from aiohttp.abc import AbstractStreamWriter
 
-from gateway.errors import Broken, Text
+from gateway.errors import Broken, Text, Unavailable
+from gateway.model.outcome import Deferred
 from gateway.ports import Parcel
 
 
@@ -60,6 +61,20 @@ class Cargo(Payload):
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         raise TypeError(f"a package is bytes, not text ({encoding}, {errors})")
+
+    def withheld(self) -> Deferred | None:
+        """Why it never left whole, where that is for us to mend; None: it is the axis' to answer.
+
+        Raises what our own side raised otherwise.
+        """
+        if isinstance(self.fault, Unavailable):
+            # our own store could not give the bytes: the last ones never left, so there is no doubt
+            return Deferred(self.fault.code, self.fault.text.en)
+        if self.fault is not None:
+            raise self.fault
+        if self.lease_lost:
+            return Deferred("lease.lost", "the attempt's lease went to another worker")
+        return None
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         await self.write_with_length(writer, None)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
+from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -18,7 +19,9 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.errors import Misconfigured, Text
+from gateway.model.outcome import Deferred, Outcome, Uncertain
 
+SMALL_REPLY = 1024 * 1024  # bytes of an answer that carries no package
 # Everything a remote or the network can make aiohttp raise; TimeoutError is an OSError.
 REMOTE_FAULTS = (aiohttp.ClientError, HttpProcessingError, OSError)
 
@@ -68,6 +71,29 @@ def broken_code(error: BaseException) -> str:
             return "answer.cut"
         case _:
             return "answer.reset"
+
+
+def not_submitted(
+    error: BaseException, clean: Callable[[str], str], *, handed_over: bool
+) -> Outcome:
+    """No answer at all. Doubt begins with the last byte handed to the connection.
+
+    `clean`: makes a remote's words fit for a log.
+    """
+    words = clean(f"{type(error).__name__}: {error}")
+    if connect := connect_code(error):
+        return Deferred(connect, words, alarm=connect == "connect.certificate")
+    if not handed_over:
+        late = isinstance(error, TimeoutError)
+        return Deferred("send.timeout" if late else "send.interrupted", words)
+    return Uncertain(broken_code(error), words)
+
+
+def unanswered(error: BaseException, clean: Callable[[str], str]) -> Deferred:
+    """`not_submitted` for a question: there is nothing to doubt about."""
+    code = connect_code(error) or broken_code(error)
+    words = clean(f"{type(error).__name__}: {error}")
+    return Deferred(code, words, alarm=code == "connect.certificate")
 
 
 def endpoint_mistake(endpoint: str, *, allow_http: bool) -> tuple[str, str] | None:
@@ -152,7 +178,7 @@ class SessionHolder:
             await session.close()
 
 
-async def small_body(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+async def small_body(response: aiohttp.ClientResponse, limit: int = SMALL_REPLY) -> bytes | None:
     """The whole small body; None when it is longer than `limit` or does not end well."""
     body = bytearray()
     try:

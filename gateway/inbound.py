@@ -144,6 +144,8 @@ class Inbound:
             return arrivals.claim_to_open(tx, most=most, now=now, until=now + OPEN_LEASE)
 
         claims = await self.store.write(take)
+        if not claims:
+            return 0
         left = list(claims)
         begun = time.monotonic()
         renewing = asyncio.create_task(self._hold_on(claims))

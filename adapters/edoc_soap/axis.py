@@ -51,7 +51,6 @@ from gateway.ports import (
     WaitingItem,
 )
 
-_SMALL_REPLY = 1024 * 1024
 _OK = frozenset({200, 201})
 _LOOK_BACK_EVERY = timedelta(hours=1)
 _USABLE_ID = re.compile(r"[\x21-\x7e]{1,255}")
@@ -140,16 +139,10 @@ class SoapAxis:
                 await cargo.stop()
         if cargo is None:
             return self._judge.failed(failure or TimeoutError(), handed_over=False)
-        match cargo.fault:
-            case Unavailable() as fault:
-                # our own store could not give the bytes: the last ones never left
-                return Deferred(fault.code, fault.text.en)
-            case (Untrusted() | Rejected()) as fault:
-                return Refused(fault.code, fault.text.en)  # it has no form on this axis
-            case BaseException() as fault:
-                raise fault
-        if cargo.lease_lost:
-            return Deferred("lease.lost", "the attempt's lease went to another worker")
+        if isinstance(cargo.fault, Untrusted | Rejected):
+            return Refused(cargo.fault.code, cargo.fault.text.en)  # it has no form on this axis
+        if (ours := cargo.withheld()) is not None:
+            return ours
         if not reply.status:
             return self._judge.failed(failure or TimeoutError(), handed_over=cargo.handed_over)
         answer = self._read(operation, reply)
@@ -272,9 +265,7 @@ class SoapAxis:
         ) as response:
             content_type = response.headers.get("Content-Type", "")
             if response.status not in _OK:
-                reply = _Reply(
-                    response.status, content_type, await small_body(response, _SMALL_REPLY)
-                )
+                reply = _Reply(response.status, content_type, await small_body(response))
                 answer = self._read(soap.GET, reply)
                 failure = self._judge.unread(response.status, answer)
                 return Fetched(failure=failure or Deferred(f"http.{response.status}"))

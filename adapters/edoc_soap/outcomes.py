@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from adapters.edoc_soap.contract import UNSIGNED, Answer
 from adapters.edoc_soap.profile import Profile
-from adapters.remote import broken_code, connect_code, plain_words
+from adapters.remote import not_submitted, plain_words, unanswered
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncertain
 
 _NOT_IN_CODE = re.compile(r"[^A-Za-z0-9_.-]")
@@ -118,20 +118,10 @@ class Judge:
         return None
 
     def failed(self, error: BaseException, *, handed_over: bool) -> Outcome:
-        """No answer at all. Doubt begins with the last byte handed to the connection."""
-        words = self.clean(f"{type(error).__name__}: {error}")
-        if connect := connect_code(error):
-            return Deferred(connect, words, alarm=connect == "connect.certificate")
-        if not handed_over:
-            late = isinstance(error, TimeoutError)
-            return Deferred("send.timeout" if late else "send.interrupted", words)
-        return Uncertain(broken_code(error), words)
+        return not_submitted(error, self.clean, handed_over=handed_over)
 
     def unanswered(self, error: BaseException) -> Deferred:
-        """`failed` for a question: there is nothing to doubt about."""
-        code = connect_code(error) or broken_code(error)
-        words = self.clean(f"{type(error).__name__}: {error}")
-        return Deferred(code, words, alarm=code == "connect.certificate")
+        return unanswered(error, self.clean)
 
     def clean(self, text: str) -> str:
         return plain_words(text, self.secret)

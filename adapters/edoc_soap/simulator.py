@@ -32,6 +32,7 @@ from adapters.edoc_soap.simulator_request import Incoming
 from adapters.edoc_soap.simulator_store import Received, SimulatorStore, Stored
 from adapters.edoc_soap.trees import Node, read_tree
 from adapters.faults import Fault, Gate, Scenario, read_fault_file
+from adapters.faults.answers import failed
 from adapters.faults.bends import BENDS, DAMAGES, STEPS, Dropped, lines_as_told
 from adapters.faults.server import FaultyServer, SystemClock, serve_axis
 from adapters.streams import NotAnAnswer
@@ -42,7 +43,6 @@ from gateway.ports import Clock
 __all__ = ["SAMPLE_SYSTEMS", "Gate", "Simulator", "SimulatorSettings", "run", "start"]
 
 _BLOCK = 57 * 3 * 1024
-_PAGE = b"<html><head><title>502</title></head><body>Bad gateway</body></html>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +155,14 @@ class Simulator(FaultyServer):
         return action.removeprefix(front).removesuffix(behind)
 
     def failed(self, fault: Fault) -> web.Response:
-        match fault.kind:
-            case "http":
-                moved = {"Location": "/elsewhere"} if 300 <= fault.status < 400 else None
-                body = b"" if fault.status < 300 else b"<html>refused by a proxy</html>"
-                return web.Response(
-                    status=fault.status, body=body, content_type="text/html", headers=moved
-                )
-            case "garbage":
-                return web.Response(body=b"<S:Envelope><S:Body><E:Rep", content_type="text/xml")
-            case "html":
-                return web.Response(body=_PAGE, content_type="text/html")
-        raise Dropped
+        def error(code: str) -> web.Response:
+            del code  # a Report, and `meet` gives it where the operation has one
+            raise Dropped
+
+        def garbage() -> web.Response:
+            return web.Response(body=b"<S:Envelope><S:Body><E:Rep", content_type="text/xml")
+
+        return failed(fault, error, garbage)
 
     def state(self) -> dict[str, object]:
         return {

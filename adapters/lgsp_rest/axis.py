@@ -26,12 +26,10 @@ from adapters.cargo import Cargo
 from adapters.lgsp_rest.form import MultipartForm
 from adapters.lgsp_rest.login import Login, NotLoggedIn
 from adapters.lgsp_rest.outcomes import Judge, table_of
-from adapters.lgsp_rest.reading import read_small
 from adapters.lgsp_rest.settings import RestSettings, header_safe
 from adapters.lgsp_rest.words import DocumentReader, answer_of, parsed, text_of
-from adapters.remote import REMOTE_FAULTS, SessionHolder, tls_context
+from adapters.remote import REMOTE_FAULTS, SessionHolder, small_body, tls_context
 from adapters.streams import Base64Stream, NotAnAnswer, Spool
-from gateway.errors import Unavailable
 from gateway.model.outcome import Deferred, Outcome, Refused
 from gateway.model.package import PackageKind
 from gateway.ports import (
@@ -115,13 +113,8 @@ class RestAxis:
                 await cargo.stop()
         if cargo is None:
             return self._judge.failed(failure, handed_over=False)
-        if isinstance(cargo.fault, Unavailable):
-            # our own store could not give the bytes: the last ones never left, so there is no doubt
-            return Deferred(cargo.fault.code, cargo.fault.text.en)
-        if cargo.fault is not None:
-            raise cargo.fault
-        if cargo.lease_lost:
-            return Deferred("lease.lost", "the attempt's lease went to another worker")
+        if (ours := cargo.withheld()) is not None:
+            return ours
         if reply.status:
             return self._judge.submitted(reply.status, reply.body, handed_over=cargo.handed_over)
         return self._judge.failed(failure, handed_over=cargo.handed_over)
@@ -139,7 +132,7 @@ class RestAxis:
                 allow_redirects=False,
             ) as response:
                 reply.status = response.status
-                reply.body = await read_small(response)
+                reply.body = await small_body(response)
             cargo.settled = True
         finally:
             await cargo.stop()
@@ -199,7 +192,7 @@ class RestAxis:
 
         async def consume(response: aiohttp.ClientResponse) -> Fetched:
             if response.status not in _OK:
-                body = await read_small(response)
+                body = await small_body(response)
                 return Fetched(failure=self._judge.unread(response.status, body))
             return await self._package(response, sink)
 
@@ -239,7 +232,7 @@ class RestAxis:
 
         async def consume(response: aiohttp.ClientResponse) -> None:
             reply.status = response.status
-            reply.body = await read_small(response)
+            reply.body = await small_body(response)
 
         fields = {"docId": axis_doc_id, "status": self._profile.words.done}
         path = self._profile.paths.status
@@ -277,7 +270,7 @@ class RestAxis:
         """`data` of a list answer, or the bare list; a failure when it was not read whole."""
 
         async def consume(response: aiohttp.ClientResponse) -> list[object] | Deferred:
-            body = await read_small(response, self._settings.max_reply_bytes)
+            body = await small_body(response, self._settings.max_reply_bytes)
             if response.status not in _OK or body is None:
                 return self._judge.unread(response.status, body)
             value = parsed(body)

@@ -16,10 +16,9 @@ import aiohttp
 from yarl import URL
 
 from adapters.lgsp_rest.outcomes import DENIED, Judge
-from adapters.lgsp_rest.reading import read_small
 from adapters.lgsp_rest.settings import RestSettings, header_safe
 from adapters.lgsp_rest.words import parsed, text_of
-from adapters.remote import REMOTE_FAULTS
+from adapters.remote import REMOTE_FAULTS, small_body
 from gateway.model.outcome import Deferred
 from gateway.ports import Clock
 
@@ -82,7 +81,7 @@ class Login:
                 self._url, json=fields, allow_redirects=False
             ) as response:
                 status = response.status
-                body = await read_small(response)
+                body = await small_body(response)
         except REMOTE_FAULTS as error:
             raise NotLoggedIn(self._judge.unanswered(error)) from None
         answer = parsed(body) if body is not None and status in {200, 201} else None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from adapters.lgsp_rest.profile import Meaning
 from adapters.lgsp_rest.settings import header_safe
 from adapters.lgsp_rest.words import Answer, answer_in
-from adapters.remote import broken_code, connect_code, plain_words
+from adapters.remote import not_submitted, plain_words, unanswered
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncertain
 
 _NOT_IN_CODE = re.compile(r"[^A-Za-z0-9_.-]")
@@ -105,20 +105,10 @@ class Judge:
         return self._good(answer) is True
 
     def failed(self, error: BaseException, *, handed_over: bool) -> Outcome:
-        """No answer at all. Doubt begins with the last byte handed to the connection."""
-        detail = self.clean(f"{type(error).__name__}: {error}")
-        if connect := connect_code(error):
-            return Deferred(connect, detail, alarm=connect == "connect.certificate")
-        if not handed_over:
-            late = isinstance(error, TimeoutError)
-            return Deferred("send.timeout" if late else "send.interrupted", detail)
-        return Uncertain(broken_code(error), detail)
+        return not_submitted(error, self.clean, handed_over=handed_over)
 
     def unanswered(self, error: BaseException) -> Deferred:
-        """`failed` for a question: there is nothing to doubt about."""
-        code = connect_code(error) or broken_code(error)
-        detail = self.clean(f"{type(error).__name__}: {error}")
-        return Deferred(code, detail, alarm=code == "connect.certificate")
+        return unanswered(error, self.clean)
 
     def clean(self, text: str) -> str:
         """A remote's words fit for a log."""

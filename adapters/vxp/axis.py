@@ -27,7 +27,6 @@ from adapters.vxp.outcomes import REMOTE_FAULTS, Judge, answer_code
 from adapters.vxp.scan import AnswerScanner
 from adapters.vxp.settings import VxpSettings
 from adapters.vxp.wire import Operation
-from gateway.errors import Unavailable
 from gateway.model.outcome import Deferred, Outcome
 from gateway.model.package import PackageKind
 from gateway.ports import (
@@ -45,7 +44,6 @@ from gateway.ports import (
 
 __all__ = ["VxpAxis", "VxpSettings"]
 
-_SMALL_REPLY = 1024 * 1024
 _OK = frozenset({200, 201})
 _NO_SUCH_OPERATION = frozenset({404, 405, 501})
 
@@ -115,19 +113,14 @@ class VxpAxis:
                 ) as response,
             ):
                 reply.status = response.status
-                reply.body = await small_body(response, _SMALL_REPLY)
+                reply.body = await small_body(response)
             cargo.settled = True
         except REMOTE_FAULTS as error:
             failure = error
         finally:
             await cargo.stop()
-        if isinstance(cargo.fault, Unavailable):
-            # our own store could not give the bytes: the last ones never left, so there is no doubt
-            return Deferred(cargo.fault.code, cargo.fault.text.en)
-        if cargo.fault is not None:
-            raise cargo.fault
-        if cargo.lease_lost:
-            return Deferred("lease.lost", "the attempt's lease went to another worker")
+        if (ours := cargo.withheld()) is not None:
+            return ours
         if reply.status:
             return self._judge.submitted(reply.status, reply.body, handed_over=cargo.handed_over)
         return self._judge.failed(failure or TimeoutError(), handed_over=cargo.handed_over)
@@ -219,9 +212,7 @@ class VxpAxis:
         async def consume(response: aiohttp.ClientResponse) -> _Download:
             spool = Spool(sink, self._settings.max_package_bytes)
             if response.status not in _OK:
-                failure = self._judge.unread(
-                    response.status, await small_body(response, _SMALL_REPLY)
-                )
+                failure = self._judge.unread(response.status, await small_body(response))
                 missing = response.status in _NO_SUCH_OPERATION
                 return _Download(Fetched(failure=failure), missing, missing)
             async for piece in response.content.iter_any():
@@ -244,7 +235,7 @@ class VxpAxis:
 
         async def consume(response: aiohttp.ClientResponse) -> Fetched:
             if response.status not in _OK:
-                body = await small_body(response, _SMALL_REPLY)
+                body = await small_body(response)
                 return Fetched(failure=self._judge.unread(response.status, body))
             spool = Spool(sink, self._settings.max_package_bytes)
             decoder = Base64Stream(spool.take)
@@ -277,7 +268,7 @@ class VxpAxis:
 
         async def consume(response: aiohttp.ClientResponse) -> None:
             reply.status = response.status
-            reply.body = await small_body(response, _SMALL_REPLY)
+            reply.body = await small_body(response)
 
         parameters = {"docId": axis_doc_id, "status": wire.DONE}
         try:
@@ -296,7 +287,7 @@ class VxpAxis:
         operation = Operation.COUNT_DOCUMENTS if document else Operation.COUNT_STATUSES
 
         async def consume(response: aiohttp.ClientResponse) -> Count:
-            body = await small_body(response, _SMALL_REPLY)
+            body = await small_body(response)
             if response.status not in _OK or body is None:
                 return Count(failure=self._judge.unread(response.status, body))
             scanner = AnswerScanner()
@@ -354,7 +345,7 @@ class VxpAxis:
 
         async def consume(response: aiohttp.ClientResponse) -> Outcome | None:
             if response.status not in _OK:
-                body = await small_body(response, _SMALL_REPLY)
+                body = await small_body(response)
                 return self._judge.unread(response.status, body)
             scanner = AnswerScanner(on_item=take)
             size = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from adapters.remote import REMOTE_FAULTS, broken_code, connect_code, plain_words
+from adapters.remote import REMOTE_FAULTS, not_submitted, plain_words, unanswered
 from adapters.vxp import wire
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncertain
 
@@ -80,21 +80,10 @@ class Judge:
         return Deferred(f"http.{status}", detail, alarm=alarm)
 
     def failed(self, error: BaseException, *, handed_over: bool) -> Outcome:
-        """No answer at all. Doubt begins with the last byte handed to the connection."""
-        connect = connect_code(error)
-        detail = self.clean(f"{type(error).__name__}: {error}")
-        if connect:
-            return Deferred(connect, detail, alarm=connect == "connect.certificate")
-        if not handed_over:
-            late = isinstance(error, TimeoutError)
-            return Deferred("send.timeout" if late else "send.interrupted", detail)
-        return Uncertain(broken_code(error), detail)
+        return not_submitted(error, self.clean, handed_over=handed_over)
 
     def unanswered(self, error: BaseException) -> Deferred:
-        """`failed` for a question: there is nothing to doubt about."""
-        code = connect_code(error) or broken_code(error)
-        detail = self.clean(f"{type(error).__name__}: {error}")
-        return Deferred(code, detail, alarm=code == "connect.certificate")
+        return unanswered(error, self.clean)
 
     def clean(self, text: str) -> str:
         """A remote's words fit for a log: no secret, no digest, no controls, 300 characters."""

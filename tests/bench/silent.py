@@ -16,9 +16,8 @@ from statistics import median
 from gateway.telemetry import logs
 from tests.bench.report import Line, Table
 from tests.support.houses import PDF, metadata, town
-from tests.support.troubles import SO19, VPCP, WORKERS, with_changes
+from tests.support.troubles import BESIDE, SO19, VPCP, WORKERS, side_by_side
 
-OTHER = "000.00.00.G12"
 PERMITTED, DOCUMENTS = 4, 200
 LOSS_AIM = 0.05
 
@@ -26,16 +25,7 @@ LOSS_AIM = 0.05
 async def carried(folder: Path, *, silent: bool) -> float:
     """Documents a second on axis `b`, from the first submission to the last arrival there."""
     async with town(folder) as made:
-        a = await made.axis("a", {"sys.h14": (SO19,), "sys.g22": (VPCP,)})
-        b = await made.axis("b", {"sys.h14": (SO19,), "sys.g12": (OTHER,)})
-        house = made.house(
-            "so19",
-            ("H14.19",),
-            {"a": "sys.h14", "b": "sys.h14"},
-            [{"axis": "a", "agency": "G22"}, {"axis": "b", "everyone": True}],
-            changes=with_changes(dispatch={"attempt_deadline": "10m"}),
-            profile={"max_connections": PERMITTED},
-        )
+        a, b, house = await side_by_side(made, permitted=PERMITTED, deadline="10m")
         gate = a.hold("sendEdoc")
         async with made.open(house, WORKERS) as here:
             if silent:
@@ -44,7 +34,7 @@ async def carried(folder: Path, *, silent: bool) -> float:
                 await gate.reached(PERMITTED)
             began = time.perf_counter()
             for number in range(DOCUMENTS):
-                await here.submit(metadata(SO19, OTHER, number=f"2{number}"), ("2.pdf", PDF))
+                await here.submit(metadata(SO19, BESIDE, number=f"2{number}"), ("2.pdf", PDF))
             await b.until(lambda axis: len(axis.received()) == DOCUMENTS)
             took = time.perf_counter() - began
             if silent and gate.holding != PERMITTED:

@@ -9,32 +9,30 @@ from sqlalchemy import func, select
 
 from gateway.store.tables import entry, record, transfer
 from tests.support.houses import PDF, metadata, town
-from tests.support.troubles import SO19, VPCP, WORKERS, eventually, rows, with_changes
+from tests.support.troubles import (
+    BESIDE,
+    SO19,
+    VPCP,
+    WORKERS,
+    eventually,
+    rows,
+    side_by_side,
+)
 
-OTHER = "000.00.00.G12"
 PERMITTED, ON_A, ON_B = 4, 6, 50
 STATES = select(transfer.c.state).order_by(transfer.c.id)
 
 
 async def story(folder: Path) -> None:
     async with town(folder) as made:
-        a = await made.axis("a", {"sys.h14": (SO19,), "sys.g22": (VPCP,)})
-        b = await made.axis("b", {"sys.h14": (SO19,), "sys.g12": (OTHER,)})
-        house = made.house(
-            "so19",
-            ("H14.19",),
-            {"a": "sys.h14", "b": "sys.h14"},
-            [{"axis": "a", "agency": "G22"}, {"axis": "b", "everyone": True}],
-            changes=with_changes(dispatch={"attempt_deadline": "2m"}),
-            profile={"max_connections": PERMITTED},
-        )
+        a, b, house = await side_by_side(made, permitted=PERMITTED, deadline="2m")
         gate = a.hold("sendEdoc")
         async with made.open(house, WORKERS) as here:
             for number in range(ON_A):
                 await here.submit(metadata(SO19, VPCP, number=f"1{number}"), ("1.pdf", PDF))
             await gate.reached(PERMITTED)
             refs = [
-                (await here.submit(metadata(SO19, OTHER, number=f"2{n}"), ("2.pdf", PDF)))["id"]
+                (await here.submit(metadata(SO19, BESIDE, number=f"2{n}"), ("2.pdf", PDF)))["id"]
                 for n in range(ON_B)
             ]
             await b.until(lambda axis: len(axis.received()) == ON_B)

@@ -21,6 +21,7 @@ from gateway.store.tables import transfer
 from tests.support.houses import PDF, House, Running, Town, metadata, town
 
 SO19, VPCP = "000.00.19.H14", "000.00.00.G22"
+BESIDE = "000.00.00.G12"  # whom the other one of two axes reaches
 EVERYONE = [{"axis": "vxp", "everyone": True}]
 WORKERS = ("seal", "stamp", "deliver", "collect", "open", "sweep")
 IMPATIENT: Mapping[str, Mapping[str, Any]] = {
@@ -42,6 +43,26 @@ def with_changes(**sections: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """IMPATIENT, changed section by section."""
     names = {*IMPATIENT, *sections}
     return {n: {**IMPATIENT.get(n, {}), **sections.get(n, {})} for n in names}
+
+
+async def side_by_side(
+    made: Town, *, permitted: int, deadline: str
+) -> tuple[Simulator, Simulator, House]:
+    """Two axes and a house on both: VPCP is reached over the first, BESIDE over the other.
+
+    `permitted`: connections to each; `deadline`: of an attempt, as conf writes it.
+    """
+    a = await made.axis("a", {"sys.h14": (SO19,), "sys.g22": (VPCP,)})
+    b = await made.axis("b", {"sys.h14": (SO19,), "sys.g12": (BESIDE,)})
+    house = made.house(
+        "so19",
+        ("H14.19",),
+        {"a": "sys.h14", "b": "sys.h14"},
+        [{"axis": "a", "agency": "G22"}, {"axis": "b", "everyone": True}],
+        changes=with_changes(dispatch={"attempt_deadline": deadline}),
+        profile={"max_connections": permitted},
+    )
+    return a, b, house
 
 
 @dataclass

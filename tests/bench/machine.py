@@ -20,6 +20,7 @@ from typing import Any
 
 CORES = 2
 FIRST = -10  # niceness of a load
+_AUTOGROUP = Path("/proc/self/autogroup")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _LIBRARIES = ("aiohttp", "cryptography", "isal", "pybase64", "sqlalchemy", "zlib-ng")
 
@@ -38,24 +39,30 @@ def before_others(*pids: int) -> Iterator[bool]:
     A load that waits for its turn measures its own waiting. False: the system did not allow it.
     Both the niceness and that of the session, which counts where there is autogroup.
     """
-    group = Path("/proc/self/autogroup")
-    told = group.read_text("ascii").split()[-1] if group.exists() else ""
     usual = {pid: os.getpriority(os.PRIO_PROCESS, pid) for pid in (os.getpid(), *pids)}
+    session = _niceness_of_session()
     try:
-        for pid in usual:
-            os.setpriority(os.PRIO_PROCESS, pid, FIRST)
-        if told:
-            group.write_text(str(FIRST), "ascii")
-    except PermissionError:
-        yield False
-        return
-    try:
-        yield True
+        yield _set(dict.fromkeys(usual, FIRST), session and str(FIRST))
     finally:
-        for pid, before in usual.items():
-            os.setpriority(os.PRIO_PROCESS, pid, before)
-        if told:
-            group.write_text(told, "ascii")
+        _set(usual, session)
+
+
+def _set(nice: dict[int, int], session: str) -> bool:
+    try:
+        for pid, niceness in nice.items():
+            os.setpriority(os.PRIO_PROCESS, pid, niceness)
+        if session:
+            _AUTOGROUP.write_text(session, "ascii")
+    except OSError:
+        return False
+    return True
+
+
+def _niceness_of_session() -> str:
+    """Empty: this system has no autogroup, or the session stands in none, as one of init's does."""
+    if not _AUTOGROUP.exists():
+        return ""
+    return next(reversed(_AUTOGROUP.read_text("ascii").split()), "")
 
 
 def facts() -> dict[str, Any]:

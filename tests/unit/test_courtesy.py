@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.courtesy import LONGEST, NICE, USUAL, Courtesy, behind_the_door
+from tests.bench import machine
 
 
 def test_an_empty_door_costs_nothing_and_a_crowd_is_bounded() -> None:
@@ -34,7 +35,7 @@ def test_a_process_without_a_door_goes_last_also_among_sessions() -> None:
     told = (
         "from gateway.courtesy import behind_the_door; import os, pathlib; behind_the_door();"
         "group = pathlib.Path('/proc/self/autogroup');"
-        "print(os.nice(0), group.read_text().split()[-1] if group.exists() else '')"
+        "print(os.nice(0), *group.read_text().split()[-1:] if group.exists() else '')"
     )
     ran = subprocess.run(
         [sys.executable, "-c", told], capture_output=True, text=True, start_new_session=True
@@ -54,3 +55,18 @@ def test_where_niceness_is_forbidden_the_process_works_all_the_same(
     monkeypatch.setattr(os, "getsid", lambda _: os.getpid())
     monkeypatch.setattr(Path, "write_text", refused)
     behind_the_door()
+
+
+def test_a_load_goes_first_only_where_that_is_allowed_and_leaves_all_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session of init's stands in no group: the file is there and says nothing."""
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    for told in ("", "/autogroup-7 nice 3\n"):
+        group = tmp_path / "autogroup"
+        group.write_text(told)
+        monkeypatch.setattr(machine, "_AUTOGROUP", group)
+        with machine.before_others() as first:
+            assert first == (os.getpriority(os.PRIO_PROCESS, 0) == machine.FIRST)
+        assert os.getpriority(os.PRIO_PROCESS, 0) == usual
+        assert group.read_text() in (told, "3")

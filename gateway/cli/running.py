@@ -55,7 +55,7 @@ def run(job: str, figures: tuple[str, int] | None, conf: str | None, lang: str) 
     """Run the gateway, or one JOB of it (PostgreSQL only). Logs are JSON lines on stdout."""
     del lang
     from gateway.cli.places import settings as load
-    from gateway.courtesy import behind_the_door
+    from gateway.courtesy import behind_the_door, take_turns
     from gateway.store import sqlite_path
     from gateway.telemetry import logs
 
@@ -69,6 +69,7 @@ def run(job: str, figures: tuple[str, int] | None, conf: str | None, lang: str) 
             code="run.sqlite_all_only",
         )
     logs.configure(settings.log.level)
+    take_turns()
     if job not in ("all", "api"):
         behind_the_door()
     with _port():

@@ -10,7 +10,7 @@ from gateway.inbound import Inbound
 from gateway.store import Store
 from gateway.workers.loop import Worker
 
-AT_ONCE = 8
+AT_ONCE = 2  # short turns: between two of them the door goes first
 
 
 def worker(inbound: Inbound, store: Store, *, idle: float) -> Worker:

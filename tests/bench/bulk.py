@@ -1,8 +1,9 @@
 """A large sealed ledger, filled by the database's own bulk load instead of commit by commit.
 
-Everything in it is genuine: records by the scribe, leaves, nodes, and a signed checkpoint for
-every batch of the sealer, so `ledger verify` has all of its work. What is left out is `pending`.
-A million entries take about a minute and a half of processor time, most of it for the records.
+Everything in it is genuine: records by the scribe, leaves, nodes, and for every batch of the
+sealer a signed checkpoint that names the one before it, so `ledger verify` has all of its work.
+What is left out is `pending`. A million entries take about a minute and a half of processor
+time, most of it for the records.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from gateway.ledger import checkpoint, merkle, records
+from gateway.ledger import checkpoint, lineage, merkle, records
 from gateway.scribe import Scribe
 from gateway.store import Store, ledger, sqlite_path
 from gateway.store.types import to_microseconds
@@ -32,8 +33,12 @@ _COLUMNS = {
 def grow(store: Store, url: str, scribe: Scribe, size: int, batch: int) -> None:
     """From what is sealed now (nothing may wait) to `size` entries of epoch 1."""
     tree = _tree(store)
+    newest = store.read_sync(ledger.newest_checkpoint)
+    before = (newest.size, newest.note) if newest else (0, "")
     while tree.size < size:
-        _load(url, _rows(tree, scribe, min(LOAD, size - tree.size), batch))
+        rows = _rows(tree, scribe, min(LOAD, size - tree.size), batch, before)
+        _load(url, rows)
+        before = rows["checkpoint"][-1][1], rows["checkpoint"][-1][3]
 
 
 def _tree(store: Store) -> merkle.CompactRange:
@@ -46,7 +51,7 @@ def _tree(store: Store) -> merkle.CompactRange:
 
 
 def _rows(
-    tree: merkle.CompactRange, scribe: Scribe, count: int, batch: int
+    tree: merkle.CompactRange, scribe: Scribe, count: int, batch: int, before: tuple[int, str]
 ) -> dict[str, list[tuple[Any, ...]]]:
     rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _COLUMNS}
     at, last = scribe.now(), tree.size + count
@@ -57,9 +62,11 @@ def _rows(
         rows["entry"].append((1, tree.size, made.id, leaf))
         rows["node"].extend((1, *node) for node in tree.push(leaf))
         if tree.size % batch == 0 or tree.size == last:
+            said = lineage.lines(lineage.note_before(*before, []))
             signed = checkpoint.make_checkpoint(
-                scribe.origin, 1, tree.size, tree.root(), at, scribe.key
+                scribe.origin, 1, tree.size, tree.root(), at, scribe.key, said
             )
+            before = signed.size, signed.note
             rows["checkpoint"].append((1, signed.size, signed.root, signed.note, signed.at))
     return rows
 

@@ -454,7 +454,7 @@ class Outbound:
             ledger.append(tx, records)
             self.braking.hold(tx, promise, made)
 
-        await self.store.write(commit)
+        await self.store.write(commit, first=True)
         self.scribe.written(records)
         return answered
 

@@ -24,6 +24,7 @@ from gateway.store.session import Tx
 
 Fn = Callable[[Tx], Any]
 OnFatal = Callable[[BaseException | None], None]
+PASSES = 4  # batches of those who go first, while others wait
 
 
 def end_process(cause: BaseException | None) -> None:
@@ -138,6 +139,8 @@ class Crew:
     ) -> None:
         self._gate = threading.Lock()
         self._jobs: deque[Job] = deque()
+        self._first: deque[Job] = deque()
+        self._passed = 0  # batches in a row that went before what else is queued
         self._resting: list[threading.Lock] = []  # bells of threads that wait, the latest last
         self._open = True
         self._batch = batch
@@ -151,9 +154,10 @@ class Crew:
         for thread in self._threads:
             thread.start()
 
-    async def run(self, fn: Fn, *, reads: bool = False) -> Any:
+    async def run(self, fn: Fn, *, reads: bool = False, first: bool = False) -> Any:
+        """`first`: before all that is queued, in a batch without the rest of it."""
         waiter = asyncio.get_running_loop().create_future()
-        self._put(Job(fn, waiter, reads=reads))
+        self._put(Job(fn, waiter, reads=reads), first=first)
         return await waiter
 
     def run_sync(self, fn: Fn, *, reads: bool = False) -> Any:
@@ -177,11 +181,11 @@ class Crew:
         for thread in self._threads:
             thread.join()
 
-    def _put(self, job: Job) -> None:
+    def _put(self, job: Job, *, first: bool = False) -> None:
         with self._gate:  # so that nothing enters behind the last look of a dying thread
             if not self._open:
                 raise closed()
-            self._jobs.append(job)
+            (self._first if first else self._jobs).append(job)
             bell = self._resting.pop() if self._resting else None
         if bell is not None:
             bell.release()
@@ -190,13 +194,22 @@ class Crew:
         """What is queued, at most one batch, waiting for the first; empty = stop."""
         while True:
             with self._gate:
-                if self._jobs:
-                    most = min(self._batch, len(self._jobs))
-                    return [self._jobs.popleft() for _ in range(most)]
+                if self._first or self._jobs:
+                    return self._next()
                 if not self._open:
                     return []
                 self._resting.append(bell)
             bell.acquire()  # until somebody rings it
+
+    def _next(self) -> list[Job]:
+        """Under the gate. Who goes first does so without the rest, a few times in a row."""
+        alone = bool(self._first) and self._passed < PASSES
+        self._passed = self._passed + 1 if alone and self._jobs else 0
+        taken: list[Job] = []
+        for queue in (self._first,) if alone else (self._jobs, self._first):
+            while queue and len(taken) < self._batch:
+                taken.append(queue.popleft())
+        return taken
 
     def _wake_all(self) -> None:
         """Under the gate: everybody looks once more, and stops when there is nothing left."""
@@ -222,7 +235,8 @@ class Crew:
     def _die(self, in_hand: list[Job], cause: BaseException | None) -> None:
         with self._gate:
             self._open = False
-            lost = [*in_hand, *self._jobs]
+            lost = [*in_hand, *self._first, *self._jobs]
+            self._first.clear()
             self._jobs.clear()
             self._wake_all()
         for job in lost:

@@ -308,8 +308,8 @@ class PostgresStore:
         ]
         self._crew = Crew("pg", servers, batch=1, on_fatal=on_fatal)
 
-    async def write(self, fn: Callable[[Tx], T]) -> T:
-        return cast("T", await self._crew.run(fn))
+    async def write(self, fn: Callable[[Tx], T], *, first: bool = False) -> T:
+        return cast("T", await self._crew.run(fn, first=first))
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
         return cast("T", await self._crew.run(fn, reads=True))

@@ -124,9 +124,10 @@ class Store(Protocol):
     @property
     def dialect(self) -> str: ...
 
-    async def write(self, fn: Callable[[Tx], T]) -> T:
+    async def write(self, fn: Callable[[Tx], T], *, first: bool = False) -> T:
         """Run `fn` and return its value after COMMIT.
 
+        `first`: somebody at the door waits for it, so it goes before what workers have queued.
         Raises what `fn` raised (nothing of it is kept), Unavailable when the database could not.
         A cancelled caller knows nothing: a queued function may be skipped, a running one commits.
         """

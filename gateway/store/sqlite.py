@@ -349,8 +349,8 @@ class SqliteStore:
         self._reading = Crew("reader", readers, batch=1, on_fatal=on_fatal)
         self._here = _ReadersHere(lambda: _Reader(path, driver, clock), driver.mapped)
 
-    async def write(self, fn: Callable[[Tx], T]) -> T:
-        return cast("T", await self._writing.run(fn))
+    async def write(self, fn: Callable[[Tx], T], *, first: bool = False) -> T:
+        return cast("T", await self._writing.run(fn, first=first))
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
         return cast("T", await self._reading.run(fn))

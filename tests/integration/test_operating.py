@@ -430,11 +430,11 @@ class Mortal:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def write(self, fn: Callable[[Tx], Any]) -> Any:
+    async def write(self, fn: Callable[[Tx], Any], **how: bool) -> Any:
         if self._left == 0:
             raise Killed
         self._left -= 1
-        return await self._store.write(fn)
+        return await self._store.write(fn, **how)
 
 
 @pytest.mark.parametrize("writes", [1, 2, 3])

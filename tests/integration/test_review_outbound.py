@@ -189,13 +189,13 @@ class Away:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def write(self, fn: Callable[[Tx], Any]) -> Any:
+    async def write(self, fn: Callable[[Tx], Any], **how: bool) -> Any:
         if self._times:
             self._times -= 1
             if self._after:
-                await self._store.write(fn)
+                await self._store.write(fn, **how)
             raise Unavailable(Text("Mất kết nối", "connection lost"))
-        return await self._store.write(fn)
+        return await self._store.write(fn, **how)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["lost", "committed-unheard"])

@@ -15,11 +15,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 EACH = 0.02  # seconds of a nap for each one at the door
-LONGEST = 0.3
+LONGEST = 0.1
 SWITCH = 0.0005  # seconds that a thread keeps the interpreter while others wait; Python's own: 5 ms
 NICE = 19  # of processes without a door: they have what doors and the database leave
 
@@ -29,6 +29,7 @@ class Courtesy:
     """One for the door and the workers of a process. `inside`: submissions being promised."""
 
     inside: int = 0
+    _order: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @contextmanager
     def at_the_door(self) -> Iterator[None]:
@@ -43,8 +44,10 @@ class Courtesy:
         return min(LONGEST, self.inside * EACH)
 
     async def give_way(self) -> None:
-        if seconds := self.nap():
-            await asyncio.sleep(seconds)
+        """Workers nap one after the other: who wakes finds the door, not a crowd of workers."""
+        if self.inside:
+            async with self._order:
+                await asyncio.sleep(self.nap())
 
 
 def take_turns() -> None:

@@ -18,7 +18,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -239,6 +239,30 @@ def cost_of_a_record(folder: Path) -> Line:
         )
         for n in range(COUNTED)
     ]
+    # the least of a few rounds: what strangers do to the caches of a shared machine is not ours
+    tree, proofs = (
+        min(took) for took in zip(*(_tree_and_proofs(bodies) for _ in range(5)), strict=True)
+    )
+    leaf = records.leaf_hash(bodies[0])
+    authority = LocalTsa(folder / "tsa-cost")
+    began = time.process_time()
+    asyncio.run(authority.stamp(leaf, 60))  # the authority's own signing is in it: too much
+    token = time.process_time() - began
+    each = [seconds / COUNTED * 1e6 for seconds in (tree, proofs, token)]
+    return Line(
+        f"leaf, proof and share of a token over {COUNTED:,}",
+        {
+            "us, leaf and tree": round(each[0], 2),
+            "us, proof": round(each[1], 2),
+            "us, token": round(each[2], 2),
+            "us": round(sum(each), 2),
+        },
+        {"us": sum(each) <= CPU_AIM},
+    )
+
+
+def _tree_and_proofs(bodies: Sequence[bytes]) -> tuple[float, float]:
+    """Seconds of processor time: all leaves into a tree batch by batch; a proof for each."""
     nodes: dict[tuple[int, int], bytes] = {}
 
     def read(coordinates: object) -> dict[tuple[int, int], bytes]:
@@ -256,22 +280,7 @@ def cost_of_a_record(folder: Path) -> Line:
     began = time.process_time()
     for seq in range(COUNTED):
         merkle.inclusion_proof(seq, COUNTED, read)
-    proofs = time.process_time() - began
-    authority = LocalTsa(folder / "tsa-cost")
-    began = time.process_time()
-    asyncio.run(authority.stamp(leaves[0], 60))  # the authority's own signing is in it: too much
-    token = time.process_time() - began
-    each = [seconds / COUNTED * 1e6 for seconds in (tree, proofs, token)]
-    return Line(
-        f"leaf, proof and share of a token over {COUNTED:,}",
-        {
-            "us, leaf and tree": round(each[0], 2),
-            "us, proof": round(each[1], 2),
-            "us, token": round(each[2], 2),
-            "us": round(sum(each), 2),
-        },
-        {"us": sum(each) <= CPU_AIM},
-    )
+    return tree, time.process_time() - began
 
 
 def bundle(folder: Path) -> Line:

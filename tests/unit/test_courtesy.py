@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -29,6 +30,33 @@ def test_who_is_refused_leaves_the_door_too() -> None:
     with pytest.raises(ValueError, match="x"), courtesy.at_the_door():
         raise ValueError("x")
     assert courtesy.inside == 0
+
+
+def test_workers_nap_one_after_the_other_and_none_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    naps: list[float] = []
+    asleep = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal asleep
+        asleep += 1
+        assert asleep == 1
+        for _ in range(3):
+            await turn(0)
+        naps.append(seconds)
+        asleep -= 1
+
+    async def scene() -> None:
+        courtesy = Courtesy()
+        with courtesy.at_the_door():
+            await asyncio.gather(*(courtesy.give_way() for _ in range(5)))
+        await courtesy.give_way()
+
+    turn = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    asyncio.run(scene())
+    assert naps == [EACH] * 5
 
 
 def test_a_process_without_a_door_goes_last_also_among_sessions() -> None:

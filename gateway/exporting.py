@@ -10,6 +10,7 @@ Next:   evidence/__init__.py says what such a container holds, `evidence.check` 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -148,7 +149,8 @@ class Exporting:
                 replace(package, judged=one.judged)
                 for package, one in zip(case.packages, seen, strict=True)
             )
-            case = replace(case, packages=judged)
+            trust = self.store.read_sync(partial(_senders, case=case, signatures=signatures))
+            case = replace(case, packages=judged, trust=tuple(dict.fromkeys((*case.trust, *trust))))
             build.write(case, seen, signatures, self.blobs.open, self.key, spool)
             spool.seek(0)
         except BaseException:
@@ -192,10 +194,22 @@ def authority_trust(tx: Tx, stamps: Iterable[tuple[datetime, bytes]]) -> tuple[K
     """What was kept of the authorities behind these tokens, each with its time; once each."""
     found: list[Kept] = []
     for at, token in stamps:
-        body = evidence.authority_judged(tx, trusted.stamper(token), at)
+        body = evidence.judged_around(tx, evidence.AUTHORITY, trusted.stamper(token), at)
         if body is not None:
             found += trusted.named(parse_record(body))
     return tuple(dict.fromkeys(found))
+
+
+def _senders(tx: Tx, case: Case, signatures: Iterable[packages.SignaturePart]) -> tuple[Kept, ...]:
+    """What was kept of our agencies that signed these packages, when they handed them in."""
+    named_at = trusted.named_at(case)
+    found: list[Kept] = []
+    for one in signatures:
+        digest = hashlib.sha256(one.certificate).hexdigest()
+        body = evidence.judged_around(tx, evidence.SIGNER, digest, named_at[one.package])
+        if body is not None:
+            found += trusted.named(parse_record(body))
+    return tuple(found)
 
 
 def _role(record: Record) -> str:

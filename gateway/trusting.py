@@ -16,7 +16,7 @@ import base64
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -99,7 +99,9 @@ class Trusting:
         pace: AskPace | None = None,
         countersign_weak: bool = False,
         stampers: Anchors | None = None,
+        own: Iterable[bytes] = (),
     ) -> None:
+        """`own`: certificates (DER) with which our agencies sign."""
         self.store = store
         self.blobs = blobs
         self.scribe = scribe
@@ -108,7 +110,14 @@ class Trusting:
         self.countersign_weak = countersign_weak
         self.relied = Relied(anchors, self.look_up)
         self._shelf = _Shelf()
-        self.vouching = Vouching(store, blobs, scribe, Relied(stampers or Anchors(), self.look_up))
+        self.vouching = Vouching(
+            store,
+            blobs,
+            scribe,
+            stampers=Relied(stampers or Anchors(), self.look_up),
+            signers=self.relied,
+            own=own,
+        )
 
     # -- while opening: memory and database, no network --------------------------------------------
 

@@ -1,23 +1,27 @@
-"""What is known of the authorities that stamp: kept while they answer, for evidence of later years.
+"""What is known of those who sign here and of those who stamp, kept for evidence of later years.
 
-In:     the newest stamp; what the cache of revocation data holds of its authority.
-Out:    a record `authority.judged`, once a day for each certificate that stamps, naming the path
-        and the lists and answers behind the word; their bytes in the blob store.
+In:     the newest stamp and the certificates of our agencies; what the cache of revocation data
+        holds of them.
+Out:    a record `authority.judged` or `signer.judged`, once a day for each certificate, naming the
+        path and the lists and answers behind the word; their bytes in the blob store.
 Fails:  as the store does.
 Never:  asks anybody (trusting.py does, for what is wanted here); judges a stamp: `ledger.stamp`
-        did when it came, `evidence.check` does it again.
-Next:   exporting.py, which puts them beside the stamps.
+        did when it came, `evidence.check` does it again; stops an agency whose word is bad: the
+        record and the warning are for people.
+Next:   exporting.py, which puts them beside stamps and packages.
 
-An authority's certificate ends, and its lists then forget it. Whoever must show in ten years that
-it was good when it stamped needs the data of those days (RFC 3161 4; EN 319 102-1 5.6).
+A certificate ends, and its authority's lists then forget it. Whoever must show in ten years that
+it was good when it signed needs the data of those days (RFC 3161 4; EN 319 102-1 5.6).
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -27,60 +31,106 @@ from gateway.ledger.timestamp import read_token
 from gateway.model.trust import TrustWord
 from gateway.ports import BlobStore
 from gateway.scribe import Scribe
+from gateway.signing.certificates import parse_certificate
 from gateway.signing.chains import fingerprint
 from gateway.signing.revocation import Wanted
 from gateway.signing.trust import Judged, Relied, judge
 from gateway.store import Store, Tx, evidence, leases, ledger, revocations
 from gateway.store import blobs as blob_rows
 from gateway.telemetry.events import Event
+from gateway.telemetry.logs import get_logger
 
 VOUCHER = "voucher"
 LOOK_AGAIN = timedelta(minutes=1)
 _TURN = timedelta(minutes=5)
+_EVENTS = {
+    evidence.AUTHORITY: Event.AUTHORITY_JUDGED,
+    evidence.SIGNER: Event.SIGNER_JUDGED,
+}
 _DECIDED = frozenset({TrustWord.TRUSTED, TrustWord.REVOKED, TrustWord.EXPIRED})
 
 
-class Vouching:
-    """`relied`: the roots of the timestamp authorities, and a look into the cache."""
+class _Asked(NamedTuple):
+    """A certificate of today; `others` may stand between it and the roots in `relied`."""
 
-    def __init__(self, store: Store, blobs: BlobStore, scribe: Scribe, relied: Relied) -> None:
+    role: str
+    certificate: x509.Certificate
+    others: tuple[x509.Certificate, ...]
+    relied: Relied
+
+
+class Vouching:
+    """`stampers`: the roots of the timestamp authorities, and a look into the cache; `signers`:
+    those above `own`, the certificates with which our agencies sign (DER).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: BlobStore,
+        scribe: Scribe,
+        *,
+        stampers: Relied,
+        signers: Relied,
+        own: Iterable[bytes],
+    ) -> None:
         self.store = store
         self.blobs = blobs
         self.scribe = scribe
-        self.relied = relied
+        self.stampers = stampers
+        parsed = (parse_certificate(der) for der in dict.fromkeys(own))
+        self._own = [
+            _Asked(evidence.SIGNER, one.parsed, (), signers)
+            for one in parsed
+            if one is not None and signers.anchors.roots
+        ]
         self._again: datetime | None = None
-        self._asked_about = ""
+        self._asked_about: set[str] = set()
 
     async def turn(self, *, learnt: bool = False) -> bool:
         """True: there is something to ask. Cheap when nothing is due. `learnt`: an answer came."""
         now = self.scribe.now()
-        waits = self._again is not None and now < self._again
-        if not self.relied.anchors.roots or (waits and not learnt):
+        if self._again is not None and now < self._again and not learnt:
             return False
+        stamper = await self._stamper()
+        if stamper or not self.stampers.anchors.roots:  # the first stamp of all is not waited for
+            self._again = now + LOOK_AGAIN
+        asks = [await self._vouch(one, now) for one in (*stamper, *self._own)]
+        return any(asks)
+
+    async def _stamper(self) -> list[_Asked]:
+        """Who made the newest stamp."""
+        if not self.stampers.anchors.roots:
+            return []
         token = await self.store.read(_newest_token)
         if token is None:
-            return False
-        self._again = now + LOOK_AGAIN
+            return []
         try:
             read = read_token(token)
         except Untrusted:
-            return False  # `ledger verify` says so; here there is nothing to keep
-        signer = read.signer
-        name = evidence.authority_name(fingerprint(signer), now)
+            return []  # `ledger verify` says so; here there is nothing to keep
+        return [_Asked(evidence.AUTHORITY, read.signer, read.certificates, self.stampers)]
+
+    async def _vouch(self, one: _Asked, now: datetime) -> bool:
+        """Keeps today's word, once it is known. True: somebody has to be asked for it first."""
+        digest = fingerprint(one.certificate)
+        name = evidence.judged_name(one.role, digest, now)
         if await self.store.read(partial(evidence.has_record, record_id=name)):
             return False
-        judged = await asyncio.to_thread(self._judge, signer, read.certificates, now)
+        judged = await asyncio.to_thread(_judge, one, now)
         await self.store.write(partial(_want, judged=judged))
         if judged.trust.word not in _DECIDED or not judged.trust.revocation:
-            first, self._asked_about = self._asked_about != name, name
+            first = name not in self._asked_about
+            self._asked_about.add(name)
             return first and bool(judged.wanted)
+        self._asked_about.discard(name)
         for data in judged.kept:
             keep = partial(self.blobs.keep_bytes, data, hashlib.sha256(data).hexdigest())
             await asyncio.to_thread(keep)
         made = self.scribe.record(
-            Event.AUTHORITY_JUDGED,
+            _EVENTS[one.role],
             now,
-            {"authority": fingerprint(signer)},
+            {one.role: digest},
             {"certificate": judged.trust.for_record()},
             record_id=name,
         )
@@ -96,12 +146,16 @@ class Vouching:
             leases.give_back(tx, VOUCHER, owner)
 
         await self.store.write(commit)
+        if judged.trust.word is not TrustWord.TRUSTED:
+            event = _EVENTS[one.role]
+            get_logger().warning(
+                event, certificate=digest, trust=judged.trust.word, advice=event.advice
+            )
         return False
 
-    def _judge(
-        self, signer: x509.Certificate, others: tuple[x509.Certificate, ...], at: datetime
-    ) -> Judged:
-        return judge(signer, others, self.relied.anchors, self.relied.look_up, at)
+
+def _judge(one: _Asked, at: datetime) -> Judged:
+    return judge(one.certificate, one.others, one.relied.anchors, one.relied.look_up, at)
 
 
 def _newest_token(tx: Tx) -> bytes | None:

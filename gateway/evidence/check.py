@@ -375,16 +375,15 @@ class _Judge:
                 self._say(name, self.carried.signer(told, self.anchors.signers, at))
 
         judged = {kept.digest for told in case.told for kept in trusted.named(told.record)}
+        named_at = trusted.named_at(case)
         for stated in self.signatures:
-            if hashlib.sha256(stated.certificate).hexdigest() not in judged:
-                self.ok(
-                    layout.certificate(stated.package),
-                    PATH,
-                    "không bản ghi nào xét chứng thư này, cũng không kèm dữ liệu thu hồi về nó: "
-                    "nơi nhận xét",
-                    "no record judges this certificate, and no revocation data about it are here: "
-                    "its receiver judges it",
-                )
+            if hashlib.sha256(stated.certificate).hexdigest() in judged:
+                continue
+            name = layout.certificate(stated.package)
+            with self.checking(name, PATH):
+                at = named_at.get(stated.package, case.at)
+                word = self.carried.sender(stated.certificate, self.anchors.signers, at)
+                self._say(name, word or _left_to_the_receiver())
 
     def _records(self, case: Case) -> None:
         case = self.case or case
@@ -618,6 +617,17 @@ def _other_bytes() -> Text:
     return Text(
         "chứng thư hoặc dữ liệu thu hồi không phải là thứ mà tên tệp nêu",
         "not the certificate or the revocation data that its name says",
+    )
+
+
+def _left_to_the_receiver() -> trusted.Word:
+    return trusted.Word(
+        True,
+        Text(
+            "dữ liệu ở đây và các neo tin cậy không đủ để xét chứng thư này: nơi nhận xét",
+            "the data here and the anchors do not decide about this certificate: "
+            "its receiver judges it",
+        ),
     )
 
 

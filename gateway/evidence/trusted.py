@@ -7,7 +7,8 @@ Never:  asks a network; believes a record's word where the bytes beside it say a
 
 The signer of a package was judged when the package came, and the record of that names the path and
 the lists and answers that were used (model/trust.py `for_record`). The authority of a stamp is
-judged by lists and answers that were kept for it (`authority.judged`), at the stamp's own time.
+judged by lists and answers that were kept for it (`authority.judged`), at the stamp's own time; an
+agency of ours that signed, by those of its own (`signer.judged`), when its package was handed in.
 """
 
 from __future__ import annotations
@@ -153,6 +154,28 @@ class Carried:
             ),
         )
 
+    def sender(
+        self, certificate: bytes, roots: Sequence[x509.Certificate], at: datetime
+    ) -> Word | None:
+        """Was the certificate (DER) of a package that no record judges good at `at`? None: nothing
+        here decides it, neither for nor against.
+        """
+        leaf = parse_certificate(certificate)
+        if leaf is None or not roots:
+            return None
+        between = tuple(self.certificates.values())
+        used = tuple(self.evidence.values())
+        made = _judged(leaf.parsed, Anchors(tuple(roots), between, used, timedelta.max), at)
+        if made is not TrustWord.TRUSTED and made not in _CONTRADICTED:
+            return None
+        return Word(
+            made is TrustWord.TRUSTED,
+            Text(
+                f"chứng thư của người ký lúc {at:%Y-%m-%dT%H:%M:%SZ}: {made}",
+                f"the signer's certificate at {at:%Y-%m-%dT%H:%M:%SZ}: {made}",
+            ),
+        )
+
     def authority(
         self,
         token: bytes,
@@ -216,6 +239,15 @@ def received_at(case: Case, told: Told) -> datetime:
         ),
         told.record.at,
     )
+
+
+def named_at(case: Case) -> dict[str, datetime]:
+    """When a record first named each package (SHA-256, hex): ours, when it was handed in."""
+    found: dict[str, datetime] = {}
+    for told in case.told:
+        for digest in package_blobs(told.record):
+            found.setdefault(digest, told.record.at)
+    return found
 
 
 def _judged(leaf: x509.Certificate, anchors: Anchors, at: datetime) -> TrustWord:

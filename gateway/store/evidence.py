@@ -104,13 +104,15 @@ _AFTER = (
     .order_by(stamp.c.size, stamp.c.gen_time)
     .limit(1)
 )
+AUTHORITY = "authority"  # of stamps
+SIGNER = "signer"  # an agency of ours
 _CHECKPOINT = select(*CHECKPOINT).where(
     checkpoint.c.epoch == bindparam("epoch"), checkpoint.c.size == bindparam("size")
 )
 _JUDGED = select(record.c.at, record.c.body).where(
     record.c.id.in_(bindparam("ids", expanding=True))
 )
-# a stamp is looked after within these days, or never: authorities are judged once a day
+# a certificate is looked after within these days, or never: it is judged once a day
 _LOOKED = range(-7, 41)
 _NEWEST = (
     select(*CHECKPOINT)
@@ -181,20 +183,20 @@ def newest_of(tx: Tx, epoch: int) -> Checkpoint | None:
     return None if row is None else Checkpoint(*row)
 
 
-def authority_name(certificate: str, at: datetime) -> str:
-    """The id of the record about a timestamp authority: its certificate's SHA-256 (hex), a day.
+def judged_name(role: str, certificate: str, at: datetime) -> str:
+    """The id of the record about a certificate: AUTHORITY or SIGNER, its SHA-256 (hex), a day.
 
     So there is one a day at most, and it is found without an index of its own.
     """
-    return f"authority:{certificate}:{at.astimezone(UTC):%Y-%m-%d}"
+    return f"{role}:{certificate}:{at.astimezone(UTC):%Y-%m-%d}"
 
 
-def authority_judged(tx: Tx, certificate: str, at: datetime) -> bytes | None:
-    """The first record about this authority not before `at`, else the newest before it.
+def judged_around(tx: Tx, role: str, certificate: str, at: datetime) -> bytes | None:
+    """The first record about this certificate not before `at`, else the newest before it.
 
-    Data that are younger than a stamp say more about it than older ones.
+    Data that are younger than a stamp or a signature say more about it than older ones.
     """
-    ids = [authority_name(certificate, at + timedelta(days=day)) for day in _LOOKED]
+    ids = [judged_name(role, certificate, at + timedelta(days=day)) for day in _LOOKED]
     rows = sorted((r[0], bytes(r[1])) for r in tx.execute(_JUDGED, {"ids": ids}).all())
     after = [body for when, body in rows if when >= at]
     return after[0] if after else rows[-1][1] if rows else None

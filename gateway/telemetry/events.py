@@ -97,6 +97,14 @@ class Event(StrEnum):
             "new certificate, or put another one first in `stamp.authorities`."
         ),
     )
+    SIGNER_JUDGED = (
+        "signer.judged",
+        True,
+        (
+            "Nothing for `trusted`. `revoked` or `expired`: this agency's signature convinces "
+            "nobody any more; ask for its new certificate and name it in the agency's `[[key]]`."
+        ),
+    )
     LEDGER_REHASHED = (
         "ledger.rehashed",
         True,

@@ -13,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -448,7 +448,8 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
         algorithms=settings.algorithms,
     )
     settling = Settling(scribe=scribe, key_of=outbound.key_of, outlets=outlets)
-    trusting = trusting_of(settings, store, blobs, scribe)
+    own = [holder.certificate for holder in keys.holders.values()]
+    trusting = trusting_of(settings, store, blobs, scribe, own)
     inbound = Inbound(
         outbound=outbound,
         settling=settling,
@@ -509,7 +510,13 @@ def build(settings: Settings, store: Store, keys: AgencyKeys) -> Gateway:
     )
 
 
-def trusting_of(settings: Settings, store: Store, blobs: BlobStore, scribe: Scribe) -> Trusting:
+def trusting_of(
+    settings: Settings,
+    store: Store,
+    blobs: BlobStore,
+    scribe: Scribe,
+    own: Iterable[bytes],
+) -> Trusting:
     """The corridor that keeps revocation data; it asks nobody unless conf says so."""
     conf = settings.trust
     source = None
@@ -530,6 +537,7 @@ def trusting_of(settings: Settings, store: Store, blobs: BlobStore, scribe: Scri
             max_age=timedelta(seconds=conf.max_age),
             policy=settings.algorithms,
         ),
+        own=own,
     )
 
 

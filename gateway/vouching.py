@@ -85,7 +85,7 @@ class Vouching:
             if one is not None and signers.anchors.roots
         ]
         self._again: datetime | None = None
-        self._asked_about: set[str] = set()
+        self._asked_about: dict[str, str] = {}  # certificate -> the day's name, asked once
 
     async def turn(self, *, learnt: bool = False) -> bool:
         """True: there is something to ask. Cheap when nothing is due. `learnt`: an answer came."""
@@ -120,10 +120,9 @@ class Vouching:
         judged = await asyncio.to_thread(_judge, one, now)
         await self.store.write(partial(_want, judged=judged))
         if judged.trust.word not in _DECIDED or not judged.trust.revocation:
-            first = name not in self._asked_about
-            self._asked_about.add(name)
+            first = self._asked_about.get(digest) != name
+            self._asked_about[digest] = name
             return first and bool(judged.wanted)
-        self._asked_about.discard(name)
         for data in judged.kept:
             keep = partial(self.blobs.keep_bytes, data, hashlib.sha256(data).hexdigest())
             await asyncio.to_thread(keep)

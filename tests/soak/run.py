@@ -96,6 +96,7 @@ async def _loaded(wish: Wish, made: World, outcome: Outcome) -> None:
         if wish.side == SENDER:
             await _send(wish, traffic, began)
             outcome.figures["accepting"] = _accepting(outcome.verdict, wish, told)
+            outcome.figures["p99 ms by minute"] = _by_minute(wish, told)
         else:
             await _brought(wish, made, told)
         loaded = time.monotonic() - began
@@ -125,6 +126,16 @@ async def _send(wish: Wish, traffic: Traffic, began: float) -> None:
         return time.monotonic() - began >= wish.seconds
 
     await traffic.send(rate=wish.rate, sizes=MIX, until=over, both=False)
+
+
+def _by_minute(wish: Wish, told: Told) -> str:
+    """Whether it grows with what the run leaves behind: p99 in ms of each minute's documents."""
+    minutes: dict[int, list[float]] = {}
+    for one in told.sent.values():
+        if one.size == MEASURED:
+            minutes.setdefault(int(one.number / wish.rate / 60), []).append(one.seconds * 1000)
+    waits = [sorted(waits) for _, waits in sorted(minutes.items())]
+    return " ".join(f"{each[len(each) * 99 // 100]:.0f}" for each in waits)
 
 
 def _accepting(verdict: Verdict, wish: Wish, told: Told) -> str:

@@ -192,24 +192,27 @@ def _trust(tx: Tx, records: Iterable[Record], stamps: Iterable[Stamp]) -> tuple[
 
 def authority_trust(tx: Tx, stamps: Iterable[tuple[datetime, bytes]]) -> tuple[Kept, ...]:
     """What was kept of the authorities behind these tokens, each with its time; once each."""
-    found: list[Kept] = []
-    for at, token in stamps:
-        body = evidence.judged_around(tx, evidence.AUTHORITY, trusted.stamper(token), at)
-        if body is not None:
-            found += trusted.named(parse_record(body))
-    return tuple(dict.fromkeys(found))
+    stampers = ((at, trusted.stamper(token)) for at, token in stamps)
+    return _kept(tx, evidence.AUTHORITY, stampers)
 
 
 def _senders(tx: Tx, case: Case, signatures: Iterable[packages.SignaturePart]) -> tuple[Kept, ...]:
     """What was kept of our agencies that signed these packages, when they handed them in."""
     named_at = trusted.named_at(case)
+    signers = (
+        (named_at[one.package], hashlib.sha256(one.certificate).hexdigest()) for one in signatures
+    )
+    return _kept(tx, evidence.SIGNER, signers)
+
+
+def _kept(tx: Tx, role: str, certificates: Iterable[tuple[datetime, str]]) -> tuple[Kept, ...]:
+    """What daily records name about these certificates (SHA-256, hex), each at its time."""
     found: list[Kept] = []
-    for one in signatures:
-        digest = hashlib.sha256(one.certificate).hexdigest()
-        body = evidence.judged_around(tx, evidence.SIGNER, digest, named_at[one.package])
+    for at, certificate in certificates:
+        body = evidence.judged_around(tx, role, certificate, at)
         if body is not None:
             found += trusted.named(parse_record(body))
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _role(record: Record) -> str:

@@ -118,7 +118,8 @@ class Vouching:
         if await self.store.read(partial(evidence.has_record, record_id=name)):
             return False
         judged = await asyncio.to_thread(_judge, one, now)
-        await self.store.write(partial(_want, judged=judged))
+        if judged.wanted:
+            await self.store.write(partial(_want, judged=judged))
         if judged.trust.word not in _DECIDED or not judged.trust.revocation:
             first = self._asked_about.get(digest) != name
             self._asked_about[digest] = name
@@ -166,8 +167,7 @@ def _newest_token(tx: Tx) -> bytes | None:
 
 
 def _want(tx: Tx, judged: Judged) -> None:
-    if judged.wanted:
-        revocations.want(tx, [place_of(w) for w in judged.wanted], tx.now())
+    revocations.want(tx, [place_of(w) for w in judged.wanted], tx.now())
 
 
 def refer(tx: Tx, judged: Judged) -> None:

@@ -146,13 +146,7 @@ class Carried:
                     f"the root above the signer is not among the anchors: {name}",
                 ),
             )
-        return Word(
-            True,
-            Text(
-                f"chứng thư của người ký lúc {at:%Y-%m-%dT%H:%M:%SZ}: {claimed}",
-                f"the signer's certificate at {at:%Y-%m-%dT%H:%M:%SZ}: {claimed}",
-            ),
-        )
+        return Word(True, _of_signer(claimed, at))
 
     def sender(
         self, certificate: bytes, roots: Sequence[x509.Certificate], at: datetime
@@ -168,13 +162,7 @@ class Carried:
         made = _judged(leaf.parsed, Anchors(tuple(roots), between, used, timedelta.max), at)
         if made is not TrustWord.TRUSTED and made not in _CONTRADICTED:
             return None
-        return Word(
-            made is TrustWord.TRUSTED,
-            Text(
-                f"chứng thư của người ký lúc {at:%Y-%m-%dT%H:%M:%SZ}: {made}",
-                f"the signer's certificate at {at:%Y-%m-%dT%H:%M:%SZ}: {made}",
-            ),
-        )
+        return Word(made is TrustWord.TRUSTED, _of_signer(made, at))
 
     def authority(
         self,
@@ -248,6 +236,13 @@ def named_at(case: Case) -> dict[str, datetime]:
         for digest in package_blobs(told.record):
             found.setdefault(digest, told.record.at)
     return found
+
+
+def _of_signer(word: TrustWord, at: datetime) -> Text:
+    return Text(
+        f"chứng thư của người ký lúc {at:%Y-%m-%dT%H:%M:%SZ}: {word}",
+        f"the signer's certificate at {at:%Y-%m-%dT%H:%M:%SZ}: {word}",
+    )
 
 
 def _judged(leaf: x509.Certificate, anchors: Anchors, at: datetime) -> TrustWord:

@@ -15,12 +15,9 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-import selectors
-import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -30,17 +27,16 @@ from sqlalchemy.dialects import registry
 
 from gateway import errors
 from gateway.store.crew import Crew, Job, OnFatal, end_process
+from gateway.store.messenger import Messenger
 from gateway.store.plans import Plans
 from gateway.store.session import Listener, Tx, Violation
-from gateway.store.tx import Cursor, Driver, DriverTx
+from gateway.store.tx import Cursor, Driver, DriverTx, Statement
 from gateway.store.wake import Wakes
 
 T = TypeVar("T")
 THREADS = 8
 TRIES = 8
 LOADED = 32  # rows from which on a COPY is faster than the INSERTs in a pipeline
-_LISTEN = "LISTEN edoc_wake"
-_NOTIFY = "SELECT pg_notify('edoc_wake', told) FROM unnest(%s::text[]) AS told"
 _AGAIN = frozenset({"40001", "40P01"})
 _KINDS = {
     "23505": "unique",
@@ -108,18 +104,42 @@ def _database_clock(cursor: Cursor) -> datetime:
     return cast("datetime", cursor.fetchall()[0][0]).astimezone(UTC)
 
 
-def _load(cursor: psycopg.Cursor[Any], text: str, rows: Sequence[Sequence[Any]]) -> bool:
+def _loading(text: str, rows: int) -> str:
     """COPY instead of many INSERTs: less than half of our time, the same constraints.
 
     Only for an INSERT that is nothing but its columns and one value for each.
     """
-    plain = _PLAIN_INSERT.fullmatch(text) if len(rows) >= LOADED else None
+    plain = _PLAIN_INSERT.fullmatch(text) if rows >= LOADED else None
     if plain is None or plain["marks"].count("%s") != plain["columns"].count(",") + 1:
-        return False
-    with cursor.copy(f"COPY {plain['table']} ({plain['columns']}) FROM STDIN".encode()) as into:
+        return ""
+    return f"COPY {plain['table']} ({plain['columns']}) FROM STDIN"
+
+
+def _load(cursor: psycopg.Cursor[Any], text: str, rows: Sequence[Sequence[Any]]) -> None:
+    with cursor.copy(text.encode()) as into:
         for row in rows:
             into.write_row(row)
-    return True
+
+
+def _together(cursor: psycopg.Cursor[Any], statements: Sequence[Statement]) -> list[Cursor]:
+    """One round trip. The server runs nothing behind a statement that failed."""
+    conn = cursor.connection
+    cursors: list[Cursor] = []
+    failed: psycopg.Error | None = None
+    try:
+        with conn.pipeline():
+            try:
+                for text, values in statements:
+                    one = conn.cursor()
+                    cursors.append(one)
+                    one.execute(text.encode(), values)
+            except psycopg.Error as first:  # answered while the rest was still being sent
+                failed = first
+    except psycopg.Error as rest:  # else what stood behind the first would speak for it
+        failed = failed or rest
+    if failed is not None:
+        raise failed
+    return cursors
 
 
 class _Server:
@@ -130,14 +150,12 @@ class _Server:
         connect: Callable[[], psycopg.Connection[Any]],
         driver: Driver,
         clock: Callable[[Cursor], datetime],
-        wakes: Wakes,
-        name: str,
+        told: Callable[[Iterable[str]], None],
     ) -> None:
         self._connect = connect
         self._driver = driver
         self._clock = clock
-        self._wakes = wakes
-        self._name = name
+        self._told = told
         self._conn: psycopg.Connection[Any] | None = None
 
     def serve(self, jobs: Sequence[Job]) -> None:
@@ -174,8 +192,6 @@ class _Server:
         with job:
             job.value = job.fn(tx)
             tx.finish()
-            if tx.channels and not job.reads:
-                self._tell(conn, tx)
         if job.error is None:
             return self._committed(conn, job, tx)
         if self._undo(conn):
@@ -189,17 +205,9 @@ class _Server:
             job.value, job.error = None, _mapped(exc)
             self._undo(conn)
             return "conflict" if exc.sqlstate in _AGAIN else ""
-        self._wakes.notify(tx.channels)
+        if tx.channels:
+            self._told(tx.channels)
         return ""
-
-    def _tell(self, conn: psycopg.Connection[Any], tx: DriverTx) -> None:
-        """Other processes; delivered by the server with the commit. Ours are woken directly."""
-        told = [f"{self._name}:{channel}" for channel in sorted(tx.channels)]
-        try:
-            conn.execute(_NOTIFY, [told])
-        except psycopg.Error as exc:
-            tx.cause = exc
-            raise _mapped(exc) from exc
 
     def _undo(self, conn: psycopg.Connection[Any]) -> bool:
         """Roll back; True when the connection is lost."""
@@ -217,62 +225,6 @@ class _Server:
         if self._conn is None:
             self._conn = self._connect()
         return self._conn
-
-
-class _Ear:
-    """One thread, one connection: hears what other processes committed."""
-
-    def __init__(
-        self,
-        connect: Callable[[], psycopg.Connection[Any]],
-        wakes: Wakes,
-        name: str,
-        on_fatal: OnFatal,
-    ) -> None:
-        self._connect = connect
-        self._wakes = wakes
-        self._own = f"{name}:"
-        self._on_fatal = on_fatal
-        self._stopping = threading.Event()
-        self._stop, self._stopped = socket.socketpair()
-        self._thread = threading.Thread(target=self._work, name="store-ear", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        if not self._stopping.is_set():
-            self._stopping.set()
-            self._stop.send(b"x")
-            self._thread.join()
-            self._stop.close()
-            self._stopped.close()
-
-    def _work(self) -> None:
-        finished = False
-        try:
-            while not self._stopping.is_set():
-                try:
-                    self._listen()
-                except psycopg.Error:
-                    # the slow poll of the workers covers the time without an ear
-                    self._stopping.wait(1.0)
-            finished = True
-        finally:
-            if not finished:
-                self._on_fatal(sys.exc_info()[1])
-
-    def _listen(self) -> None:
-        with self._connect() as conn, selectors.DefaultSelector() as ready:
-            conn.autocommit = True
-            conn.execute(_LISTEN)
-            self._wakes.notify_all()  # whatever was told while nobody heard
-            ready.register(conn.fileno(), selectors.EVENT_READ)
-            ready.register(self._stopped, selectors.EVENT_READ)
-            while not self._stopping.is_set():
-                ready.select(60)
-                told = [n.payload for n in conn.notifies(timeout=0)]
-                self._wakes.notify(
-                    {t.partition(":")[2] for t in told if not t.startswith(self._own)}
-                )
 
 
 class PostgresStore:
@@ -296,16 +248,16 @@ class PostgresStore:
         self._connect = lambda: _connect(url, statement_seconds=statement_seconds)
         # positional values: what both drivers take fastest
         dialect = registry.load("postgresql.psycopg")(paramstyle="format")
-        driver = Driver("postgresql", Plans(dialect), psycopg.Error, _mapped, _load)
+        driver = Driver(
+            "postgresql", Plans(dialect), psycopg.Error, _mapped, _loading, _load, _together
+        )
         self._wakes = Wakes()
         self._on_fatal = on_fatal
         self._name = secrets.token_hex(8)
         self._gate = threading.Lock()
-        self._ear: _Ear | None = None
+        self._messenger: Messenger | None = None
         tell = _database_clock if clock is None else lambda _: clock()
-        servers = [
-            _Server(self._connect, driver, tell, self._wakes, self._name) for _ in range(threads)
-        ]
+        servers = [_Server(self._connect, driver, tell, self._told) for _ in range(threads)]
         self._crew = Crew("pg", servers, batch=1, on_fatal=on_fatal)
 
     async def write(self, fn: Callable[[Tx], T], *, first: bool = False) -> T:
@@ -321,17 +273,26 @@ class PostgresStore:
         return cast("T", self._crew.run_sync(fn, reads=True))
 
     def listener(self, channel: str) -> Listener:
-        self._listen()
+        self._with_messenger()
         return self._wakes.listener(channel)
 
     def generation(self, channel: str) -> int:
-        self._listen()
+        self._with_messenger()
         return self._wakes.generation(channel)
 
-    def _listen(self) -> None:
+    def hint(self, channel: str) -> None:
+        self._with_messenger().tell((channel,))
+
+    def _told(self, channels: Iterable[str]) -> None:
+        """Of a transaction that was committed."""
+        self._wakes.notify(channels)
+        self._with_messenger().tell(channels)
+
+    def _with_messenger(self) -> Messenger:
         with self._gate:
-            if self._ear is None:
-                self._ear = _Ear(self._connect, self._wakes, self._name, self._on_fatal)
+            if self._messenger is None:
+                self._messenger = Messenger(self._connect, self._wakes, self._name, self._on_fatal)
+            return self._messenger
 
     async def close(self) -> None:
         await asyncio.to_thread(self.close_sync)
@@ -339,5 +300,5 @@ class PostgresStore:
     def close_sync(self) -> None:
         self._crew.close()
         with self._gate:
-            if self._ear is not None:
-                self._ear.close()
+            if self._messenger is not None:
+                self._messenger.close()

@@ -47,12 +47,16 @@ class Violation(errors.Broken):
 class Rows:
     """A result that has been read to its end. Rows are plain tuples in the order of the columns."""
 
-    __slots__ = ("_rows", "count")
+    __slots__ = ("_count", "_rows")
 
     def __init__(self, rows: list[Row], count: int) -> None:
         self._rows = rows
-        self.count = count
+        self._count = count
+
+    @property
+    def count(self) -> int:
         """Rows returned, or for a statement that returns none the rows it touched."""
+        return self._count
 
     def all(self) -> list[Row]:
         return self._rows
@@ -98,7 +102,9 @@ class Tx(Protocol):
 
         Statements made once at module level, with bindparam(), are compiled once; a statement
         made inside a function pays for its making on every call (about 0.1 ms).
-        Raises Violation, Unavailable (busy, full, gone), Broken (anything else).
+        Raises Violation, Unavailable (busy, full, gone), Broken (anything else): at once, or with
+        a later call, at the latest after the function has returned. What changes rows and is not
+        asked for its count may travel together with what comes after it.
         """
 
     def scalars(self, stmt: Executable, params: Params | None = None) -> list[Any]:
@@ -150,6 +156,9 @@ class Store(Protocol):
         it. What another process changes (PostgreSQL) is heard of a moment later, and not at all
         while the connection that hears is lost: so nobody relies on it for more than a second.
         """
+
+    def hint(self, channel: str) -> None:
+        """Other processes hear of `channel`, without a commit and perhaps not at all."""
 
     async def close(self) -> None:
         """Finish what is queued, then release threads and connections. Repeating is harmless."""

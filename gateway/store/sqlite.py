@@ -367,6 +367,9 @@ class SqliteStore:
     def generation(self, channel: str) -> int:
         return self._wakes.generation(channel)  # nobody else writes: architecture 6, `lock.py`
 
+    def hint(self, channel: str) -> None:
+        """There are no other processes."""
+
     async def close(self) -> None:
         await asyncio.to_thread(self.close_sync)
 

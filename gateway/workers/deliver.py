@@ -37,6 +37,7 @@ class Hands:
 
     async def turn(self) -> bool:
         """Fill the free hands; True while there may be more to do at once."""
+        self._reap()  # all that ended since the last turn: one claim for them together
         free = self.gate.window.limit - len(self.busy)
         if free > 0:
             claimed, more = await self._claim(free)

@@ -1,11 +1,13 @@
 """Who waits at the door goes first: in one process, and among the processes of one machine.
 
-In:     submissions from their last byte to their commit; turns of workers.
+In:     submissions from their last byte to their commit; turns of workers; word from other doors.
 Out:    a nap between two turns while submissions wait; threads that share an interpreter fairly.
 Never:  stops a worker: a nap is bounded, so the queue moves however many stand at the door.
 
 A unit's system waits for its receipt; nobody waits for the next turn of a worker. On SQLite both
-share one loop, and a burst at the door would otherwise be answered at the pace of the backlog.
+share one loop, and a burst at the door would otherwise be answered at the pace of the backlog. On
+PostgreSQL they share the server's processor and its disk, however low the priority of a worker's
+own process is: there the door tells that somebody stands at it.
 """
 
 from __future__ import annotations
@@ -13,22 +15,44 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 EACH = 0.02  # seconds of a nap for each one at the door
 LONGEST = 0.1
+ELSEWHERE = 0.1  # seconds of a nap while somebody stands at the door of another process
+REPEATED = 0.1  # seconds between two words of a door at which somebody stands
+FRESH = 0.3  # seconds for which such a word holds
 SWITCH = 0.0005  # seconds that a thread keeps the interpreter while others wait; Python's own: 5 ms
+CHANNEL = "door"  # how doors tell other processes, see `Store.hint`
 NICE = 19  # of processes without a door: they have what doors and the database leave
+
+
+def _nobody() -> None:
+    """There is no other process."""
+
+
+def _nothing() -> int:
+    return 0
 
 
 @dataclass(slots=True)
 class Courtesy:
-    """One for the door and the workers of a process. `inside`: submissions being promised."""
+    """One for the door and the workers of a process. `inside`: submissions being promised.
+
+    `tell`: other processes, that somebody was let in at this door. `heard`: a number that changes
+    when another one told so.
+    """
 
     inside: int = 0
+    tell: Callable[[], None] = _nobody
+    heard: Callable[[], int] = _nothing
+    _told: float = float("-inf")
+    _number: int | None = None
+    _occupied: float = float("-inf")  # when it was last heard of another door
     _order: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @contextmanager
@@ -38,16 +62,34 @@ class Courtesy:
             yield
         finally:
             self.inside -= 1
+        # not of those who were refused: where the door is closed because of a backlog, workers
+        # that rested for it would keep it closed
+        now = time.monotonic()
+        if now - self._told >= REPEATED:
+            self._told = now
+            self.tell()
 
     def nap(self) -> float:
         """Seconds that a worker rests before its next turn."""
-        return min(LONGEST, self.inside * EACH)
+        if self.inside:
+            return min(LONGEST, self.inside * EACH)
+        return ELSEWHERE if time.monotonic() - self._occupied < FRESH else 0.0
 
     async def give_way(self) -> None:
-        """Workers nap one after the other: who wakes finds the door, not a crowd of workers."""
+        """Beside a door workers nap one after the other: who wakes finds it, not a crowd."""
+        self._listen()
         if self.inside:
             async with self._order:
                 await asyncio.sleep(self.nap())
+        elif rest := self.nap():
+            await asyncio.sleep(rest)
+
+    def _listen(self) -> None:
+        number = self.heard()
+        if number != self._number:
+            if self._number is not None:
+                self._occupied = time.monotonic()
+            self._number = number
 
 
 def take_turns() -> None:

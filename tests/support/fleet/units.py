@@ -8,6 +8,7 @@ what the gateways are held to afterwards.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import random
 import time
@@ -136,7 +137,7 @@ class Unit:
             return
         answer = json.loads(body)
         self._keep_receipt(answer)
-        digest = sha256(content).hexdigest()
+        digest = (await asyncio.to_thread(sha256, content)).hexdigest()
         self.told.sent[document_id] = Sent(
             number, document_id, to, digest, size, asked, seconds, answer
         )
@@ -170,9 +171,19 @@ class Unit:
 
 
 def contents(number: int, size: int) -> bytes:
-    """A file of `size` bytes that is like no other."""
+    """A file of `size` bytes that is like no other.
+
+    Only its head is its own: making ten megabytes of noise takes longer than what a load measures,
+    and everybody else's answer would wait for it.
+    """
     head = f"%PDF-1.4\n%{number}\n".encode()
-    return head + random.Random(number).randbytes(max(0, size - len(head)))
+    rest = max(0, size - len(head))
+    return b"".join((head, memoryview(_noise(1 << rest.bit_length()))[:rest]))
+
+
+@functools.cache
+def _noise(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
 
 
 class Traffic:
@@ -218,6 +229,8 @@ class Traffic:
         """
         unit = self.unit(SENDER, FROM)
         north, south = TO.values()
+        for _, size in sizes:
+            contents(0, size)  # its noise is made before the first one is sent
         begun: set[asyncio.Task[None]] = set()
         start, due = time.monotonic(), 0.0
         while not until():

@@ -149,8 +149,8 @@ async def world(
     `axis`: what python runs as an axis, followed by the file of its scenario. `over_soap`: names of
     axes that are provincial ones and speak SOAP instead. `keep_alive`: unit
     systems keep their connections, as they do in service; without it a connection for each request,
-    so that a dead gateway leaves nothing to be reused. `durable`: PostgreSQL waits for the disk, as
-    it does in service.
+    so that a dead gateway leaves nothing to be reused. `durable`: PostgreSQL as in service, set up
+    as conf/postgresql.conf says.
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(

@@ -176,11 +176,6 @@ def _converter(
     return convert
 
 
-def changes_only(stmt: Executable, plan: Plan) -> bool:
-    """It gives no rows, so nobody has to wait for them. Of plain text nothing is known."""
-    return isinstance(stmt, UpdateBase) and not plan.returns
-
-
 class Plans:
     """Every plan of one dialect, shared by all threads of an executor."""
 

@@ -47,16 +47,12 @@ class Violation(errors.Broken):
 class Rows:
     """A result that has been read to its end. Rows are plain tuples in the order of the columns."""
 
-    __slots__ = ("_count", "_rows")
+    __slots__ = ("_rows", "count")
 
     def __init__(self, rows: list[Row], count: int) -> None:
         self._rows = rows
-        self._count = count
-
-    @property
-    def count(self) -> int:
+        self.count = count
         """Rows returned, or for a statement that returns none the rows it touched."""
-        return self._count
 
     def all(self) -> list[Row]:
         return self._rows
@@ -102,9 +98,7 @@ class Tx(Protocol):
 
         Statements made once at module level, with bindparam(), are compiled once; a statement
         made inside a function pays for its making on every call (about 0.1 ms).
-        Raises Violation, Unavailable (busy, full, gone), Broken (anything else): at once, or with
-        a later call, at the latest after the function has returned. What changes rows and is not
-        asked for its count may travel together with what comes after it.
+        Raises Violation, Unavailable (busy, full, gone), Broken (anything else).
         """
 
     def scalars(self, stmt: Executable, params: Params | None = None) -> list[Any]:

@@ -556,8 +556,7 @@ def test_a_deadlock_runs_the_function_again(pg_url):
 
             def run(tx):
                 runs.append(first)
-                # asked for its count, it is sent at once and holds its row
-                assert tx.execute(touch, {"x": first}).count == 1
+                tx.execute(touch, {"x": first})
                 if runs.count(first) == 1:
                     both_hold_one.wait(30)
                 tx.execute(touch, {"x": second})

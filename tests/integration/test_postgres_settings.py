@@ -9,6 +9,7 @@ from tests.support.databases import running_postgres, shipped_settings
 
 
 @pytest.mark.postgres
+@pytest.mark.usefixtures("postgres")  # skipped, with the reason, where no server can be started
 def test_the_shipped_settings_are_taken_and_lose_nothing_with_the_power():
     shipped = shipped_settings()
     with running_postgres(durable=True) as server, psycopg.connect(server.admin_url) as conn:

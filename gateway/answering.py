@@ -21,7 +21,7 @@ from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unknown
 from gateway.model.arrival import ItemKind, ItemState
 from gateway.model.package import BusinessType, Organ, Staff, StatusReport
 from gateway.outbound import Outbound
-from gateway.promise import Order, keep_answer, key_mismatch, plain_id, status_about
+from gateway.promise import Order, keep_answer, plain_id, same_request, status_about
 from gateway.store import Tx, acts, documents, inbox, ledger
 from gateway.store.acts import TAKE_BACK
 from gateway.store.patience import write_after_race
@@ -77,9 +77,9 @@ class Answering:
 
         def commit(tx: Tx) -> str:
             if order is not None and order.idempotency_key is not None:
-                told = documents.answered(tx, account_id, order.idempotency_key)
-                if told is not None and told.content != order.content:
-                    raise key_mismatch()
+                told = same_request(
+                    documents.answered(tx, account_id, order.idempotency_key), order
+                )
                 if told is not None:
                     return told.answer
             if code == "02":

@@ -26,8 +26,12 @@ LONGEST = 0.1
 ELSEWHERE = 0.1  # seconds of a nap while somebody stands at the door of another process
 REPEATED = 0.1  # seconds between two words of a door at which somebody stands
 FRESH = 0.3  # seconds for which such a word holds
+SLOW = 0.06  # seconds from the last byte to the commit, beyond which a door says that it is slow
+SLOWER = 0.4  # seconds of a nap while the door of another process is slow
 SWITCH = 0.0005  # seconds that a thread keeps the interpreter while others wait; Python's own: 5 ms
-CHANNEL = "door"  # how doors tell other processes, see `Store.hint`
+# how doors tell other processes, see `Store.hint`
+CHANNEL = "door"
+SLOW_CHANNEL = "door.slow"
 NICE = 19  # of processes without a door: they have what doors and the database leave
 
 
@@ -39,25 +43,56 @@ def _nothing() -> int:
     return 0
 
 
-@dataclass(slots=True)
-class Courtesy:
-    """One for the door and the workers of a process. `inside`: submissions being promised.
+def _yes() -> bool:
+    return True
 
-    `tell`: other processes, that somebody was let in at this door. `heard`: a number that changes
-    when another one told so.
+
+@dataclass(slots=True)
+class Word:
+    """Something that doors say to other processes. `tell`: say it; `heard`: a number that changes
+    when another process said it.
     """
 
-    inside: int = 0
     tell: Callable[[], None] = _nobody
     heard: Callable[[], int] = _nothing
     _told: float = float("-inf")
     _number: int | None = None
-    _occupied: float = float("-inf")  # when it was last heard of another door
+    _at: float = float("-inf")  # when it was last heard
+
+    def say(self, now: float) -> None:
+        if now - self._told >= REPEATED:
+            self._told = now
+            self.tell()
+
+    def holds(self, now: float) -> bool:
+        return now - self._at < FRESH
+
+    def listen(self, now: float) -> None:
+        number = self.heard()
+        if number != self._number:
+            if self._number is not None:
+                self._at = now
+            self._number = number
+
+
+@dataclass(slots=True)
+class Courtesy:
+    """One for the door and the workers of a process. `inside`: submissions being promised.
+
+    `occupied`: somebody was let in; `slow`: it took long. `patient`: whether the queue is short
+    enough for workers to wait for a slow door.
+    """
+
+    inside: int = 0
+    occupied: Word = field(default_factory=Word)
+    slow: Word = field(default_factory=Word)
+    patient: Callable[[], bool] = _yes
     _order: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @contextmanager
     def at_the_door(self) -> Iterator[None]:
         self.inside += 1
+        began = time.monotonic()
         try:
             yield
         finally:
@@ -65,31 +100,29 @@ class Courtesy:
         # not of those who were refused: where the door is closed because of a backlog, workers
         # that rested for it would keep it closed
         now = time.monotonic()
-        if now - self._told >= REPEATED:
-            self._told = now
-            self.tell()
+        self.occupied.say(now)
+        if now - began > SLOW and self.patient():
+            self.slow.say(now)
 
     def nap(self) -> float:
         """Seconds that a worker rests before its next turn."""
         if self.inside:
             return min(LONGEST, self.inside * EACH)
-        return ELSEWHERE if time.monotonic() - self._occupied < FRESH else 0.0
+        now = time.monotonic()
+        if self.slow.holds(now):
+            return SLOWER
+        return ELSEWHERE if self.occupied.holds(now) else 0.0
 
     async def give_way(self) -> None:
         """Beside a door workers nap one after the other: who wakes finds it, not a crowd."""
-        self._listen()
+        now = time.monotonic()
+        self.occupied.listen(now)
+        self.slow.listen(now)
         if self.inside:
             async with self._order:
                 await asyncio.sleep(self.nap())
         elif rest := self.nap():
             await asyncio.sleep(rest)
-
-    def _listen(self) -> None:
-        number = self.heard()
-        if number != self._number:
-            if self._number is not None:
-                self._occupied = time.monotonic()
-            self._number = number
 
 
 def take_turns() -> None:

@@ -13,6 +13,8 @@ import hashlib
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -35,7 +37,7 @@ from gateway.model.package import (
     normal_text,
 )
 from gateway.model.record import Source
-from gateway.model.submission import Attachment, AxisRoute, CheckedSubmission, Submission
+from gateway.model.submission import AxisRoute, CheckedSubmission, Submission
 from gateway.model.transfer import TransferState
 from gateway.packing import write
 from gateway.parcels import parcel_of
@@ -56,12 +58,12 @@ from gateway.promise import (
     first_code,
     impossible_release,
     keep_answer,
-    key_mismatch,
     not_acceptable,
     not_served,
     queue_full,
     recipient_rows,
     routes_left,
+    same_request,
     sent_before,
     status_promise,
     transfer_rows,
@@ -123,6 +125,7 @@ class Outbound:
         self.algorithms = algorithms
         self.backlog = 0  # due transfers, as last counted: accepting waits for delivering
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._hands = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="promise")
 
     def key_of(self, code: str) -> str:
         """The canonical code: both written forms, and any padding, meet here."""
@@ -131,6 +134,10 @@ class Outbound:
     def today(self) -> date:
         """The day in Vietnam, which chooses the rules in force."""
         return self.scribe.now().astimezone(VIETNAM).date()
+
+    def patient(self) -> bool:
+        """Whether the queue is far enough from closing the door to rest for it."""
+        return self.backlog * 2 < self.max_backlog
 
     # -- accept: a submission ------------------------------------------------------------------
 
@@ -158,22 +165,28 @@ class Outbound:
         return () if self.key_of(code) in self.keys else (unsigned(code),)
 
     async def accept(self, order: Order, submission: Submission) -> documents.Answered:
-        """Steps 2 to 4 of architecture 3. Returns after the commit, with the receipt in it."""
-        if sum(f.size for f in submission.files) > IN_MEMORY:
-            return await self._accept(order, submission)
-        async with self._turns:
-            return await self._accept(order, submission)
+        """Steps 2 to 4 of architecture 3. Returns after the commit, with the receipt in it.
 
-    async def _accept(self, order: Order, submission: Submission) -> documents.Answered:
+        One walk in one thread: going back to the loop on the way costs more than a commit when
+        many are at the door. Small ones have their threads to themselves.
+        """
+        walk = partial(self._accept, order, submission)
+        if sum(f.size for f in submission.files) > IN_MEMORY:
+            return await asyncio.to_thread(walk)
+        async with self._turns:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._hands, partial(copy_context().run, walk))
+
+    def _accept(self, order: Order, submission: Submission) -> documents.Answered:
         document_id = submission.header.document_id or document_id_for(
             submission.header, order.seed
         )
         header = replace(submission.header, document_id=document_id)
         try:
             checked = self.check(submission)
-            planned = await self._plan(submission.files, document_id)
+            planned = write.plan_files(submission.files, document_id)
         except Rejected as refused:
-            return await self._unless_answered(order, refused)
+            return self._unless_answered(order, refused)
         facts = [p.fact for p in planned]
         made_identity = identity(header, [(f.declared_name, f.sha256) for f in facts])
         at = self.scribe.now()
@@ -181,7 +194,7 @@ class Outbound:
         def pack(routes: Sequence[AxisRoute], seed: str) -> tuple[Packed, ...]:
             return tuple(self._pack(header, route, submission, at, seed) for route in routes)
 
-        return await self._promise(
+        return self._promise(
             order,
             header=header,
             made_identity=made_identity,
@@ -216,14 +229,15 @@ class Outbound:
         every = (*findings, *whole.findings)
         if errors_in(every) or len(whole.routes) != 1:
             refused = Rejected(not_acceptable(), code=first_code(every), findings=every)
-            return await self._unless_answered(order, refused)
+            return await asyncio.to_thread(self._unless_answered, order, refused)
         made_identity = identity(header, [(declared, sha) for _, _, sha, declared in files])
 
         def pack(routes: Sequence[AxisRoute], _: str) -> tuple[Packed, ...]:
             keep()
             return tuple(Packed(r, package, self.scribe.entropy.new_id()) for r in routes)
 
-        return await self._promise(
+        walk = partial(
+            self._promise,
             order,
             header=header,
             made_identity=made_identity,
@@ -235,16 +249,11 @@ class Outbound:
             pack=pack,
             split=False,
         )
+        return await asyncio.to_thread(walk)
 
-    async def _plan(self, files: Sequence[Attachment], seed: str) -> tuple[write.PackedFile, ...]:
-        """Small files that hide no zip are looked at in less time than a thread is woken."""
-        if sum(f.size for f in files) <= IN_MEMORY and not write.looks_inside(files):
-            return write.plan_files(files, seed)
-        return await asyncio.to_thread(write.plan_files, files, seed)
-
-    async def _unless_answered(self, order: Order, refused: Rejected) -> documents.Answered:
+    def _unless_answered(self, order: Order, refused: Rejected) -> documents.Answered:
         """A repetition gets its first answer, even where rules or routes have changed since."""
-        repeated = await self.store.read(lambda tx: self.answered(tx, order))
+        repeated = self.store.read_sync(lambda tx: self.answered(tx, order))
         if repeated is None:
             raise refused
         return repeated
@@ -252,10 +261,7 @@ class Outbound:
     def answered(self, tx: Tx, order: Order) -> documents.Answered | None:
         if order.idempotency_key is None:
             return None
-        found = documents.answered(tx, order.account_id, order.idempotency_key)
-        if found is not None and found.content != order.content:
-            raise key_mismatch()
-        return found
+        return same_request(documents.answered(tx, order.account_id, order.idempotency_key), order)
 
     def _pack(
         self,
@@ -288,7 +294,7 @@ class Outbound:
                     self.blobs.keep(spool, package.sha256)
         return Packed(route, package, transfer_id)
 
-    async def _promise(
+    def _promise(
         self,
         order: Order,
         *,
@@ -308,17 +314,19 @@ class Outbound:
         again. What was packed in vain stays an unreferenced blob, which the sweep removes.
         """
         sender_key = self.key_of(header.sender.organ_id)
-
-        def look(tx: Tx) -> tuple[documents.Answered | None, str | None, list[documents.Served]]:
-            return (
-                self.answered(tx, order),
-                documents.identity_of(tx, sender_key, normal_text(header.document_id)),
-                documents.served(tx, sender_key, made_identity),
-            )
+        look = partial(
+            documents.before,
+            account_id=order.account_id,
+            key=order.idempotency_key,
+            sender_key=sender_key,
+            document_id=normal_text(header.document_id),
+            identity=made_identity,
+        )
 
         def prepare(ref: str) -> Prepared:
-            """One look and the packing after it, in one thread."""
-            repeated, bound, served = self.store.read_sync(look)
+            """One look and the packing after it."""
+            found, bound, served = self.store.read_sync(look)
+            repeated = same_request(found, order)
             if repeated is not None:
                 return Prepared(repeated=repeated)
             self._refuse_when_full()
@@ -339,11 +347,11 @@ class Outbound:
 
         for _ in range(5):
             ref = self.scribe.entropy.new_id()
-            packed, had, bound, repeated, spoken_of = await asyncio.to_thread(prepare, ref)
+            packed, had, bound, repeated, spoken_of = prepare(ref)
             if repeated is not None:
                 return repeated
             if spoken_of:
-                return await self._first_answer(order, spoken_of)
+                return self._first_answer(order, spoken_of)
             told = (*findings, *sent_before(header, had, self.key_of), *self.braking.findings())
             promise = Promise(
                 document_ref=ref,
@@ -360,7 +368,7 @@ class Outbound:
                 legal_value=checks.legal_value(self.today(), self.rules).as_json(),
             )
             try:
-                return await self._commit(order, promise, bind=not bound)
+                return self._commit(order, promise, bind=not bound)
             except Violation as race:
                 if race.kind != "unique":
                     raise
@@ -369,7 +377,7 @@ class Outbound:
             code="submission.contended",
         )
 
-    async def _first_answer(self, order: Order, document_ref: str) -> documents.Answered:
+    def _first_answer(self, order: Order, document_ref: str) -> documents.Answered:
         """The same identity with no new receiver: what was answered the first time."""
 
         def commit(tx: Tx) -> documents.Answered | None:
@@ -385,17 +393,15 @@ class Outbound:
                     answered=first,
                     created_at=tx.now(),
                 )
-                told = documents.answered(tx, order.account_id, order.idempotency_key)
-                if told is not None and told.content != order.content:
-                    raise key_mismatch()
+                same_request(documents.answered(tx, order.account_id, order.idempotency_key), order)
             return first
 
-        answered = await self.store.write(commit)
+        answered = self.store.write_sync(commit, first=True)
         if answered is None:
             raise Unavailable(Text("Hãy thử lại", "try again"), code="store.moved")
         return answered
 
-    async def _commit(self, order: Order, promise: Promise, *, bind: bool) -> documents.Answered:
+    def _commit(self, order: Order, promise: Promise, *, bind: bool) -> documents.Answered:
         """Record, receipt, answer and queue rows in one commit: before it, nothing is promised."""
         made = self.scribe.record(
             Event.SUBMISSION_ACCEPTED,
@@ -433,6 +439,7 @@ class Outbound:
 
         def commit(tx: Tx) -> None:
             must_be_sealed(tx, tx.now(), self.seal_max_delay)
+            self._insert(tx, order.account_id, promise, made, answer)
             keep_answer(tx, order, answered)
             if bind and promise.header.business.type == 0:
                 documents.claim_document_id(
@@ -441,7 +448,6 @@ class Outbound:
                     document_id=normal_text(promise.header.document_id),
                     identity=promise.identity,
                 )
-            self._insert(tx, order.account_id, promise, made, answer)
             acts.keep(
                 tx,
                 promise.document_ref,
@@ -454,7 +460,7 @@ class Outbound:
             ledger.append(tx, records)
             self.braking.hold(tx, promise, made)
 
-        await self.store.write(commit, first=True)
+        self.store.write_sync(commit, first=True)
         self.scribe.written(records)
         return answered
 

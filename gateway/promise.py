@@ -295,6 +295,13 @@ def key_mismatch() -> Conflict:
     )
 
 
+def same_request(found: documents.Answered | None, order: Order) -> documents.Answered | None:
+    """What was answered under the key of this request. Raises Conflict: it was another request."""
+    if found is not None and found.content != order.content:
+        raise key_mismatch()
+    return found
+
+
 def ledger_unsealed() -> Unavailable:
     return Unavailable(
         Text(

@@ -84,15 +84,6 @@ def plan_files(files: Sequence[Attachment], seed: str) -> tuple[PackedFile, ...]
     )
 
 
-def looks_inside(files: Sequence[Attachment]) -> bool:
-    """Whether `plan_files` may read more than the beginnings: some file begins as a zip does."""
-    for file in files:
-        with file.open() as source:
-            if source.read(len(ZIP_MAGIC)) == ZIP_MAGIC:
-                return True
-    return False
-
-
 def write_document(
     out: BinaryIO,
     header: DocumentHeader,

@@ -142,7 +142,7 @@ def keep(
         for name in sorted({form for d in about for form in forms(d)})
     ]
     if rows:
-        tx.execute(_INSERT, rows)
+        tx.put(_INSERT, rows)
 
 
 def targets(tx: Tx, act_ref: str) -> list[str]:

@@ -34,7 +34,7 @@ def refer(tx: Tx, digests: Sequence[tuple[str, int]]) -> None:
     """One more legal fact rests on each (sha256, size)."""
     now = tx.now()
     for digest, size in digests:
-        tx.execute(
+        tx.put(
             _REFER.on(tx),
             {"sha256": digest, "size": size, "refs": 1, "touched_at": now, "again": now},
         )
@@ -43,7 +43,7 @@ def refer(tx: Tx, digests: Sequence[tuple[str, int]]) -> None:
 def touch(tx: Tx, digest: str, size: int) -> None:
     """A cache entry: kept while used, swept a day after."""
     now = tx.now()
-    tx.execute(
+    tx.put(
         _TOUCH.on(tx),
         {"sha256": digest, "size": size, "refs": 0, "touched_at": now, "again": now},
     )

@@ -312,4 +312,4 @@ def _with_receivers(tx: Tx, taken: Sequence[Claim]) -> list[tuple[Claim, tuple[s
 
 def start_attempts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows: id, transfer_id, number, fence, started_at."""
-    tx.execute(_INSERT_ATTEMPT, list(rows))
+    tx.put(_INSERT_ATTEMPT, list(rows))

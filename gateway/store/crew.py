@@ -35,6 +35,27 @@ def end_process(cause: BaseException | None) -> None:
     os._exit(70)
 
 
+class _Here(threading.local):
+    """What this thread does."""
+
+    running = False  # a store function
+
+
+_here = _Here()
+
+
+def refuse_nested() -> None:
+    """Raises Broken where a store function calls the store: it would wait for itself."""
+    if _here.running:
+        raise errors.Broken(
+            errors.Text(
+                "Hàm dữ liệu gọi lại kho dữ liệu",
+                "a store function called the store: it would wait for itself",
+            ),
+            code="store.nested",
+        )
+
+
 def closed() -> errors.Unavailable:
     return errors.Unavailable(
         errors.Text("Kho dữ liệu đã đóng", "the store is closed"), code="store.closed"
@@ -61,10 +82,12 @@ class Job:
 
     def __enter__(self) -> None:
         self.value = self.error = None
+        _here.running = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> bool:
+        _here.running = False
         self.error = error
         return True
 
@@ -160,17 +183,10 @@ class Crew:
         self._put(Job(fn, waiter, reads=reads), first=first)
         return await waiter
 
-    def run_sync(self, fn: Fn, *, reads: bool = False) -> Any:
-        if threading.current_thread() in self._threads:
-            raise errors.Broken(
-                errors.Text(
-                    "Hàm dữ liệu gọi lại kho dữ liệu",
-                    "a store function called the store: it would wait for itself",
-                ),
-                code="store.nested",
-            )
-        job = Job(fn, reads=reads)
-        self._put(job)
+    def run_sync(self, fn: Fn, *, first: bool = False) -> Any:
+        refuse_nested()
+        job = Job(fn)
+        self._put(job, first=first)
         return job.wait()
 
     def close(self) -> None:
@@ -252,3 +268,41 @@ class Crew:
             self._on_fatal(cause)
         finally:
             hand_out(lost)
+
+
+class Here:
+    """Serves in the thread that asks: it waits anyway, and waking another costs more than a read.
+
+    As many servers as threads have asked at the same time. `made` may raise what its caller gets.
+    """
+
+    def __init__(self, made: Callable[[], Server]) -> None:
+        self._made = made
+        self._gate = threading.Lock()
+        self._spare: list[Server] = []
+        self._closed = threading.Event()
+
+    def run(self, fn: Fn, *, reads: bool = False) -> Any:
+        refuse_nested()
+        with self._gate:
+            if self._closed.is_set():
+                raise closed()
+            server = self._spare.pop() if self._spare else None
+        if server is None:
+            server = self._made()
+        job = Job(fn, reads=reads)
+        server.serve([job])
+        with self._gate:
+            if self._closed.is_set():
+                server.close()
+            else:
+                self._spare.append(server)
+        if job.error is not None:
+            raise job.error
+        return job.value
+
+    def close(self) -> None:
+        with self._gate:
+            self._closed.set()
+            while self._spare:
+                self._spare.pop().close()

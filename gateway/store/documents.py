@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, insert, or_, select
+from sqlalchemy import and_, bindparam, insert, literal_column, or_, select, union_all
 
 from gateway.store import families
 from gateway.store.session import Tx
@@ -81,13 +81,42 @@ class Served(NamedTuple):
 _ANSWERED = select(
     idempotency.c.content, idempotency.c.status, idempotency.c.answer, idempotency.c.location
 ).where(idempotency.c.account_id == bindparam("account_id"), idempotency.c.key == bindparam("key"))
-_IDENTITY_OF = select(document_key.c.identity).where(
-    document_key.c.sender_key == bindparam("sender_key"),
-    document_key.c.document_id == bindparam("document_id"),
-)
 _SERVED = select(sent_receiver.c.receiver_key, sent_receiver.c.document_ref).where(
     sent_receiver.c.sender_key == bindparam("sender_key"),
     sent_receiver.c.identity == bindparam("identity"),
+)
+# what decides about a submission before anything is packed, in one look
+_BEFORE = union_all(
+    select(
+        literal_column("'answered'").label("what"),
+        idempotency.c.content,
+        idempotency.c.status,
+        idempotency.c.answer,
+        idempotency.c.location,
+    ).where(
+        idempotency.c.account_id == bindparam("account_id"),
+        idempotency.c.key == bindparam("key"),
+    ),
+    select(
+        literal_column("'bound'"),
+        document_key.c.identity,
+        literal_column("0"),
+        literal_column("''"),
+        literal_column("''"),
+    ).where(
+        document_key.c.sender_key == bindparam("sender_key"),
+        document_key.c.document_id == bindparam("document_id"),
+    ),
+    select(
+        literal_column("'served'"),
+        sent_receiver.c.receiver_key,
+        literal_column("0"),
+        sent_receiver.c.document_ref,
+        literal_column("''"),
+    ).where(
+        sent_receiver.c.sender_key == bindparam("sender_key"),
+        sent_receiver.c.identity == bindparam("identity"),
+    ),
 )
 _COLUMNS = [document.c[name] for name in DocumentRow._fields]
 _BY_ID = select(*_COLUMNS).where(document.c.id == bindparam("id"))
@@ -122,6 +151,37 @@ _INSERT_ANSWER = insert(idempotency)
 _INSERT_ANSWER_AGAIN = insert_or_ignore(idempotency)
 
 
+class Before(NamedTuple):
+    """What stands before a submission. `bound`: the identity first sent under its DocumentId as a
+    new document (type 0), if any.
+    """
+
+    answered: Answered | None
+    bound: str | None
+    served: tuple[Served, ...]
+
+
+def before(
+    tx: Tx, *, account_id: str, key: str | None, sender_key: str, document_id: str, identity: str
+) -> Before:
+    rows = tx.execute(
+        _BEFORE,
+        {
+            "account_id": account_id,
+            "key": key or "",  # the key of no request
+            "sender_key": sender_key,
+            "document_id": document_id,
+            "identity": identity,
+        },
+    ).all()
+    found = {row[0]: row[1:] for row in rows}
+    return Before(
+        Repeated._make(found["answered"]) if "answered" in found else None,
+        str(found["bound"][0]) if "bound" in found else None,
+        tuple(Served(str(row[1]), str(row[3])) for row in rows if row[0] == "served"),
+    )
+
+
 def answered(tx: Tx, account_id: str, key: str) -> Answered | None:
     row = tx.execute(_ANSWERED, {"account_id": account_id, "key": key}).one_or_none()
     return None if row is None else Repeated._make(row)
@@ -131,7 +191,7 @@ def keep_answer(
     tx: Tx, *, account_id: str, key: str, answered: Answered, created_at: datetime
 ) -> None:
     """Raises Violation when the key was used before."""
-    tx.execute(
+    tx.put(
         _INSERT_ANSWER,
         {"account_id": account_id, "key": key, "created_at": created_at, **answered._asdict()},
     )
@@ -147,17 +207,9 @@ def keep_answer_again(
     )
 
 
-def identity_of(tx: Tx, sender_key: str, document_id: str) -> str | None:
-    """The identity first sent under this DocumentId as a new document (type 0), if any."""
-    value = tx.execute(
-        _IDENTITY_OF, {"sender_key": sender_key, "document_id": document_id}
-    ).scalar()
-    return None if value is None else str(value)
-
-
 def claim_document_id(tx: Tx, *, sender_key: str, document_id: str, identity: str) -> None:
     """Bind a DocumentId to an identity for ever. Raises Violation when it is bound."""
-    tx.execute(
+    tx.put(
         _INSERT_KEY,
         {"sender_key": sender_key, "document_id": document_id, "identity": identity},
     )
@@ -185,7 +237,7 @@ def add(
     waiting = families.waits_for(
         tx, new.id, sender_key=new.sender_key, about=new.about, receivers=keys
     )
-    tx.execute(
+    tx.put(
         _INSERT_SERVED,
         [
             {
@@ -197,8 +249,8 @@ def add(
             for key in receiver_keys
         ],
     )
-    tx.execute(_INSERT_DOCUMENT, {k: v for k, v in new._asdict().items() if k != "about"})
-    tx.execute(
+    tx.put(_INSERT_DOCUMENT, {k: v for k, v in new._asdict().items() if k != "about"})
+    tx.put(
         _INSERT_TRANSFER,
         [
             {
@@ -210,7 +262,7 @@ def add(
         ],
     )
     families.line_up(tx, waiting)
-    tx.execute(_INSERT_RECIPIENT, list(recipient_rows))
+    tx.put(_INSERT_RECIPIENT, list(recipient_rows))
 
 
 def by_id(tx: Tx, document_ref: str) -> DocumentRow | None:

@@ -106,7 +106,7 @@ def line_up(tx: Tx, waiting: Mapping[str, Iterable[str]]) -> None:
         for before in earlier
     ]
     if rows:
-        tx.execute(_INSERT, rows)
+        tx.put(_INSERT, rows)
 
 
 def let_go(tx: Tx, ended: str, now: datetime) -> None:

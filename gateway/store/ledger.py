@@ -192,7 +192,7 @@ _STAMP_COVERING = (
 def append(tx: Tx, records: Sequence[NewRecord]) -> None:
     """Legal facts, in the commit that makes them true; the sealer is woken after it."""
     now = tx.now()
-    tx.execute(
+    tx.put(
         _INSERT_RECORD,
         [
             {
@@ -206,14 +206,14 @@ def append(tx: Tx, records: Sequence[NewRecord]) -> None:
             for r in records
         ],
     )
-    tx.execute(_INSERT_PENDING, [{"record_id": r.id, "at": now} for r in records])
+    tx.put(_INSERT_PENDING, [{"record_id": r.id, "at": now} for r in records])
     values = [
         {"record_id": r.id, "field": name, "salt": salt, "value": value}
         for r in records
         for name, salt, value in r.personal
     ]
     if values:
-        tx.execute(_INSERT_PERSONAL, values)
+        tx.put(_INSERT_PERSONAL, values)
     tx.notify(SEAL_CHANNEL)
 
 
@@ -291,7 +291,7 @@ def extend(
     made: Checkpoint,
 ) -> None:
     """Entries (seq, record id, leaf), inner nodes and the checkpoint over them, in one commit."""
-    tx.execute(
+    tx.put(
         _INSERT_ENTRY,
         [
             {"epoch": made.epoch, "seq": seq, "record_id": record_id, "leaf": leaf}
@@ -299,14 +299,14 @@ def extend(
         ],
     )
     if nodes:
-        tx.execute(
+        tx.put(
             _INSERT_NODE,
             [
                 {"epoch": made.epoch, "level": level, "idx": idx, "hash": value}
                 for level, idx, value in nodes
             ],
         )
-    tx.execute(
+    tx.put(
         _INSERT_CHECKPOINT,
         {
             "epoch": made.epoch,
@@ -354,7 +354,7 @@ def newest_stamp(tx: Tx, epoch: int) -> Stamp | None:
 
 
 def keep_stamp(tx: Tx, stamp_id: str, made: Stamp, received_at: datetime) -> None:
-    tx.execute(
+    tx.put(
         _INSERT_STAMP,
         {
             "id": stamp_id,

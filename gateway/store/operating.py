@@ -369,7 +369,7 @@ def add_replay(
         },
     ).count
     if made:
-        tx.execute(
+        tx.put(
             _INSERT_RECIPIENT,
             [
                 {

@@ -22,21 +22,24 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import psycopg
-from psycopg import IsolationLevel
+from psycopg.types.numeric import Int8Dumper
 from sqlalchemy.dialects import registry
 
 from gateway import errors
-from gateway.store.crew import Crew, Job, OnFatal, end_process
+from gateway.store.crew import Crew, Here, Job, OnFatal, end_process
 from gateway.store.messenger import Messenger
 from gateway.store.plans import Plans
 from gateway.store.session import Listener, Tx, Violation
-from gateway.store.tx import Cursor, Driver, DriverTx
+from gateway.store.tx import Driver, DriverTx
 from gateway.store.wake import Wakes
 
 T = TypeVar("T")
 THREADS = 8
 TRIES = 8
 LOADED = 32  # rows from which on a COPY is faster than the INSERTs in a pipeline
+# one message: the server's clock costs no round trip of its own
+_BEGIN = "BEGIN; SELECT clock_timestamp()"
+_BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT clock_timestamp()"
 _AGAIN = frozenset({"40001", "40P01"})
 _KINDS = {
     "23505": "unique",
@@ -86,6 +89,7 @@ def _mapped(exc: Exception) -> errors.GatewayError:
 def _connect(url: str, *, statement_seconds: int) -> psycopg.Connection[Any]:
     return psycopg.connect(
         url,
+        autocommit=True,  # transactions begin where `_Server` says so
         application_name="edoc-gateway",
         connect_timeout=5,
         keepalives_idle=30,
@@ -99,9 +103,26 @@ def _connect(url: str, *, statement_seconds: int) -> psycopg.Connection[Any]:
     )
 
 
-def _database_clock(cursor: Cursor) -> datetime:
-    cursor.execute("SELECT clock_timestamp()")
-    return cast("datetime", cursor.fetchall()[0][0]).astimezone(UTC)
+class _Line:
+    """One connection and what is used of it again and again."""
+
+    __slots__ = ("conn", "cursor", "numbered")
+
+    def __init__(self, conn: psycopg.Connection[Any]) -> None:
+        self.conn = conn
+        self.cursor = conn.cursor()
+        self.numbered = psycopg.RawCursor(conn)
+        # one plan for numbers of every size
+        self.numbered.adapters.register_dumper(int, Int8Dumper)
+
+    def begin(self, *, reading: bool) -> datetime:
+        """Begin a transaction; what the server's clock says."""
+        self.cursor.execute(_BEGIN_READING if reading else _BEGIN, prepare=False)
+        self.cursor.nextset()
+        return cast("datetime", self.cursor.fetchall()[0][0]).astimezone(UTC)
+
+    def together(self, text: bytes, values: Sequence[Any]) -> None:
+        self.numbered.execute(text, values)
 
 
 def _load(cursor: psycopg.Cursor[Any], text: str, rows: Sequence[Sequence[Any]]) -> bool:
@@ -125,14 +146,14 @@ class _Server:
         self,
         connect: Callable[[], psycopg.Connection[Any]],
         driver: Driver,
-        clock: Callable[[Cursor], datetime],
+        clock: Callable[[], datetime] | None,
         told: Callable[[Iterable[str]], None],
     ) -> None:
         self._connect = connect
         self._driver = driver
         self._clock = clock
         self._told = told
-        self._conn: psycopg.Connection[Any] | None = None
+        self._line: _Line | None = None
 
     def serve(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
@@ -140,9 +161,9 @@ class _Server:
                 self._serve(job)
 
     def close(self) -> None:
-        conn, self._conn = self._conn, None
-        if conn is not None:
-            conn.close()
+        line, self._line = self._line, None
+        if line is not None:
+            line.conn.close()
 
     def _serve(self, job: Job) -> None:
         lost = 0
@@ -157,14 +178,17 @@ class _Server:
     def _try(self, job: Job) -> str:
         """One transaction. "": over. Else why another try may do better; nothing was kept."""
         try:
-            conn = self._opened()
-            conn.isolation_level = IsolationLevel.REPEATABLE_READ if job.reads else None
-            conn.read_only = job.reads or None
+            line = self._opened()
         except psycopg.Error as exc:
-            self.close()
             job.error = _mapped(exc)
             return ""
-        tx = DriverTx(conn.cursor(), self._driver, self._clock)
+        conn = line.conn
+        try:
+            began = line.begin(reading=job.reads)
+        except psycopg.Error as exc:
+            job.error = _mapped(exc)
+            return "lost" if self._undo(conn) else ""
+        tx = DriverTx(line.cursor, self._driver, self._clock or (lambda: began), line.together)
         with job:
             job.value = job.fn(tx)
             tx.finish()
@@ -197,10 +221,10 @@ class _Server:
             return True
         return False
 
-    def _opened(self) -> psycopg.Connection[Any]:
-        if self._conn is None:
-            self._conn = self._connect()
-        return self._conn
+    def _opened(self) -> _Line:
+        if self._line is None:
+            self._line = _Line(self._connect())
+        return self._line
 
 
 class PostgresStore:
@@ -230,9 +254,13 @@ class PostgresStore:
         self._name = secrets.token_hex(8)
         self._gate = threading.Lock()
         self._messenger: Messenger | None = None
-        tell = _database_clock if clock is None else lambda _: clock()
-        servers = [_Server(self._connect, driver, tell, self._told) for _ in range(threads)]
+
+        def server() -> _Server:
+            return _Server(self._connect, driver, clock, self._told)
+
+        servers = [server() for _ in range(threads)]
         self._crew = Crew("pg", servers, batch=1, on_fatal=on_fatal)
+        self._here = Here(server)
 
     async def write(self, fn: Callable[[Tx], T], *, first: bool = False) -> T:
         return cast("T", await self._crew.run(fn, first=first))
@@ -240,11 +268,11 @@ class PostgresStore:
     async def read(self, fn: Callable[[Tx], T]) -> T:
         return cast("T", await self._crew.run(fn, reads=True))
 
-    def write_sync(self, fn: Callable[[Tx], T]) -> T:
-        return cast("T", self._crew.run_sync(fn))
+    def write_sync(self, fn: Callable[[Tx], T], *, first: bool = False) -> T:  # noqa: ARG002 - who has a thread has a connection, and waits for nobody
+        return cast("T", self._here.run(fn))
 
     def read_sync(self, fn: Callable[[Tx], T]) -> T:
-        return cast("T", self._crew.run_sync(fn, reads=True))
+        return cast("T", self._here.run(fn, reads=True))
 
     def listener(self, channel: str) -> Listener:
         self._with_messenger()
@@ -273,6 +301,7 @@ class PostgresStore:
 
     def close_sync(self) -> None:
         self._crew.close()
+        self._here.close()
         with self._gate:
             if self._messenger is not None:
                 self._messenger.close()

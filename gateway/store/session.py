@@ -101,6 +101,14 @@ class Tx(Protocol):
         Raises Violation, Unavailable (busy, full, gone), Broken (anything else).
         """
 
+    def put(self, stmt: Executable, params: Params | Sequence[Params]) -> None:
+        """Insert rows whose outcome nobody asks for: now, or with others before the next statement.
+
+        On PostgreSQL all that was put goes in one round trip, so what a function reads comes
+        first. A Violation is then raised by that statement, or when the function has returned.
+        Nothing put together may rest on another's row but by a foreign key.
+        """
+
     def scalars(self, stmt: Executable, params: Params | None = None) -> list[Any]:
         """First column of every row."""
 
@@ -135,8 +143,8 @@ class Store(Protocol):
     async def read(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` over one consistent snapshot; writing in it fails."""
 
-    def write_sync(self, fn: Callable[[Tx], T]) -> T:
-        """`write` for programs without an event loop (the CLI); never call it inside one."""
+    def write_sync(self, fn: Callable[[Tx], T], *, first: bool = False) -> T:
+        """`write` for threads and for programs without an event loop; never call it inside one."""
 
     def read_sync(self, fn: Callable[[Tx], T]) -> T: ...
 

@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.dialects.sqlite.pysqlite import dialect as sqlite_dialect
 
 from gateway import errors
-from gateway.store.crew import Crew, Fn, Job, OnFatal, closed, end_process
+from gateway.store.crew import Crew, Here, Job, OnFatal, end_process
 from gateway.store.plans import Plans
 from gateway.store.session import Listener, Tx, Violation
 from gateway.store.tables import metadata
@@ -197,7 +196,7 @@ class _Writer:
         self._wakes.notify(tx.channels)
 
     def _run(self, conn: sqlite3.Connection, job: Job) -> DriverTx:
-        tx = DriverTx(conn.cursor(), self._driver, lambda _: self._clock())
+        tx = DriverTx(conn.cursor(), self._driver, self._clock)
         with job:
             job.value = job.fn(tx)
             tx.finish()
@@ -257,7 +256,7 @@ class _Reader:
             self.close()
             job.error = self._driver.mapped(exc)
             return
-        tx = DriverTx(conn.cursor(), self._driver, lambda _: self._clock())
+        tx = DriverTx(conn.cursor(), self._driver, self._clock)
         with job:
             job.value = job.fn(tx)
             tx.finish()
@@ -272,49 +271,12 @@ class _Reader:
         return self._conn
 
 
-class _ReadersHere:
-    """Reads in the thread that asks: it waits anyway, and waking another costs more than a read.
-
-    As many connections as threads have read at the same time.
-    """
-
-    def __init__(
-        self,
-        made: Callable[[], _Reader],
-        mapped: Callable[[Exception], errors.GatewayError],
-    ) -> None:
-        self._made = made
-        self._mapped = mapped
-        self._gate = threading.Lock()
-        self._spare: list[_Reader] = []
-        self._closed = threading.Event()
-
-    def run(self, fn: Fn) -> Any:
-        with self._gate:
-            if self._closed.is_set():
-                raise closed()
-            reader = self._spare.pop() if self._spare else None
-        if reader is None:
-            try:
-                reader = self._made()
-            except sqlite3.Error as exc:
-                raise self._mapped(exc) from exc
-        job = Job(fn, reads=True)
-        reader.serve([job])
-        with self._gate:
-            if self._closed.is_set():
-                reader.close()
-            else:
-                self._spare.append(reader)
-        if job.error is not None:
-            raise job.error
-        return job.value
-
-    def close(self) -> None:
-        with self._gate:
-            self._closed.set()
-            while self._spare:
-                self._spare.pop().close()
+def _reader(path: Path, driver: Driver, clock: Callable[[], datetime]) -> _Reader:
+    """Raises Unavailable or Broken when the file cannot be opened."""
+    try:
+        return _Reader(path, driver, clock)
+    except sqlite3.Error as exc:
+        raise driver.mapped(exc) from exc
 
 
 class SqliteStore:
@@ -347,7 +309,7 @@ class SqliteStore:
             raise driver.mapped(exc) from exc
         self._writing = Crew("writer", [writer], batch=GROUP, on_fatal=on_fatal)
         self._reading = Crew("reader", readers, batch=1, on_fatal=on_fatal)
-        self._here = _ReadersHere(lambda: _Reader(path, driver, clock), driver.mapped)
+        self._here = Here(lambda: _reader(path, driver, clock))
 
     async def write(self, fn: Callable[[Tx], T], *, first: bool = False) -> T:
         return cast("T", await self._writing.run(fn, first=first))
@@ -355,11 +317,11 @@ class SqliteStore:
     async def read(self, fn: Callable[[Tx], T]) -> T:
         return cast("T", await self._reading.run(fn))
 
-    def write_sync(self, fn: Callable[[Tx], T]) -> T:
-        return cast("T", self._writing.run_sync(fn))
+    def write_sync(self, fn: Callable[[Tx], T], *, first: bool = False) -> T:
+        return cast("T", self._writing.run_sync(fn, first=first))
 
     def read_sync(self, fn: Callable[[Tx], T]) -> T:
-        return cast("T", self._here.run(fn))
+        return cast("T", self._here.run(fn, reads=True))
 
     def listener(self, channel: str) -> Listener:
         return self._wakes.listener(channel)

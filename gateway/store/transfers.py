@@ -474,7 +474,7 @@ def move_recipient(
 
 def keep_status(tx: Tx, row: Mapping[str, Any]) -> None:
     """Row: id, received_at, document_ref, agency_key, code, timestamp, arrival_id."""
-    tx.execute(_INSERT_STATUS, row)
+    tx.put(_INSERT_STATUS, row)
 
 
 def statuses(tx: Tx, document_ref: str) -> list[tuple[str, str, str]]:

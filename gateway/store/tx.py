@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from sqlalchemy import Executable
 
 from gateway import errors
+from gateway.store import together
 from gateway.store.plans import Plans
 from gateway.store.session import Params, Row, Rows
 
@@ -48,6 +49,10 @@ class Driver:
     load: Callable[[Any, str, Sequence[Sequence[Any]]], bool] | None = None
 
 
+def _as_rows(params: Params | Sequence[Params]) -> Sequence[Params]:
+    return [params] if isinstance(params, _ONE_ROW) else params
+
+
 def _over() -> errors.Broken:
     return errors.Broken(
         errors.Text("Giao dịch đã kết thúc", "the transaction is over"), code="store.tx_over"
@@ -57,19 +62,40 @@ def _over() -> errors.Broken:
 class DriverTx:
     """`session.Tx` over one cursor. Used by one thread, for one run of one function.
 
+    `clock`: what `now` says. `run`: executes a text with numbered parameters, so that what was put
+    goes together; None where a statement costs no round trip, and nothing is gained by waiting.
     `cause`: the driver's exception behind the first statement that failed. From there on, and
     after the function has returned, nothing can be executed any more.
     """
 
-    __slots__ = ("_clock", "_cursor", "_driver", "_error", "_live", "_now", "cause", "channels")
+    __slots__ = (
+        "_clock",
+        "_cursor",
+        "_driver",
+        "_error",
+        "_live",
+        "_now",
+        "_puts",
+        "_run",
+        "cause",
+        "channels",
+    )
 
-    def __init__(self, cursor: Cursor, driver: Driver, clock: Callable[[Cursor], datetime]) -> None:
+    def __init__(
+        self,
+        cursor: Cursor,
+        driver: Driver,
+        clock: Callable[[], datetime],
+        run: Callable[[bytes, Sequence[Any]], object] | None = None,
+    ) -> None:
         self._cursor = cursor
         self._driver = driver
         self._clock = clock
         self._now: datetime | None = None
         self._live = True
         self._error: errors.GatewayError | None = None
+        self._run = run
+        self._puts: list[together.Put] = []
         self.cause: Exception | None = None
         self.channels: set[str] = set()
 
@@ -78,6 +104,8 @@ class DriverTx:
         return self._driver.dialect
 
     def execute(self, stmt: Executable, params: Params | Sequence[Params] | None = None) -> Rows:
+        if self._puts:
+            self._flush()
         if not self._live:
             raise self._error or _over()
         cursor = self._cursor
@@ -106,6 +134,38 @@ class DriverTx:
         except self._driver.foreign as exc:
             raise self._failed(exc) from exc
 
+    def put(self, stmt: Executable, params: Params | Sequence[Params]) -> None:
+        if self._run is None:
+            self.execute(stmt, params)
+            return
+        if not self._live:
+            raise self._error or _over()
+        rows = _as_rows(params)
+        if not rows:
+            return
+        text, given = self._driver.plans.many(stmt, rows)
+        single = together.alone(text)
+        if len(given) > (1 if single else together.MOST_ROWS) or together.parts(text) is None:
+            self.execute(stmt, rows)
+            return
+        joined = together.fits(self._puts, text, len(given))
+        if joined is not None and not single:
+            joined.rows.extend(given)
+            return
+        if any(put.text == text for put in self._puts):
+            self._flush()
+        self._puts.append(together.Put(text, given))
+
+    def _flush(self) -> None:
+        """Send what was put; before the next statement and before the end."""
+        puts, self._puts = self._puts, []
+        if self._run is None or not self._live:
+            return
+        try:
+            self._run(*together.together(puts))
+        except self._driver.foreign as exc:
+            raise self._failed(exc) from exc
+
     def scalars(self, stmt: Executable, params: Params | None = None) -> list[Any]:
         return self.execute(stmt, params).scalars()
 
@@ -113,10 +173,7 @@ class DriverTx:
         if self._now is None:
             if not self._live:
                 raise self._error or _over()
-            try:
-                self._now = self._clock(self._cursor)
-            except self._driver.foreign as exc:
-                raise self._failed(exc) from exc
+            self._now = self._clock()
         return self._now
 
     def notify(self, channel: str) -> None:
@@ -126,6 +183,8 @@ class DriverTx:
         """The function has returned. An error it swallowed is raised here: PostgreSQL would not
         have gone on, so neither do we.
         """
+        if self._puts and self._error is None:
+            self._flush()
         self._live = False
         if self._error is not None:
             raise self._error

@@ -31,8 +31,7 @@ from gateway.braking import MOST as MOST_LET_GO
 from gateway.braking import BrakeLimits, BrakePolicy, Braking
 from gateway.collecting import Collecting
 from gateway.config import Settings
-from gateway.courtesy import CHANNEL as DOOR_CHANNEL
-from gateway.courtesy import Courtesy
+from gateway.courtesy import CHANNEL, SLOW_CHANNEL, Courtesy, Word
 from gateway.desk import Desk
 from gateway.dispatch import lane_of
 from gateway.dispatch.reconcile import Limits
@@ -168,8 +167,12 @@ class Gateway:
 
     def __post_init__(self) -> None:
         self._gauging = loop.Worker("gauge", self._gauge, idle=GAUGE_SECONDS)
-        self.courtesy.tell = partial(self.store.hint, DOOR_CHANNEL)
-        self.courtesy.heard = partial(self.store.generation, DOOR_CHANNEL)
+        self.courtesy.occupied = self._word(CHANNEL)
+        self.courtesy.slow = self._word(SLOW_CHANNEL)
+        self.courtesy.patient = self.outbound.patient
+
+    def _word(self, channel: str) -> Word:
+        return Word(partial(self.store.hint, channel), partial(self.store.generation, channel))
 
     async def run(
         self,

@@ -18,7 +18,10 @@ from gateway.courtesy import (
     LONGEST,
     NICE,
     REPEATED,
+    SLOW,
+    SLOWER,
     Courtesy,
+    Word,
     behind_the_door,
 )
 from tests.bench import machine
@@ -75,7 +78,7 @@ def test_a_door_tells_others_that_it_is_occupied_and_not_with_each_who_comes(
     now = 0.0
     told: list[float] = []
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    courtesy = Courtesy(tell=lambda: told.append(now))
+    courtesy = Courtesy(occupied=Word(tell=lambda: told.append(now)))
     for moment in (0.0, REPEATED / 2, REPEATED, REPEATED * 1.5, REPEATED * 4):
         now = moment
         with courtesy.at_the_door():
@@ -98,7 +101,7 @@ def test_workers_rest_while_another_process_says_that_its_door_is_occupied(
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    courtesy = Courtesy(heard=lambda: number)
+    courtesy = Courtesy(occupied=Word(heard=lambda: number))
 
     def turn() -> None:
         rests.clear()
@@ -115,6 +118,35 @@ def test_workers_rest_while_another_process_says_that_its_door_is_occupied(
     now = FRESH
     turn()
     assert rests == []
+
+
+def test_a_slow_door_says_so_unless_the_queue_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    told: list[float] = []
+    patient = True
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    courtesy = Courtesy(slow=Word(tell=lambda: told.append(now)), patient=lambda: patient)
+    for began, took, short in ((1, SLOW / 2, True), (2, SLOW * 2, True), (3, SLOW * 2, False)):
+        now, patient = began, short
+        with courtesy.at_the_door():
+            now += took
+    assert told == [2 + SLOW * 2]
+
+
+def test_workers_rest_longer_for_a_slow_door_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, number = 0.0, 7
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    courtesy = Courtesy(slow=Word(heard=lambda: number))
+    courtesy.slow.listen(now)
+    assert courtesy.nap() == 0
+    number += 1
+    courtesy.slow.listen(now)
+    assert courtesy.nap() == SLOWER
+    now = FRESH
+    courtesy.slow.listen(now)
+    assert courtesy.nap() == 0
 
 
 def test_a_process_without_a_door_goes_last_also_among_sessions() -> None:

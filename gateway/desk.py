@@ -91,6 +91,8 @@ __all__ = [
 ]
 
 LEASE = timedelta(minutes=10)
+# a unit's system confirms a whole page of its inbox at once, and who hands in would stand behind it
+CONFIRMED_AT_ONCE = 4
 
 MEASURED_AT_ONCE = 1024 * 1024
 
@@ -132,6 +134,7 @@ class Desk:
             outbound.algorithms,
         )
         self._recognising = Recognising(outbound.store)
+        self._confirming = asyncio.Semaphore(CONFIRMED_AT_ONCE)
 
     @property
     def store(self) -> Store:
@@ -480,7 +483,8 @@ class Desk:
             await self.inbound.mark_fetched(item, who.id)
 
     async def confirm(self, who: Account, item_id: str) -> str:
-        return await self.inbound.confirm(await self.item(who, item_id), who.id)
+        async with self._confirming:
+            return await self.inbound.confirm(await self.item(who, item_id), who.id)
 
     async def report_status(
         self,

@@ -137,7 +137,7 @@ class Outbound:
 
     def patient(self) -> bool:
         """Whether the queue is far enough from closing the door to rest for it."""
-        return self.backlog * 2 < self.max_backlog
+        return self.backlog * 4 < self.max_backlog * 3
 
     # -- accept: a submission ------------------------------------------------------------------
 

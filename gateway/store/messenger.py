@@ -1,7 +1,8 @@
 """What processes tell one another over PostgreSQL: wake-ups, behind the commits they speak of.
 
-Comes in: channels, from the executor's threads after COMMIT; what others told. Goes out: NOTIFY,
-wake-ups of this process. Never: carries data, or the only hint that there is something to do.
+Comes in: channels, from the executor's threads after COMMIT; what others told on the channels that
+somebody here asked for. Goes out: NOTIFY, wake-ups of this process. Never: carries data, or the
+only hint that there is something to do; wakes for a channel that nobody here listens to.
 
 Not inside the transaction that has something to tell: the server lets such transactions commit one
 at a time, each with the disk's wait, and would hold up everybody for the sake of a hint. Told
@@ -20,14 +21,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from gateway.store.crew import OnFatal
 from gateway.store.wake import Wakes
 
-GATHER = 0.01  # seconds between two of our messages: what is committed meanwhile shares the next
+GATHER = 0.02  # seconds between two of our messages: what is committed meanwhile shares the next
 LONGEST = 60.0  # seconds without a look at whether the connection lives
-_LISTEN = "LISTEN edoc_wake"
-_NOTIFY = "SELECT pg_notify('edoc_wake', told) FROM unnest(%s::text[]) AS told"
+_PREFIX = "edoc."  # a database may have channels of others
+_LISTEN = SQL("LISTEN {}")
+_NOTIFY = "SELECT pg_notify(told, %s) FROM unnest(%s::text[]) AS told"
 _LAZY = "SET synchronous_commit = off"  # nothing of ours on this connection is worth the disk
 
 
@@ -44,10 +47,11 @@ class Messenger:
         """`name`: of this process, so that it does not wake itself by its own words."""
         self._connect = connect
         self._wakes = wakes
-        self._own = f"{name}:"
+        self._own = name
         self._on_fatal = on_fatal
         self._gate = threading.Lock()
         self._news: set[str] = set()
+        self._wanted: set[str] = set()
         self._stopping = threading.Event()
         self._bell, self._rung = socket.socketpair()
         self._rung.setblocking(False)
@@ -60,6 +64,13 @@ class Messenger:
             first = not self._news
             self._news.update(channels)
             if first and self._news:
+                self._bell.send(b"x")
+
+    def hear(self, channel: str) -> None:
+        """From now on, as far as there is a connection; whoever listens is woken once it is so."""
+        with self._gate:
+            if channel not in self._wanted:
+                self._wanted.add(channel)
                 self._bell.send(b"x")
 
     def close(self) -> None:
@@ -90,32 +101,44 @@ class Messenger:
         with self._connect() as conn, selectors.DefaultSelector() as ready:
             conn.autocommit = True
             conn.execute(_LAZY)
-            conn.execute(_LISTEN)
-            self._wakes.notify_all()  # whatever was told while nobody heard
+            heard: set[str] = set()
             ready.register(conn.fileno(), selectors.EVENT_READ)
             ready.register(self._rung, selectors.EVENT_READ)
             said = -GATHER
             while True:
                 stopping = self._stopping.is_set()  # before the last word, not after it
+                self._listen(conn, heard)
                 rest = said + GATHER - time.monotonic()
                 if self._news and (stopping or rest <= 0):
                     self._say(conn)
                     said = time.monotonic()
                 # also what came beside an answer, which nobody would be told of again
-                told = [n.payload for n in conn.notifies(timeout=0)]
                 self._wakes.notify(
-                    {t.partition(":")[2] for t in told if not t.startswith(self._own)}
+                    {
+                        n.channel.removeprefix(_PREFIX)
+                        for n in conn.notifies(timeout=0)
+                        if n.payload != self._own
+                    }
                 )
                 if stopping:
                     return
                 self._wait(ready, rest if self._news and rest > 0 else LONGEST)
+
+    def _listen(self, conn: psycopg.Connection[Any], heard: set[str]) -> None:
+        """To all that is wanted; what was told before anybody heard it is looked for."""
+        with self._gate:
+            fresh = self._wanted - heard
+        for channel in fresh:
+            conn.execute(_LISTEN.format(Identifier(_PREFIX + channel)))
+        heard |= fresh
+        self._wakes.notify(fresh)
 
     def _say(self, conn: psycopg.Connection[Any]) -> None:
         """What cannot be said is kept for the next connection."""
         with self._gate:
             news, self._news = self._news, set()
         try:
-            conn.execute(_NOTIFY, [[self._own + channel for channel in sorted(news)]])
+            conn.execute(_NOTIFY, [self._own, [_PREFIX + channel for channel in sorted(news)]])
         except psycopg.Error:
             with self._gate:
                 self._news |= news

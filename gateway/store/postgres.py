@@ -275,11 +275,11 @@ class PostgresStore:
         return cast("T", self._here.run(fn, reads=True))
 
     def listener(self, channel: str) -> Listener:
-        self._with_messenger()
+        self._with_messenger().hear(channel)
         return self._wakes.listener(channel)
 
     def generation(self, channel: str) -> int:
-        self._with_messenger()
+        self._with_messenger().hear(channel)
         return self._wakes.generation(channel)
 
     def hint(self, channel: str) -> None:

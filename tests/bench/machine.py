@@ -6,8 +6,10 @@ inherited from its parent.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
+import re
 import sqlite3
 import ssl
 import subprocess
@@ -45,6 +47,34 @@ def before_others(*pids: int) -> Iterator[bool]:
         yield _set(dict.fromkeys(usual, FIRST), session and str(FIRST))
     finally:
         _set(usual, session)
+
+
+def as_its_unit(pid: int, unit: Path) -> bool:
+    """The share of the processor that `CPUWeight` in systemd/ gives this session leader.
+
+    A step of niceness is a quarter of a share. False: the system did not allow it.
+    """
+    found = re.search(r"^CPUWeight=(\d+)$", unit.read_text("utf-8"), re.MULTILINE)
+    if found is None:
+        raise ValueError(unit)
+    niceness = -round(math.log(int(found[1]) / 100, 1.25))
+    session = Path(f"/proc/{pid}/autogroup")
+    try:
+        if session.exists():
+            session.write_text(str(niceness), "ascii")
+        else:
+            os.setpriority(os.PRIO_PGRP, pid, niceness)
+    except OSError:
+        return False
+    return True
+
+
+def stolen() -> tuple[int, int]:
+    """Ticks of all processors since the start: those a host kept for its other guests, and all."""
+    ticks = [
+        int(word) for word in Path("/proc/stat").read_text("ascii").split("\n")[0].split()[1:9]
+    ]
+    return ticks[7], sum(ticks)
 
 
 def _set(nice: dict[int, int], session: str) -> bool:

@@ -90,7 +90,8 @@ class Courtesy:
     _order: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @contextmanager
-    def at_the_door(self) -> Iterator[None]:
+    def at_the_door(self, *, small: bool = True) -> Iterator[None]:
+        """`small`: its time says how the door does; a large one takes long where nobody waits."""
         self.inside += 1
         began = time.monotonic()
         try:
@@ -101,7 +102,7 @@ class Courtesy:
         # that rested for it would keep it closed
         now = time.monotonic()
         self.occupied.say(now)
-        if now - began > SLOW and self.patient():
+        if small and now - began > SLOW and self.patient():
             self.slow.say(now)
 
     def nap(self) -> float:

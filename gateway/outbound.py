@@ -13,7 +13,7 @@ import hashlib
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -86,6 +86,25 @@ MINIMUM_RATE = 64 * 1024  # bytes a second a long upload must reach before its d
 AT_ONCE = 8  # small submissions on their way to a commit; more would leave delivering no turns
 
 PackRoutes = Callable[[Sequence[AxisRoute], str], tuple[Packed, ...]]
+
+
+async def to_its_end(
+    walk: Callable[[], documents.Answered], hands: Executor | None = None
+) -> documents.Answered:
+    """In a thread, with the context of the request.
+
+    Who is cancelled waits until the thread has ended: it reads what the request holds, and it
+    commits whatever becomes of the request.
+    """
+    loop = asyncio.get_running_loop()
+    walking = loop.run_in_executor(hands, partial(copy_context().run, walk))
+    try:
+        return await asyncio.shield(walking)
+    except asyncio.CancelledError:
+        await asyncio.wait({walking})
+        if not walking.cancelled():
+            walking.exception()  # asked for, so that nobody is told of it as of one forgotten
+        raise
 
 
 class Outbound:
@@ -172,10 +191,9 @@ class Outbound:
         """
         walk = partial(self._accept, order, submission)
         if sum(f.size for f in submission.files) > IN_MEMORY:
-            return await asyncio.to_thread(walk)
+            return await to_its_end(walk)
         async with self._turns:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._hands, partial(copy_context().run, walk))
+            return await to_its_end(walk, self._hands)
 
     def _accept(self, order: Order, submission: Submission) -> documents.Answered:
         document_id = submission.header.document_id or document_id_for(
@@ -249,7 +267,7 @@ class Outbound:
             pack=pack,
             split=False,
         )
-        return await asyncio.to_thread(walk)
+        return await to_its_end(walk)
 
     def _unless_answered(self, order: Order, refused: Rejected) -> documents.Answered:
         """A repetition gets its first answer, even where rules or routes have changed since."""

@@ -87,10 +87,13 @@ class Scribe:
         )
 
     def with_clock(self, made: NewRecord) -> list[NewRecord]:
-        """`made`, and beside it a record about the clock when it stepped back since `written`."""
+        """`made`, and beside it a record about the clock when it stepped back since `written`.
+
+        By the time that it is now: `made` may be as old as a large package takes to be packed.
+        """
         with self._watch:
             before = self._latest
-        if before is None or before - made.at <= TOLERATED_STEP:
+        if before is None or before - self.now() <= TOLERATED_STEP:
             return [made]
         facts = {"from": before.isoformat(timespec="microseconds")}
         return [made, self.record(Event.CLOCK_STEPPED, made.at, {}, facts)]

@@ -62,20 +62,23 @@ async def _submit_form(call: Call, key: str | None) -> Answered:
     hold = Hold(call.deps.blobs, call.deps.limits.memory_upload_bytes)
     try:
         submission = await Form(call, hold, judge).read()
-        return await promised(call, call.desk.submit(call.who, submission, key, call.language))
+        small = hold.size <= call.deps.limits.memory_upload_bytes
+        promising = call.desk.submit(call.who, submission, key, call.language)
+        return await promised(call, promising, small=small)
     finally:
         await hold.close()
 
 
 async def _submit_package(call: Call, key: str | None) -> Answered:
     async with spooled_package(call) as spool:
-        return await promised(call, call.desk.submit_package(call.who, spool, key, call.language))
+        promising = call.desk.submit_package(call.who, spool, key, call.language)
+        return await promised(call, promising, small=False)
 
 
-async def promised(call: Call, promising: Awaitable[Answered]) -> Answered:
+async def promised(call: Call, promising: Awaitable[Answered], *, small: bool = True) -> Answered:
     """From the last byte of the request to the commit; refusals are counted for every route."""
     started = time.perf_counter()
-    with call.deps.courtesy.at_the_door():
+    with call.deps.courtesy.at_the_door(small=small):
         answered = await promising
     if not isinstance(answered, Repeated):
         call.deps.metrics.accepted("document", time.perf_counter() - started)

@@ -115,8 +115,8 @@ class Hold:
             self._fresh = [whole]
             content = whole if size == len(whole) else whole[start : start + size]
             return lambda: io.BytesIO(content)
-        descriptor = self._spool.fileno()
-        return lambda: io.BufferedReader(Window(descriptor, start, size), READ_AHEAD)
+        spool = self._spool  # asked for its number each time: a closed one has none any more
+        return lambda: io.BufferedReader(Window(spool.fileno(), start, size), READ_AHEAD)
 
     async def _write(self, spool: BinaryIO) -> None:
         fresh, self._fresh, self._fresh_size = self._fresh, [], 0

@@ -273,36 +273,54 @@ class Crew:
 class Here:
     """Serves in the thread that asks: it waits anyway, and waking another costs more than a read.
 
-    As many servers as threads have asked at the same time. `made` may raise what its caller gets.
+    As many servers as threads have asked at the same time, at most `most`: who comes then waits.
+    `made` may raise what its caller gets.
     """
 
-    def __init__(self, made: Callable[[], Server]) -> None:
+    def __init__(self, made: Callable[[], Server], *, most: int) -> None:
         self._made = made
+        self._most = most
+        self._places = threading.BoundedSemaphore(most)
         self._gate = threading.Lock()
         self._spare: list[Server] = []
         self._closed = threading.Event()
 
     def run(self, fn: Fn, *, reads: bool = False) -> Any:
         refuse_nested()
+        with self._places:
+            job = self._served(Job(fn, reads=reads))
+        if job.error is not None:
+            raise job.error
+        return job.value
+
+    def _served(self, job: Job) -> Job:
         with self._gate:
             if self._closed.is_set():
                 raise closed()
             server = self._spare.pop() if self._spare else None
         if server is None:
             server = self._made()
-        job = Job(fn, reads=reads)
-        server.serve([job])
-        with self._gate:
-            if self._closed.is_set():
+        served = False
+        try:
+            server.serve([job])
+            served = True
+        finally:
+            with self._gate:
+                kept = served and not self._closed.is_set()
+                if kept:
+                    self._spare.append(server)
+            if not kept:
                 server.close()
-            else:
-                self._spare.append(server)
-        if job.error is not None:
-            raise job.error
-        return job.value
+        return job
 
     def close(self) -> None:
+        """Wait for those who are being served, then stop. Blocks; repeating is harmless."""
         with self._gate:
             self._closed.set()
+        for _ in range(self._most):
+            self._places.acquire()
+        with self._gate:
             while self._spare:
                 self._spare.pop().close()
+        for _ in range(self._most):
+            self._places.release()  # whoever comes is told that it is closed

@@ -36,6 +36,7 @@ from gateway.store.wake import Wakes
 T = TypeVar("T")
 THREADS = 8
 TRIES = 8
+USUAL = 100  # values of INSERTs that go together: a document to a few receivers
 LOADED = 32  # rows from which on a COPY is faster than the INSERTs in a pipeline
 # one message: the server's clock costs no round trip of its own
 _BEGIN = "BEGIN; SELECT clock_timestamp()"
@@ -104,25 +105,31 @@ def _connect(url: str, *, statement_seconds: int) -> psycopg.Connection[Any]:
 
 
 class _Line:
-    """One connection and what is used of it again and again."""
+    """One connection and what is used of it again and again.
 
-    __slots__ = ("conn", "cursor", "numbered")
+    Not the cursor that a function reads with: it would hold the last rows until the next ones.
+    """
+
+    __slots__ = ("_begin", "_numbered", "conn")
 
     def __init__(self, conn: psycopg.Connection[Any]) -> None:
         self.conn = conn
-        self.cursor = conn.cursor()
-        self.numbered = psycopg.RawCursor(conn)
+        self._begin = conn.cursor()
+        self._numbered = psycopg.RawCursor(conn)
         # one plan for numbers of every size
-        self.numbered.adapters.register_dumper(int, Int8Dumper)
+        self._numbered.adapters.register_dumper(int, Int8Dumper)
 
     def begin(self, *, reading: bool) -> datetime:
         """Begin a transaction; what the server's clock says."""
-        self.cursor.execute(_BEGIN_READING if reading else _BEGIN, prepare=False)
-        self.cursor.nextset()
-        return cast("datetime", self.cursor.fetchall()[0][0]).astimezone(UTC)
+        self._begin.execute(_BEGIN_READING if reading else _BEGIN, prepare=False)
+        self._begin.nextset()
+        return cast("datetime", self._begin.fetchall()[0][0]).astimezone(UTC)
 
     def together(self, text: bytes, values: Sequence[Any]) -> None:
-        self.numbered.execute(text, values)
+        """Prepared only in its usual shapes: each number of rows is a plan of its own, on each
+        connection, of up to half a megabyte.
+        """
+        self._numbered.execute(text, values, prepare=None if len(values) <= USUAL else False)
 
 
 def _load(cursor: psycopg.Cursor[Any], text: str, rows: Sequence[Sequence[Any]]) -> bool:
@@ -188,7 +195,7 @@ class _Server:
         except psycopg.Error as exc:
             job.error = _mapped(exc)
             return "lost" if self._undo(conn) else ""
-        tx = DriverTx(line.cursor, self._driver, self._clock or (lambda: began), line.together)
+        tx = DriverTx(conn.cursor(), self._driver, self._clock or (lambda: began), line.together)
         with job:
             job.value = job.fn(tx)
             tx.finish()
@@ -260,7 +267,7 @@ class PostgresStore:
 
         servers = [server() for _ in range(threads)]
         self._crew = Crew("pg", servers, batch=1, on_fatal=on_fatal)
-        self._here = Here(server)
+        self._here = Here(server, most=threads)
 
     async def write(self, fn: Callable[[Tx], T], *, first: bool = False) -> T:
         return cast("T", await self._crew.run(fn, first=first))

@@ -33,6 +33,7 @@ from gateway.store.wake import Wakes
 T = TypeVar("T")
 GROUP = 256
 READERS = 4
+READERS_HERE = 16  # in threads that ask and wait; more wait for one another
 BUSY_MS = 10_000
 WRITER_CACHE_KIB = 32 * 1024
 CHECKPOINT_PAGES = 4000  # 16 MiB
@@ -309,7 +310,7 @@ class SqliteStore:
             raise driver.mapped(exc) from exc
         self._writing = Crew("writer", [writer], batch=GROUP, on_fatal=on_fatal)
         self._reading = Crew("reader", readers, batch=1, on_fatal=on_fatal)
-        self._here = Here(lambda: _reader(path, driver, clock))
+        self._here = Here(lambda: _reader(path, driver, clock), most=READERS_HERE)
 
     async def write(self, fn: Callable[[Tx], T], *, first: bool = False) -> T:
         return cast("T", await self._writing.run(fn, first=first))

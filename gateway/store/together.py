@@ -73,15 +73,18 @@ def together(puts: Sequence[Put]) -> tuple[bytes, list[Any]]:
 @lru_cache(maxsize=256)
 def _text(shape: tuple[tuple[str, int], ...]) -> bytes:
     numbers = count(1)
-    inserts = []
+    inserts: list[str] = []
     for text, rows in shape:
         found = parts(text)
         if found is None:
             raise ValueError(text)
         whole = found.into + ", ".join([found.row] * rows) + found.conflict
         inserts.append(re.sub("%s", lambda _: f"${next(numbers)}", whole))
-    *before, last = inserts
-    if not before:
-        return last.encode()
-    named = ", ".join(f"p{number} AS ({insert})" for number, insert in enumerate(before))
-    return f"WITH {named} {last}".encode()
+    # the server runs the main part first and then the CTEs from the last to the first: written in
+    # this way they go in the order in which they were put, as they do where some go by COPY, and
+    # two transactions do not wait for each other's keys crosswise
+    first, *others = inserts
+    if not others:
+        return first.encode()
+    named = [f"p{number} AS ({insert})" for number, insert in enumerate(others, start=2)]
+    return f"WITH {', '.join(reversed(named))} {first}".encode()

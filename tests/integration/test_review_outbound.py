@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from gateway.errors import Conflict, Rejected, Text, Unavailable
 from gateway.model.outcome import Deferred, Delivered, Outcome, Refused, Uncertain
 from gateway.model.transfer import TransferState
+from gateway.outbound import to_its_end
 from gateway.ports import Parcel
 from gateway.promise import Outlet, Work
 from gateway.store import Store, Tx, ledger, transfers
@@ -341,6 +343,29 @@ def test_a_key_used_at_the_same_moment_for_something_else_is_a_mismatch(tmp_path
         assert [w.code for w in wrong] == ["idempotency.mismatch"]
 
     alone(tmp_path, story)
+
+
+def test_a_cancelled_request_lasts_until_its_thread_has_ended() -> None:
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def walk() -> Any:
+        begun.set()
+        assert may_end.wait(30)
+        ended.set()
+        raise ValueError("nobody hears it")
+
+    async def scene() -> None:
+        request = asyncio.create_task(to_its_end(walk))
+        await asyncio.to_thread(begun.wait, 30)
+        request.cancel()
+        done, _ = await asyncio.wait({request}, timeout=0.1)
+        assert not done
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        assert ended.is_set()
+
+    asyncio.run(scene())
 
 
 @pytest.mark.parametrize("stated", ["0001-01-01T00:00:00+07:00", "0050-01-01T00:00:00-11:00"])

@@ -131,6 +131,10 @@ def test_a_slow_door_says_so_unless_the_queue_is_long(monkeypatch: pytest.Monkey
         with courtesy.at_the_door():
             now += took
     assert told == [2 + SLOW * 2]
+    patient = True
+    with courtesy.at_the_door(small=False):
+        now += 10
+    assert len(told) == 1  # a large one takes long at an empty door too
 
 
 def test_workers_rest_longer_for_a_slow_door_and_not_for_ever(

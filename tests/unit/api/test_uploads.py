@@ -60,6 +60,17 @@ def test_a_reader_outlives_the_hold_and_sees_its_stretch_only(tmp_path: Path) ->
     reader.close()
 
 
+def test_a_hold_that_is_closed_gives_no_reader_over_the_file_of_another(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path)
+    hold = held(blobs, 0, [DATA])
+    opener = hold.opener(100, 50)
+    asyncio.run(hold.close())
+    with blobs.spool() as other:  # takes the number that became free
+        other.write(b"x" * len(DATA))
+        with pytest.raises(ValueError, match="closed"):
+            opener()
+
+
 def test_closing_a_window_twice_closes_no_other_file() -> None:
     with Path(os.devnull).open("rb") as other:
         window = Window(other.fileno(), 0, 0)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.store.crew import PASSES, Crew, Job
+from gateway import errors
+from gateway.store.crew import PASSES, Crew, Here, Job
 
 
 class Server:
@@ -83,3 +84,85 @@ def test_within_a_queue_the_order_stays() -> None:
     flat = [name for names in served(3, usual=20, first=20) for name in names]
     for kind in ("usual", "first"):
         assert [n for n in flat if n.startswith(kind)] == [f"{kind} {n}" for n in range(20)]
+
+
+# -- in the thread that asks -----------------------------------------------------------------------
+
+
+class Slow:
+    """Serves until it may end."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.served = self.closed = 0
+
+    def serve(self, jobs):
+        self.begun.set()
+        assert self.may_end.wait(30)
+        for job in jobs:
+            with job:
+                job.value = job.fn(None)
+        self.served += 1
+
+    def close(self):
+        self.closed += 1
+
+
+def test_closing_waits_for_those_who_are_being_served():
+    server = Slow()
+    here = Here(lambda: server, most=2)
+    told = []
+    reader = threading.Thread(target=lambda: told.append(here.run(lambda _: "value")))
+    reader.start()
+    assert server.begun.wait(30)
+    closing = threading.Thread(target=here.close)
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive()
+    server.may_end.set()
+    closing.join(30)
+    reader.join(30)
+    assert (told, server.served, server.closed) == (["value"], 1, 1)
+    for _ in range(3):  # nobody waits for a place that nobody gives up
+        with pytest.raises(errors.Unavailable):
+            here.run(lambda _: "value")
+    here.close()
+
+
+def test_no_more_are_served_at_once_than_there_are_places():
+    made = []
+
+    def server():
+        made.append(Slow())
+        made[-1].may_end.set()
+        return made[-1]
+
+    here = Here(server, most=3)
+    threads = [threading.Thread(target=here.run, args=(lambda _: None,)) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    here.close()
+    assert len(made) <= 3
+    assert sum(one.served for one in made) == 40
+    assert {one.closed for one in made} == {1}
+
+
+def test_a_server_that_fails_is_not_used_again():
+    made = []
+
+    class Failing(Slow):
+        def serve(self, jobs):
+            raise RuntimeError("x")
+
+    def server():
+        made.append(Failing())
+        return made[-1]
+
+    here = Here(server, most=1)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            here.run(lambda _: None)
+    assert [one.closed for one in made] == [1, 1]
+    here.close()

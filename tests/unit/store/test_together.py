@@ -67,9 +67,9 @@ def test_all_that_was_put_is_one_statement_with_its_values_in_order(tx, sent):
     tx.finish()
     ((query, values),) = sent.together
     assert query == (
-        b"WITH p0 AS (INSERT INTO thing (id, number) VALUES ($1::VARCHAR, $2::INTEGER)) "
-        b"INSERT INTO thing (id, number) VALUES ($3::VARCHAR, $4::INTEGER), "
-        b"($5::VARCHAR, $6::INTEGER) ON CONFLICT DO NOTHING"
+        b"WITH p2 AS (INSERT INTO thing (id, number) VALUES ($3::VARCHAR, $4::INTEGER), "
+        b"($5::VARCHAR, $6::INTEGER) ON CONFLICT DO NOTHING) "
+        b"INSERT INTO thing (id, number) VALUES ($1::VARCHAR, $2::INTEGER)"
     )
     assert values == ["a", 1, "b", 2, "c", 3]
     assert sent.statements == []

@@ -87,15 +87,12 @@ _SERVED = select(sent_receiver.c.receiver_key, sent_receiver.c.document_ref).whe
 )
 # what decides about a submission before anything is packed, in one look
 _BEFORE = union_all(
-    select(
+    _ANSWERED.with_only_columns(
         literal_column("'answered'").label("what"),
         idempotency.c.content,
         idempotency.c.status,
         idempotency.c.answer,
         idempotency.c.location,
-    ).where(
-        idempotency.c.account_id == bindparam("account_id"),
-        idempotency.c.key == bindparam("key"),
     ),
     select(
         literal_column("'bound'"),
@@ -107,15 +104,12 @@ _BEFORE = union_all(
         document_key.c.sender_key == bindparam("sender_key"),
         document_key.c.document_id == bindparam("document_id"),
     ),
-    select(
+    _SERVED.with_only_columns(
         literal_column("'served'"),
         sent_receiver.c.receiver_key,
         literal_column("0"),
         sent_receiver.c.document_ref,
         literal_column("''"),
-    ).where(
-        sent_receiver.c.sender_key == bindparam("sender_key"),
-        sent_receiver.c.identity == bindparam("identity"),
     ),
 )
 _COLUMNS = [document.c[name] for name in DocumentRow._fields]

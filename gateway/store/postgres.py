@@ -30,6 +30,7 @@ from gateway.store.crew import Crew, Here, Job, OnFatal, end_process
 from gateway.store.messenger import Messenger
 from gateway.store.plans import Plans
 from gateway.store.session import Listener, Tx, Violation
+from gateway.store.together import parts
 from gateway.store.tx import Driver, DriverTx
 from gateway.store.wake import Wakes
 
@@ -52,11 +53,6 @@ _KINDS = {
 }
 # by SQLSTATE or its class: time will mend it
 _LATER = ("08", "53", "55P03", "57", "58", "25P03", "40")
-# as plans.py gives it to this driver; types are cast where SQLAlchemy names them
-_PLAIN_INSERT = re.compile(
-    r"INSERT INTO (?P<table>\w+) \((?P<columns>\w+(?:, \w+)*)\)"
-    r" VALUES \((?P<marks>%s(?:::[\w ]+)?(?:, %s(?:::[\w ]+)?)*)\)"
-)
 _MONTH = re.compile(r"(.+)_(?:y\d{4}m\d{2}|default)")
 
 
@@ -137,10 +133,10 @@ def _load(cursor: psycopg.Cursor[Any], text: str, rows: Sequence[Sequence[Any]])
 
     Only for an INSERT that is nothing but its columns and one value for each.
     """
-    plain = _PLAIN_INSERT.fullmatch(text) if len(rows) >= LOADED else None
-    if plain is None or plain["marks"].count("%s") != plain["columns"].count(",") + 1:
+    plain = parts(text) if len(rows) >= LOADED else None
+    if plain is None or plain.conflict or plain.row.count("%s") != plain.place.count(",") + 1:
         return False
-    with cursor.copy(f"COPY {plain['table']} ({plain['columns']}) FROM STDIN".encode()) as into:
+    with cursor.copy(f"COPY {plain.place} FROM STDIN".encode()) as into:
         for row in rows:
             into.write_row(row)
     return True

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 MOST_ROWS = 32  # of one INSERT; beyond, COPY is faster
 _MARK = r"%s(?:::[\w ]+)?"
 # types are cast where SQLAlchemy names them
-_INTO = r"(?P<into>INSERT INTO \w+ \(\w+(?:, \w+)*\) VALUES )"
+_INTO = r"INSERT INTO (?P<place>\w+ \(\w+(?:, \w+)*\)) VALUES "
 _ROW = rf"(?P<row>\({_MARK}(?:, {_MARK})*\))"
 _CONFLICT = r"(?P<conflict>(?: ON CONFLICT [^%]*(?:%s[^%]*)*)?)"
 _INSERT = re.compile(_INTO + _ROW + _CONFLICT)
@@ -36,7 +36,7 @@ class Put(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    into: str
+    place: str  # the table and its columns
     row: str
     conflict: str
 
@@ -45,15 +45,7 @@ class _Parts(NamedTuple):
 def parts(text: str) -> _Parts | None:
     """None: this statement is not one that can stand with others."""
     found = _INSERT.fullmatch(text)
-    return None if found is None else _Parts(found["into"], found["row"], found["conflict"])
-
-
-def fits(puts: Sequence[Put], text: str, rows: int) -> Put | None:
-    """The one of `puts` that these rows of the same INSERT may join."""
-    for put in puts:
-        if put.text == text:
-            return put if len(put.rows) + rows <= MOST_ROWS else None
-    return None
+    return None if found is None else _Parts(found["place"], found["row"], found["conflict"])
 
 
 def alone(text: str) -> bool:
@@ -78,7 +70,7 @@ def _text(shape: tuple[tuple[str, int], ...]) -> bytes:
         found = parts(text)
         if found is None:
             raise ValueError(text)
-        whole = found.into + ", ".join([found.row] * rows) + found.conflict
+        whole = text.replace(found.row, ", ".join([found.row] * rows), 1)
         inserts.append(re.sub("%s", lambda _: f"${next(numbers)}", whole))
     # the server runs the main part first and then the CTEs from the last to the first: written in
     # this way they go in the order in which they were put, as they do where some go by COPY, and

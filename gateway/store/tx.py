@@ -148,11 +148,11 @@ class DriverTx:
         if len(given) > (1 if single else together.MOST_ROWS) or together.parts(text) is None:
             self.execute(stmt, rows)
             return
-        joined = together.fits(self._puts, text, len(given))
-        if joined is not None and not single:
-            joined.rows.extend(given)
+        same = next((put for put in self._puts if put.text == text), None)
+        if same is not None and not single and len(same.rows) + len(given) <= together.MOST_ROWS:
+            same.rows.extend(given)
             return
-        if any(put.text == text for put in self._puts):
+        if same is not None:
             self._flush()
         self._puts.append(together.Put(text, given))
 

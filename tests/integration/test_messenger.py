@@ -29,6 +29,18 @@ def said(ear, count):
     return [(n.channel.removeprefix("edoc."), n.payload) for n in heard]
 
 
+def counted(url):
+    """Server processes of the connections made, and what makes one."""
+    made = []
+
+    def connect():
+        conn = psycopg.connect(url)
+        made.append(conn.info.backend_pid)
+        return conn
+
+    return made, connect
+
+
 def until(so):
     for _ in range(3000):
         if so():
@@ -56,13 +68,7 @@ def test_the_last_word_of_a_process_that_ends_at_once_is_heard(postgres_url):
 
 def test_what_could_not_be_said_is_said_over_the_next_connection(postgres_url):
     """A connection that breaks with the first thing it should say, after it listened."""
-    made = []
-
-    def connect():
-        conn = psycopg.connect(postgres_url)
-        made.append(conn.info.backend_pid)
-        return conn
-
+    made, connect = counted(postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as ear:
         listen(ear, "first", "second", "third")
         messenger = Messenger(connect, Wakes(), "here", no_death)
@@ -135,13 +141,7 @@ def test_nobody_is_woken_by_what_he_does_not_listen_to(postgres_url):
 
 
 def test_after_a_lost_connection_everybody_looks(postgres_url):
-    made = []
-
-    def connect():
-        conn = psycopg.connect(postgres_url)
-        made.append(conn.info.backend_pid)
-        return conn
-
+    made, connect = counted(postgres_url)
     wakes = Wakes()
     with psycopg.connect(postgres_url, autocommit=True) as ear:
         messenger = Messenger(connect, wakes, "here", no_death)

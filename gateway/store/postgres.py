@@ -42,6 +42,9 @@ LOADED = 32  # rows from which on a COPY is faster than the INSERTs in a pipelin
 # one message: the server's clock costs no round trip of its own
 _BEGIN = "BEGIN; SELECT clock_timestamp()"
 _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT clock_timestamp()"
+_BOUNDED = 170000  # the first server that knows transaction_timeout
+# who only reads holds up nobody, and a whole ledger takes its time
+_BEGIN_READING_UNBOUNDED = f"{_BEGIN_READING}; SET LOCAL transaction_timeout = 0"
 _AGAIN = frozenset({"40001", "40P01"})
 _KINDS = {
     "23505": "unique",
@@ -52,7 +55,7 @@ _KINDS = {
     "23001": "append_only",  # restrict_violation: raised by the triggers of the first migration
 }
 # by SQLSTATE or its class: time will mend it
-_LATER = ("08", "53", "55P03", "57", "58", "25P03", "40")
+_LATER = ("08", "53", "55P03", "57", "58", "25P03", "25P04", "40")
 _MONTH = re.compile(r"(.+)_(?:y\d{4}m\d{2}|default)")
 
 
@@ -84,7 +87,11 @@ def _mapped(exc: Exception) -> errors.GatewayError:
 
 
 def _connect(url: str, *, statement_seconds: int) -> psycopg.Connection[Any]:
-    return psycopg.connect(
+    """A stopped process does not hold its locks for ever: the server ends a session that waits
+    between two statements, and from PostgreSQL 17 on one that waits in the middle of a pipeline
+    (`executemany`). What it waits for in the middle of a COPY no setting of it ends.
+    """
+    conn = psycopg.connect(
         url,
         autocommit=True,  # transactions begin where `_Server` says so
         application_name="edoc-gateway",
@@ -98,6 +105,13 @@ def _connect(url: str, *, statement_seconds: int) -> psycopg.Connection[Any]:
             " -c timezone=UTC"
         ),
     )
+    if conn.info.server_version >= _BOUNDED:
+        try:
+            conn.execute(f"SET transaction_timeout = '{4 * statement_seconds}s'")
+        except psycopg.Error:
+            conn.close()
+            raise
+    return conn
 
 
 class _Line:
@@ -106,18 +120,20 @@ class _Line:
     Not the cursor that a function reads with: it would hold the last rows until the next ones.
     """
 
-    __slots__ = ("_begin", "_numbered", "conn")
+    __slots__ = ("_begin", "_numbered", "_reading", "conn")
 
     def __init__(self, conn: psycopg.Connection[Any]) -> None:
         self.conn = conn
         self._begin = conn.cursor()
+        bounded = conn.info.server_version >= _BOUNDED
+        self._reading = _BEGIN_READING_UNBOUNDED if bounded else _BEGIN_READING
         self._numbered = psycopg.RawCursor(conn)
         # one plan for numbers of every size
         self._numbered.adapters.register_dumper(int, Int8Dumper)
 
     def begin(self, *, reading: bool) -> datetime:
         """Begin a transaction; what the server's clock says."""
-        self._begin.execute(_BEGIN_READING if reading else _BEGIN, prepare=False)
+        self._begin.execute(self._reading if reading else _BEGIN, prepare=False)
         self._begin.nextset()
         return cast("datetime", self._begin.fetchall()[0][0]).astimezone(UTC)
 

@@ -607,10 +607,60 @@ def test_a_statement_that_takes_too_long_is_stopped(pg_url):
         store.close_sync()
 
 
+def test_a_transaction_that_takes_too_long_is_ended_and_a_look_is_not(pg_url):
+    """Each of its statements is short. From PostgreSQL 17 on, which is what is tested here."""
+
+    def slowly(tx):
+        for _ in range(10):
+            tx.execute(text("SELECT pg_sleep(0.5)"))
+        return "done"
+
+    store = PostgresStore(pg_url, statement_seconds=1)
+    try:
+
+        async def both():
+            return await asyncio.gather(
+                store.write(slowly), store.read(slowly), return_exceptions=True
+            )
+
+        ended, looked = asyncio.run(both())
+        assert isinstance(ended, errors.Unavailable)
+        assert "25P04" in ended.text.en
+        assert looked == "done"
+        assert store.write_sync(add("a")) == "a"
+    finally:
+        store.close_sync()
+
+
+def stop_in_a_pipeline(conn, url):
+    """What the server sees of it: statements that came, and nothing that ends their pipeline."""
+    with conn.pipeline():
+        conn.execute("BEGIN")
+        conn.execute("UPDATE thing SET id = 'c' WHERE id = 'b'")
+        conn.pgconn.send_flush_request()
+        conn.pgconn.flush()
+        with psycopg.connect(url) as other:
+            other.execute("UPDATE thing SET id = 'd' WHERE id = 'b'")
+
+
+def test_a_process_that_is_stopped_in_the_middle_of_many_rows_lets_others_by(pg_url):
+    store = PostgresStore(pg_url, statement_seconds=1)
+    stopped = store._connect()
+    try:
+        assert store.write_sync(add("b")) == "b"
+        with pytest.raises(psycopg.OperationalError):
+            stop_in_a_pipeline(stopped, pg_url)
+        assert store.read_sync(lambda tx: tx.scalars(IDS)) == ["d"]
+    finally:
+        stopped.close()
+        store.close_sync()
+
+
 def test_our_connections_have_limits_and_a_name(pg_url):
     query = text(
         "SELECT current_setting('statement_timeout'),"
         " current_setting('idle_in_transaction_session_timeout'),"
+        " current_setting('transaction_timeout'),"
         " current_setting('TimeZone'), current_setting('application_name'),"
         " current_setting('transaction_isolation')"
     )
@@ -618,6 +668,7 @@ def test_our_connections_have_limits_and_a_name(pg_url):
         assert store.write_sync(lambda tx: tx.execute(query).first()) == (
             "30s",
             "1min",
+            "2min",
             "UTC",
             "edoc-gateway",
             "read committed",

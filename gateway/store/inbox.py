@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from itertools import product
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, and_, bindparam, func, or_, select, update
+from sqlalchemy import (
+    Select,
+    Text,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    union_all,
+    update,
+)
 
 from gateway.model.arrival import ItemKind, ItemState
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
-from gateway.store.tables import arrival, inbox_item
+from gateway.store.tables import OPEN_ITEMS, arrival, inbox_item
 from gateway.store.types import Instant
 
 i = inbox_item.c
@@ -71,27 +85,12 @@ _COLUMNS = [
     func.coalesce(arrival.c.raw_size, 0),
 ]
 _OPEN_STATES = (ItemState.WAITING.value, ItemState.LEASED.value)
+_SHARES = 90  # of an inbox in one statement: SQLite takes 500 SELECTs in a compound
 _INSERT = insert_or_ignore(inbox_item)
 _BY_ID = (
     select(*_COLUMNS)
     .outerjoin(arrival, arrival.c.id == i.arrival_id)
     .where(i.id == bindparam("id"))
-)
-_WAITING = (
-    select(*_COLUMNS)
-    .outerjoin(arrival, arrival.c.id == i.arrival_id)
-    .where(
-        i.agency_key.in_(bindparam("agencies", expanding=True)),
-        i.kind.in_(bindparam("kinds", expanding=True)),
-        i.state.in_(_OPEN_STATES),
-        or_(i.lease_until.is_(None), i.lease_until <= bindparam("now")),
-        or_(
-            i.lane > bindparam("after_lane"),
-            and_(i.lane == bindparam("after_lane"), i.id > bindparam("after_id")),
-        ),
-    )
-    .order_by(i.lane, i.id)
-    .limit(bindparam("most"))
 )
 _LEASE = (
     update(inbox_item)
@@ -125,8 +124,10 @@ _END = (
         answer=func.coalesce(func.nullif(bindparam("to_answer", type_=Text()), ""), i.answer),
     )
 )
-_COUNT_WAITING = select(func.count()).where(
-    i.agency_key.in_(bindparam("agencies", expanding=True)), i.state.in_(_OPEN_STATES)
+_COUNT_WAITING = (
+    select(func.count())
+    .select_from(inbox_item)
+    .where(i.agency_key.in_(bindparam("agencies", expanding=True)), text(OPEN_ITEMS))
 )
 _HOLDS = (
     select(i.id)
@@ -151,6 +152,38 @@ def by_id(tx: Tx, item_id: str) -> Item | None:
     return None if row is None else Item._make(row)
 
 
+@lru_cache(maxsize=_SHARES)
+def _waiting(shares: int) -> Select[Any]:
+    """The first of an inbox in so many shares, each of one agency and one kind.
+
+    Each share is read in the order of its index and no further than the page goes: what lies
+    behind is never looked at.
+    """
+    heads = []
+    for n in range(shares):
+        share = (
+            select(i.lane, i.id)
+            .where(
+                i.agency_key == bindparam(f"agency_{n}"),
+                i.kind == bindparam(f"kind_{n}"),
+                text(OPEN_ITEMS),
+                tuple_(i.lane, i.id) > tuple_(bindparam("after_lane"), bindparam("after_id")),
+                or_(i.lease_until.is_(None), i.lease_until <= bindparam("now")),
+            )
+            .order_by(i.lane, i.id)
+            .limit(bindparam("most"))
+            .subquery()
+        )
+        heads.append(select(share.c.lane, share.c.id))
+    page = union_all(*heads).order_by("lane", "id").limit(bindparam("most")).subquery()
+    return (
+        select(*_COLUMNS)
+        .join(page, page.c.id == i.id)
+        .outerjoin(arrival, arrival.c.id == i.arrival_id)
+        .order_by(i.lane, i.id)
+    )
+
+
 def waiting(
     tx: Tx,
     *,
@@ -160,18 +193,17 @@ def waiting(
     most: int,
 ) -> list[Item]:
     """Unleased items, urgent first, after the cursor (lane, id)."""
-    rows = tx.execute(
-        _WAITING,
-        {
-            "agencies": list(agency_keys),
-            "kinds": [k.value for k in kinds],
-            "now": tx.now(),
-            "after_lane": after[0],
-            "after_id": after[1],
-            "most": most,
-        },
-    ).all()
-    return [Item._make(row) for row in rows]
+    now = tx.now()
+    found: list[Item] = []
+    shares = list(product(agency_keys, kinds))
+    for first in range(0, len(shares), _SHARES):
+        some = shares[first : first + _SHARES]
+        params = {"now": now, "after_lane": after[0], "after_id": after[1], "most": most}
+        for n, (agency, kind) in enumerate(some):
+            params[f"agency_{n}"] = agency
+            params[f"kind_{n}"] = kind.value
+        found += map(Item._make, tx.execute(_waiting(len(some)), params))
+    return sorted(found, key=attrgetter("lane", "id"))[:most]
 
 
 def lease(tx: Tx, item_id: str, token: str, *, now: datetime, until: datetime) -> bool:

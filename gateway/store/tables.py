@@ -82,6 +82,7 @@ def _any_of(states: Iterable[StrEnum]) -> str:
 
 
 OPEN_TRANSFERS = _any_of(sorted(UNFINISHED))
+OPEN_ITEMS = _any_of((ItemState.LEASED, ItemState.WAITING))
 _WAITING = _any_of(CLAIMABLE)
 
 
@@ -423,7 +424,8 @@ inbox_item = Table(
     UniqueConstraint("agency_key", "identity"),
     _one_of("kind", ItemKind),
     _one_of("state", ItemState),
-    Index(None, "agency_key", "state", "lane", "id"),
+    # an agency's inbox as it is shown, page by page, however much lies in it
+    _partly(OPEN_ITEMS, "agency_key", "kind", "lane", "id", name="ix_inbox_item_open"),
     Index(None, "agency_key", "document_id"),
     Index(None, "arrival_id"),
     info={

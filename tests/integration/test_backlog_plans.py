@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Executable
 from sqlalchemy.dialects.sqlite import dialect
 
-from gateway.store import arrivals, audit, documents, ledger
+from gateway.store import arrivals, audit, documents, inbox, ledger
 from gateway.store.plans import Plans
 
 NOW = datetime(2026, 11, 20, 3, 4, 5, tzinfo=UTC)
@@ -82,6 +82,27 @@ BY_KEY = {
             )
         },
     ),
+    "a page of an inbox, of two agencies": (
+        inbox._waiting(2),
+        {
+            "now": NOW,
+            "after_lane": 1,
+            "after_id": "01",
+            "most": 51,
+            "agency_0": "H14.19",
+            "kind_0": "document",
+            "agency_1": "H14.20",
+            "kind_1": "document",
+        },
+        {
+            (
+                "SEARCH inbox_item USING INDEX ix_inbox_item_open"
+                " (agency_key=? AND kind=? AND (lane,id)>(?,?))"
+            ),
+            "SEARCH inbox_item USING INDEX sqlite_autoindex_inbox_item_1 (id=?)",
+            "SEARCH arrival USING INDEX sqlite_autoindex_arrival_1 (id=?)",
+        },
+    ),
     "records to seal": (
         ledger._BATCH,
         {"most": 250},
@@ -102,7 +123,7 @@ def test_rows_are_found_by_their_key(asked: str, sqlite_url: str) -> None:
     statement, params, wanted = BY_KEY[asked]
     said = plan_of(sqlite_url, statement, params)
     assert {line for line in said if line.startswith("SEARCH")} == wanted
-    assert {line for line in said if line.startswith("SCAN")} <= FRONT
+    assert {line for line in said if line.startswith("SCAN") and "anon_" not in line} <= FRONT
 
 
 def test_changes_of_the_key_are_found_without_reading_what_everybody_did(sqlite_url: str) -> None:
@@ -121,4 +142,5 @@ def plan_of(url: str, statement: Executable, params: Mapping[str, Any]) -> list[
     _, sql, values = Plans(dialect(paramstyle="qmark")).one(statement, params)
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as conn:
         rows = conn.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
-    return [str(row[3]).replace(" TABLE ", " ") for row in rows]  # before SQLite 3.36
+    # older and newer ones say the same with " TABLE " and " LEFT-JOIN"
+    return [str(row[3]).replace(" TABLE ", " ").removesuffix(" LEFT-JOIN") for row in rows]

@@ -221,9 +221,9 @@ CREATE TABLE idempotency (
 
 CREATE INDEX ix_inbox_item_agency_key_document_id ON inbox_item (agency_key, document_id);
 
-CREATE INDEX ix_inbox_item_agency_key_state_lane_id ON inbox_item (agency_key, state, lane, id);
-
 CREATE INDEX ix_inbox_item_arrival_id ON inbox_item (arrival_id);
+
+CREATE INDEX ix_inbox_item_open ON inbox_item (agency_key, kind, lane, id) WHERE state IN ('LEASED', 'WAITING');
 
 CREATE TABLE "inbox_item" (
 	id TEXT NOT NULL, 

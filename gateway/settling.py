@@ -17,7 +17,7 @@ from gateway import reporting
 from gateway.dispatch import schedule
 from gateway.model.package import BusinessType, StatusReport
 from gateway.model.record import Source
-from gateway.model.transfer import RecipientState, TransferState, furthest
+from gateway.model.transfer import RecipientState, Told, TransferState, follow
 from gateway.ports import BlobStore
 from gateway.promise import Outlet, Work, from_vietnam_time, plain_code
 from gateway.scribe import Scribe
@@ -25,12 +25,8 @@ from gateway.store import Store, Tx, acts, claims, documents, ledger, transfers
 from gateway.telemetry.events import Event
 
 AGREED = "15"
-# returned, or not there yet: no answer to a recall says more about it
-NOTHING_TO_RECALL = (
-    RecipientState.PENDING,
-    RecipientState.REJECTED,
-    RecipientState.NOT_DELIVERED,
-)
+# not there, or not yet: no answer to a recall says anything of it
+NOTHING_TO_RECALL = (RecipientState.PENDING, RecipientState.NOT_DELIVERED)
 CHUNK = 256 * 1024
 IN_MEMORY = 1024 * 1024  # packages, and files of a submission together, that are held in memory
 
@@ -240,19 +236,18 @@ class Settling:
         current = RecipientState(old.state)
         if current is RecipientState.PENDING:
             current = RecipientState.ON_AXIS
-        state = furthest(current, report.code)
-        if recalled and current not in NOTHING_TO_RECALL:
-            state = RecipientState.RECALLED
+        reported = from_vietnam_time(report.timestamp)
+        told = Told(report.code, reported, recalled)
+        state, brought_by = follow(current, told, lambda: self._told_before(tx, about, recalled))
         # at the sender, *entered* is the Timestamp of status 01, reported; never of a later status
         entered, source = old.entered_at, old.entered_source
-        reported = from_vietnam_time(report.timestamp)
         if report.code == "01" and entered is None and reported is not None:
             entered, source = reported, Source.REPORTED.value
         transfers.move_recipient(
             tx,
             old,
             state=state,
-            code=report.code if state is not current or not old.status_code else old.status_code,
+            code=brought_by or old.status_code or report.code,
             seen=at,
             entered_at=entered,
             entered_source=source,
@@ -287,6 +282,22 @@ class Settling:
             document_ref=carried.document_ref,
         )
         ledger.append(tx, [made])
+
+    def _told_before(self, tx: Tx, about: About, recalled: bool) -> list[Told]:
+        """What this recipient said of this transfer, in the order in which it came.
+
+        `recalled`: known to have been asked back; else a 15 among it makes us look.
+        """
+        carried = about.carried
+        said = transfers.said_by(tx, carried.document_ref, about.recipient.agency_key)
+        if carried.replay_of:  # what came before its first attempt speaks of the one before it
+            since = [a.started_at for a in transfers.attempts_of(tx, carried.id)[:1]]
+            said = [s for s in said if since and s.received_at >= since[0]]
+        agreed = any(s.code == AGREED for s in said)
+        asked = agreed and (recalled or self._asked_back(tx, about))
+        return [
+            Told(s.code, from_vietnam_time(s.timestamp), asked and s.code == AGREED) for s in said
+        ]
 
 
 class Hold:

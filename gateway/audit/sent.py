@@ -17,7 +17,7 @@ from gateway.audit.against import Against, Said, about, batches, by
 from gateway.errors import Finding
 from gateway.model.package import PackageKind
 from gateway.model.record import Source
-from gateway.model.transfer import STAGE, RecipientState, TransferState
+from gateway.model.transfer import ENDS, STAGE, RecipientState, TransferState
 from gateway.promise import from_vietnam_time, plain_code
 from gateway.store import Tx, audit
 from gateway.telemetry.events import Event
@@ -33,6 +33,8 @@ _WITHOUT_RECORD = (TransferState.ACCEPTED.value, TransferState.SEALED.value)
 _ON_AXIS_BY = (Event.ATTEMPT_ENDED, Event.TRANSFER_SETTLED)
 _UNTOLD = (RecipientState.PENDING.value, RecipientState.ON_AXIS.value)
 _RECIPIENT_STATES = frozenset(s.value for s in RecipientState)
+_RETURNED = RecipientState.REJECTED.value
+_ENDS = frozenset(s.value for s in ENDS)
 
 
 def documents(tx: Tx) -> Iterator[Finding]:
@@ -193,10 +195,15 @@ def _recipient(
 def _furthest(
     mine: Sequence[Said], delivered: Sequence[datetime], moved: Sequence[datetime]
 ) -> list[str]:
-    """The states that may be shown: a status never lowers the furthest stage."""
+    """The states that may be shown: a status never lowers the furthest stage.
+
+    Which of several ends is shown, their Timestamps decided.
+    """
     stages = {s: STAGE[RecipientState(s)] for s in map(_state, mine) if s in _RECIPIENT_STATES}
     if stages:
-        return sorted(s for s, stage in stages.items() if stage == max(stages.values()))
+        top = max(stages.values())
+        ends = _ENDS if _RETURNED in stages else ()  # one returned before it was recalled stays so
+        return sorted(s for s, stage in stages.items() if stage == top or s in ends)
     pending, on_axis = _UNTOLD
     if delivered:
         return [on_axis]

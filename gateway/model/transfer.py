@@ -6,9 +6,11 @@ made from the tables below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from gateway.errors import Broken, Text
 from gateway.model.steps import moves
@@ -142,9 +144,57 @@ STAGE: Mapping[RecipientState, int] = MappingProxyType(
 )
 
 
+# each is the last word of a recipient; which of several is, their order decides
+ENDS = frozenset({R.FINISHED, R.REJECTED, R.RECALLED})
+
+
 def furthest(old: RecipientState, code: str) -> RecipientState:
-    """The state shown after a status `code`; an unknown code never moves it."""
+    """The state shown after a status `code` said last; an unknown code never moves it."""
     new = STATE_OF_CODE.get(code)
     if new is None or STAGE[new] < STAGE[old]:
         return old
     return new
+
+
+class Told(NamedTuple):
+    """One status of a recipient. `at`: its own Timestamp, None where that cannot be read.
+
+    `recalls`: a 15 about a document that was asked back.
+    """
+
+    code: str
+    at: datetime | None
+    recalls: bool = False
+
+
+def follow(
+    old: RecipientState, new: Told, before: Callable[[], Iterable[Told]]
+) -> tuple[RecipientState, str]:
+    """The state shown once `new` came, and the code that it stands on; "" when nothing moved.
+
+    Whatever order they come in, the end is that of the order in which they were said: by their
+    Timestamp, then by arrival; one that does not say when counts as said before the others. On the
+    ladder the furthest is the furthest in any order, so `before`, all that came before `new` in
+    order of arrival, is asked for only where two states stand on one stage or are both an end.
+    """
+    reached = R.RECALLED if new.recalls else STATE_OF_CODE.get(new.code)
+    ends = old in ENDS and reached in ENDS
+    tied = reached is not None and reached is not old and STAGE[reached] == STAGE[old]
+    if ends or tied:
+        return _in_order([*before(), new])
+    return _next(old, "", new)
+
+
+def _in_order(told: Iterable[Told]) -> tuple[RecipientState, str]:
+    state, code = R.ON_AXIS, ""
+    for one in sorted(told, key=lambda t: float("-inf") if t.at is None else t.at.timestamp()):
+        state, code = _next(state, code, one)
+    return state, code
+
+
+def _next(old: RecipientState, code: str, said: Told) -> tuple[RecipientState, str]:
+    """A step in the order in which it was said. Returned stays returned, recalled recalled."""
+    if said.recalls and old not in (R.REJECTED, R.NOT_DELIVERED):
+        return (old, code) if old is R.RECALLED else (R.RECALLED, said.code)
+    state = furthest(old, said.code)
+    return (old, code) if state is old else (state, said.code)

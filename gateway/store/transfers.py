@@ -238,6 +238,14 @@ _STATUSES = (
     .where(status_event.c.document_ref == bindparam("ref"))
     .order_by(status_event.c.timestamp, status_event.c.received_at)
 )
+_SAID_BY = (
+    select(status_event.c.code, status_event.c.timestamp, status_event.c.received_at)
+    .where(
+        status_event.c.document_ref == bindparam("ref"),
+        status_event.c.agency_key == bindparam("who"),
+    )
+    .order_by(status_event.c.received_at, status_event.c.id)
+)
 _QUEUE = (
     select(*_ROW, document.c.document_id)
     .join(document, document.c.id == t.c.document_ref)
@@ -481,6 +489,18 @@ def statuses(tx: Tx, document_ref: str) -> list[tuple[str, str, str]]:
     """(agency_key, code, timestamp) in the order of their own timestamps, then of arrival."""
     rows = tx.execute(_STATUSES, {"ref": document_ref}).all()
     return [(str(r[0]), str(r[1]), str(r[2])) for r in rows]
+
+
+class SaidStatus(NamedTuple):
+    code: str
+    timestamp: str
+    received_at: datetime
+
+
+def said_by(tx: Tx, document_ref: str, agency_key: str) -> list[SaidStatus]:
+    """What one recipient said of a document, in the order in which it came."""
+    rows = tx.execute(_SAID_BY, {"ref": document_ref, "who": agency_key}).all()
+    return [SaidStatus._make(row) for row in rows]
 
 
 class Queued(NamedTuple):

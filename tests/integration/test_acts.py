@@ -17,9 +17,10 @@ from gateway.acts import Acts
 from gateway.audit.shown import shown_otherwise
 from gateway.errors import Conflict, Rejected, Unknown
 from gateway.model.arrival import ItemKind
-from gateway.model.package import BusinessType, Staff
+from gateway.model.package import BusinessType, PackageKind, Staff
 from gateway.packing import read
 from gateway.releasing import Releasing
+from tests.support.arriving import alone, arrive, consistent, status
 from tests.support.databases import Postgres
 from tests.support.houses import PDF, Running, Town, attachment, metadata, town
 
@@ -465,6 +466,37 @@ def test_what_a_receiver_returned_stays_returned(tmp_path: Path) -> None:
         assert (await item(there, VPCP, mine["id"]))["state"] == "REFUSED"
 
     live(tmp_path, story)
+
+
+def test_returned_or_recalled_is_what_was_said_first(tmp_path: Path) -> None:
+    """Both are a last word: whichever comes first here, the one said first stands."""
+    alone(tmp_path, returned_or_recalled)
+
+
+@pytest.mark.postgres
+def test_returned_or_recalled_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+    with postgres.database(migrated=True) as url:
+        alone(tmp_path, returned_or_recalled, database=url)
+
+
+async def returned_or_recalled(here: Running) -> None:
+    n = 0
+    for returned, agreed in ((1, 2), (2, 1)):
+        words = (("02", returned), ("15", agreed))
+        for order in (words, words[::-1]):
+            n += 1
+            meta = metadata(VPCP, SO19, number=str(n), subject=f"Văn bản {n}")
+            sent = await here.submit(meta, ("12.pdf", PDF), key=f"k{n}")
+            why = {"business": {"reason": "Ban hành nhầm"}}
+            key = f"recall {n}"
+            await act(here, BusinessType.RECALL, sent["id"], why, key=key, who=VPCP)
+            for code, second in order:
+                when = f"2026/11/22 09:00:{second:02}"
+                data = status(code, meta["document_id"], timestamp=when)
+                await arrive(here, data, f"{n}-{code}", kind=PackageKind.STATUS)
+            first = {"02": "REJECTED", "15": "RECALLED"}[min(words, key=lambda w: w[1])[0]]
+            assert states(await here.document(VPCP, sent["id"])) == {SO19: first}, order
+    await consistent(here)
 
 
 def test_an_act_may_come_before_the_document_that_it_is_about(tmp_path: Path) -> None:

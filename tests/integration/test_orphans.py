@@ -185,3 +185,52 @@ def test_statuses_in_any_order_end_in_the_same_state(tmp_path: Path) -> None:
         await consistent(here)
 
     alone(tmp_path, story)
+
+
+TIED = (
+    # what is said, and at which second (None: it does not say); where it ends
+    ((("02", 1), ("06", 2)), "FINISHED"),
+    ((("02", 2), ("06", 1)), "REJECTED"),
+    ((("05", 1), ("16", 2)), "TAKE_BACK_REFUSED"),
+    ((("05", 2), ("16", 1)), "PROCESSING"),
+    ((("05", 2), ("16", None)), "PROCESSING"),
+    ((("01", 1), ("06", 2), ("02", 3)), "REJECTED"),
+)
+
+
+async def tied(here: Running) -> None:
+    stage = {"02": "REJECTED", "06": "FINISHED", "05": "PROCESSING", "16": "TAKE_BACK_REFUSED"}
+    cases = [(order, end) for said_, end in TIED for order in itertools.permutations(said_)]
+    # of one second the one that came last counts
+    cases += [
+        (order, stage[order[-1][0]])
+        for same in ((("02", 1), ("06", 1)), (("05", 1), ("16", 1)))
+        for order in itertools.permutations(same)
+    ]
+    for n, (order, end) in enumerate(cases):
+        meta = metadata(VPCP, SO19, number=str(100 + n), subject=f"Văn bản {n}")
+        sent = await here.submit(meta, ("12.pdf", PDF), key=f"k{n}")
+        for code, second in order:
+            when = f"2026/11/22 09:00:{second or 0:02}"
+            data = status(code, meta["document_id"], timestamp=when)
+            if second is None:  # a day alone is no instant
+                data = data.replace(when.encode(), b"2026/11/22")
+            await arrive(here, data, f"{n}-{code}", kind=PackageKind.STATUS)
+        shown = await here.document(VPCP, sent["id"])
+        assert recipients(shown) == {SO19: end}, order
+        (one,) = shown["transfers"][0]["recipients"]
+        assert stage[one["status_code"]] == end, order
+    await consistent(here)
+
+
+def test_states_of_one_stage_end_as_they_were_said(tmp_path: Path) -> None:
+    """Finished or returned, in work or not given back: no stage says which; Timestamps do."""
+    alone(tmp_path, tied)
+
+
+@pytest.mark.postgres
+def test_states_of_one_stage_end_as_they_were_said_on_postgresql(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    with postgres.database(migrated=True) as url:
+        alone(tmp_path, tied, database=url)

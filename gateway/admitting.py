@@ -12,7 +12,7 @@ to quarantine as a whole: who is right is for a person to say, and nothing is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,10 +28,13 @@ from gateway.store.received import Holding
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why an arrival may not enter. `first`: the item of the document that was there before."""
+    """Why an arrival may not enter. `agency`: in whose inbox it met another document; `first`: the
+    item of that one, where it is still there.
+    """
 
     finding: Finding
     first: Holding | None = None
+    agency: str = ""
 
 
 class Entered(NamedTuple):
@@ -98,12 +101,12 @@ class Admitting:
         if wrong and not overruled:
             return wrong
         sender = self.key_of(header.sender.organ_id or listed_from)
-        keys = sorted({self.key_of(code) for code in agencies})
+        by_key = dict(sorted((self.key_of(code), code) for code in agencies))
         if header.business.type != BusinessType.NEW:
-            wrong = self._not_the_sender(tx, keys, sender, _acted_on(header))
+            wrong = self._not_the_sender(tx, list(by_key), sender, _acted_on(header))
         else:
             name = normal_text(header.document_id)
-            wrong = self._conflicts(tx, keys, sender, name, identity)
+            wrong = self._conflicts(tx, by_key, sender, name, identity)
         return () if overruled else wrong
 
     def status(
@@ -136,7 +139,7 @@ class Admitting:
         return bool(code.as_new_form() or code.as_old_form())
 
     def _conflicts(
-        self, tx: Tx, keys: Sequence[str], sender: str, document_id: str, identity: str
+        self, tx: Tx, by_key: Mapping[str, str], sender: str, document_id: str, identity: str
     ) -> tuple[Objection, ...]:
         """The key of `received_key` decides who came first, for each agency of ours.
 
@@ -147,7 +150,7 @@ class Admitting:
             return ()
         bound_now: list[str] = []
         wrong: list[Objection] = []
-        for key in keys:
+        for key, agency in by_key.items():
             if received.bind(
                 tx, agency_key=key, sender_key=sender, document_id=document_id, identity=identity
             ):
@@ -158,7 +161,7 @@ class Admitting:
                 continue
             held = received.holding(tx, agency_key=key, identity=first)
             finding = quarantine.conflict(document_id, held.id if held else "-")
-            wrong.append(Objection(finding, held))
+            wrong.append(Objection(finding, held, agency))
         if wrong:  # it enters nowhere, so it takes no key
             for key in bound_now:
                 received.unbind(tx, agency_key=key, sender_key=sender, document_id=document_id)

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, BinaryIO
 
-from gateway import quarantine
+from gateway import quarantine, reporting
 from gateway.admitting import Admitting, Again, Entered, Objection
 from gateway.answering import OPEN_STATES, report_about, state_forbids
 from gateway.arriving import Opened, read_arrival
@@ -286,11 +286,11 @@ class Inbound:
             arrival_id=claim.id,
             personal={"reason": again.reason} if again else None,
         )
-        reports = [
-            made
-            for one in came.objections
-            for made in self._report_conflict(tx, claim, at, record.id, one)
-        ]
+        reports = (
+            self._tell_of_conflict(tx, claim, opened.header, came.objections, record)
+            if opened.header is not None
+            else ()
+        )
         ledger.append(tx, [record, *countersigned, *came.records, *reports])
         tx.notify("inbox")
         return came.state
@@ -478,28 +478,27 @@ class Inbound:
             arrival_id=claim.id,
         )
 
-    def _report_conflict(
-        self, tx: Tx, claim: arrivals.OpenClaim, at: datetime, record_id: str, wrong: Objection
-    ) -> Sequence[ledger.NewRecord]:
-        """Tells who has the first document that another came under its DocumentId.
-
-        The report hangs on the first arrival: what waits for a person is not served through it.
-        """
-        if wrong.first is None:
-            return ()
-        made = self._add_item(
-            tx,
-            claim._replace(id=wrong.first.arrival_id),
-            at,
-            agency=wrong.first.agency,
-            kind=ItemKind.REPORT,
-            identity_hex=record_id,
-            lane=0,
-            sender="",
-            document_id=wrong.first.document_id,
-            content={"findings": kept_findings([wrong.finding])},
-        )
-        return () if made is None else (made,)
+    def _tell_of_conflict(
+        self,
+        tx: Tx,
+        claim: arrivals.OpenClaim,
+        header: DocumentHeader,
+        objections: Sequence[Objection],
+        behind: ledger.NewRecord,
+    ) -> list[ledger.NewRecord]:
+        """Whoever has, or had, the first document; and its sender, where that is one of ours."""
+        key_of = self.outbound.key_of
+        met = [
+            reporting.Met(o.agency, key_of(o.agency), kept_findings([o.finding]), o.first)
+            for o in objections
+            if o.agency
+        ]
+        if not met:
+            return []
+        said = header.sender.organ_id or claim.listed_from
+        senders = [(code, key_of(code)) for code in self.outbound.directory.local_among([said])]
+        came = reporting.Conflict(claim.id, claim.axis, header.document_id, met, senders)
+        return reporting.tell_of_conflict(tx, self.scribe, came, behind)
 
     # -- again -----------------------------------------------------------------------------------
 
@@ -629,7 +628,7 @@ class Inbound:
                 **({"raw_blob": item.raw_sha256} if item.raw_sha256 else {}),
             },
             document_ref=item.about_document,
-            arrival_id=item.arrival_id or None,
+            arrival_id=item.arrival_id or item.content.get("report", {}).get("arrival"),
         )
         answer = json.dumps(
             {

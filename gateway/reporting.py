@@ -1,8 +1,9 @@
 """A document did not get there, or waits: the sender is told, in the commit in which it happened.
 
-In:     a transfer that ended REFUSED or EXPIRED, was withdrawn, or is held for a person; the
-        record that says so.
-Out:    an inbox item of kind `report` for the sender's agency, and its own record.
+In:     a transfer that ended REFUSED or EXPIRED, was withdrawn, or is held for a person; a document
+        that came under the DocumentId of another; the record that says so.
+Out:    an inbox item of kind `report` for the sender's agency, of a conflict also for those who
+        have the first document; for each a record of its own.
 Fails:  never by itself; whatever the store raises takes the whole commit back.
 Never:  reports on a status or a report; tells the same record twice (its id is the identity).
 
@@ -12,17 +13,19 @@ whose fault it is and what comes next, in both languages. The unit settles it by
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from gateway.dispatch import causes
 from gateway.errors import Text
-from gateway.model.arrival import ItemKind
-from gateway.model.package import PackageKind
+from gateway.model.arrival import ArrivalState, ItemKind
+from gateway.model.package import PackageKind, normal_text
 from gateway.model.transfer import TransferState
 from gateway.promise import plain_id
 from gateway.scribe import Scribe
 from gateway.store import Tx, documents, inbox, ledger, transfers
 from gateway.store.ledger import NewRecord
+from gateway.store.received import Holding
 from gateway.telemetry.events import Event
 
 _WHAT: dict[str, Text] = {
@@ -115,3 +118,143 @@ def tell(tx: Tx, scribe: Scribe, transfer_id: str, state: str, behind: NewRecord
     )
     ledger.append(tx, [made])
     tx.notify("inbox")
+
+
+# -- a conflict ------------------------------------------------------------------------------------
+
+CONFLICT = "arrival.conflict"
+_TWO_DOCUMENTS = Text(
+    "Một văn bản khác đến với cùng mã định danh (DocumentId) của văn bản trước đó",
+    "another document came under the DocumentId of an earlier one",
+)
+_IT_WAITS = Text(
+    "Gói tin đến sau được giữ nguyên, chờ người vận hành gateway quyết định; "
+    "văn bản trước không đổi",
+    "the later package is kept until those who run the gateway decide; the earlier document stands",
+)
+_ASK_SENDER = Text(
+    "Hỏi cơ quan gửi văn bản nào đúng, rồi báo người vận hành gateway",
+    "ask the sending agency which of the two stands, and tell those who run the gateway",
+)
+_SEND_ANEW = Text(
+    "Nếu văn bản sau đúng là của đơn vị: gửi lại với mã định danh khác. Nếu không: báo ngay người "
+    "vận hành gateway, vì có bên khác dùng tên đơn vị",
+    "if the later one is yours, send it again under a DocumentId of its own; if it is not, tell "
+    "those who run the gateway at once: somebody else uses your name",
+)
+_YOURS = Text(
+    "Nơi nhận đã có một văn bản khác của đơn vị với cùng mã định danh; văn bản gửi sau không vào "
+    "hộp đến nào",
+    "a receiver has another document of yours under the same DocumentId; the later one entered no "
+    "inbox",
+)
+
+
+class Met(NamedTuple):
+    """An agency of ours that was sent the first document. `first`: its item, while it is there."""
+
+    agency: str
+    key: str
+    findings: Sequence[Mapping[str, str]]
+    first: Holding | None
+
+
+class Conflict(NamedTuple):
+    """`arrival`: what waits for a person now; `senders`: its From as (code, key), if it is ours."""
+
+    arrival: str
+    axis: str
+    document_id: str
+    met: Sequence[Met]
+    senders: Sequence[tuple[str, str]]
+
+
+def tell_of_conflict(tx: Tx, scribe: Scribe, came: Conflict, behind: NewRecord) -> list[NewRecord]:
+    """A report for each of `met` and of `senders`; returns their records, for the same commit.
+
+    It hangs on the first arrival, on the sender's own document, or on nothing: what waits for a
+    person is never served through it.
+    """
+    made: list[NewRecord | None] = []
+    for one in came.met:
+        told = _told(came, causes.Whose.PEER, _TWO_DOCUMENTS, _ASK_SENDER, one.findings)
+        made.append(_put(tx, scribe, came, behind, (one.agency, one.key), told, first=one.first))
+    for code, key in came.senders:
+        sent = documents.by_document_id(tx, key, normal_text(came.document_id))
+        told = _told(came, causes.Whose.UNIT, _YOURS, _SEND_ANEW, came.met[0].findings)
+        ours = sent[0].id if sent else None
+        made.append(_put(tx, scribe, came, behind, (code, key), told, document=ours))
+    return [one for one in made if one is not None]
+
+
+def _told(
+    came: Conflict,
+    whose: causes.Whose,
+    what: Text,
+    next_step: Text,
+    findings: Sequence[Mapping[str, str]],
+) -> dict[str, Any]:
+    report = {
+        "arrival": came.arrival,
+        "axis": came.axis,
+        "state": ArrivalState.QUARANTINED.value,
+        "final": False,
+        "cause": whose.value,
+        "code": CONFLICT,
+        "what": what._asdict(),
+        "reason": _IT_WAITS._asdict(),
+        "next_step": next_step._asdict(),
+    }
+    return {"report": report, "findings": list(findings)}
+
+
+def _put(
+    tx: Tx,
+    scribe: Scribe,
+    came: Conflict,
+    behind: NewRecord,
+    reader: tuple[str, str],
+    told: Mapping[str, Any],
+    *,
+    first: Holding | None = None,
+    document: str | None = None,
+) -> NewRecord | None:
+    item_id = scribe.entropy.new_id()
+    document_id = first.document_id if first is not None else came.document_id
+    added = inbox.add(
+        tx,
+        inbox.NewItem(
+            id=item_id,
+            arrival_id=first.arrival_id if first is not None else None,
+            agency=first.agency if first is not None else reader[0],
+            agency_key=reader[1],
+            kind=ItemKind.REPORT.value,
+            identity=behind.id,
+            lane=URGENT,
+            axis=came.axis,
+            sender="",
+            document_id=document_id,
+            status_code="",
+            about_document=document,
+            content=told,
+            available_at=behind.at,
+        ),
+    )
+    if not added:  # sender and receiver are one agency: told already
+        return None
+    arrival = first.arrival_id if first is not None else came.arrival
+    return scribe.record(
+        Event.ITEM_AVAILABLE if first is not None else Event.REPORT_AVAILABLE,
+        behind.at,
+        {"arrival": arrival, "item": item_id, **({"document": document} if document else {})},
+        {
+            "agency": (first.agency if first is not None else reader[0]).upper(),
+            "kind": ItemKind.REPORT.value,
+            "identity": behind.id,
+            "from": "",
+            "document_id": plain_id(document_id),
+            "status_code": "",
+        },
+        document_ref=document,
+        arrival_id=arrival,
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from gateway.audit.against import Against, Said, about, batches, by
+from gateway.audit.against import Against, Said, about, batches, by, said
 from gateway.errors import Finding
 from gateway.model.arrival import ArrivalState, ItemState
 from gateway.promise import plain_code, plain_id
@@ -40,6 +40,7 @@ def arrivals(tx: Tx) -> Iterator[Finding]:
             told = records.get(row.id, [])
             yield from _arrival(row, told)
             yield from _items(items.get(row.id, []), told)
+            yield from _told_of(tx, told)
 
 
 def reports(tx: Tx) -> Iterator[Finding]:
@@ -48,7 +49,29 @@ def reports(tx: Tx) -> Iterator[Finding]:
         refs = sorted({row.about_document or "" for row in rows})
         records = about(audit.bodies_about_documents(tx, refs), "item")
         for row in rows:
-            yield from _item(row, records.get(row.id, []))
+            told = records.get(row.id, []) if row.about_document else _behind(tx, row)
+            yield from _item(row, told)
+
+
+def _behind(tx: Tx, row: audit.Item) -> Sequence[Said]:
+    """What was recorded of a report about an arrival: its identity is the record behind it."""
+    body = audit.body_of(tx, row.identity)
+    record = said(body) if body is not None else None
+    arrival = record.about.get("arrival") if record is not None else None
+    if arrival is None:
+        return ()
+    return about(audit.bodies_about_arrivals(tx, [arrival]), "item").get(row.id, ())
+
+
+def _told_of(tx: Tx, told: Sequence[Said]) -> Iterator[Finding]:
+    """Each report about an arrival is still there; one about a document is asked for with that."""
+    made = [
+        s.about.get("item", "")
+        for s in told
+        if s.event == Event.REPORT_AVAILABLE and "document" not in s.about
+    ]
+    for item_id in sorted(set(made) - audit.items_there(tx, made)) if made else ():
+        yield gone(item_id, Event.REPORT_AVAILABLE)
 
 
 def _arrival(row: audit.Arrival, told: Sequence[Said]) -> Iterator[Finding]:

@@ -197,7 +197,10 @@ class Event(StrEnum):
     REPORT_AVAILABLE = (
         "report.available",
         True,
-        "Nothing to do. The sender can read that its document did not arrive, or waits, and why.",
+        (
+            "Nothing to do. The sender can read that its document did not arrive, or waits, and "
+            "why; of two documents under one DocumentId the receiver can read it as well."
+        ),
     )
     AXIS_PAUSED = (
         "axis.paused",

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, select
 from structlog.testing import capture_logs
 
+from gateway.audit.against import said
+from gateway.audit.shown import shown_otherwise
 from gateway.model.arrival import ItemKind
 from gateway.model.package import Business, BusinessType, PackageKind, Replacement, ResponseFor
+from gateway.store import ledger
+from gateway.store.tables import inbox_item
 from tests.support.arriving import (
     BO,
     SO19,
@@ -30,6 +35,7 @@ from tests.support.arriving import (
 )
 from tests.support.databases import Postgres
 from tests.support.houses import PDF, Running, metadata, town
+from tests.support.troubles import rows
 
 NAMED = "000.00.19.H14,2026/11/20,12/STTTT-VX"
 
@@ -70,6 +76,90 @@ def test_two_documents_under_one_document_id_are_a_conflict(tmp_path: Path) -> N
 def test_the_same_conflict_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
     with postgres.database(migrated=True) as url:
         alone(tmp_path, conflicting, database=url)
+
+
+async def first_gone(here: Running) -> None:
+    """Its key stands and its item does not: a copy of the books from which it was removed."""
+    first = await arrive(here, document(), "d1")
+    await here.gateway.store.write(
+        lambda tx: tx.execute(delete(inbox_item).where(inbox_item.c.arrival_id == first.id))
+    )
+    second = await arrive(here, document(subject="Một văn bản khác hẳn"), "d2")
+    assert codes(second) == ["arrival.conflict"]
+    (report,) = await here.inbox(VPCP, ItemKind.REPORT)
+    assert [f["code"] for f in report["findings"]] == ["arrival.conflict"]
+    assert report["report"]["arrival"] == second.id
+    assert (report["report"]["state"], report["report"]["cause"]) == ("QUARANTINED", "peer")
+    assert "package" not in report, "what waits for a person is not served through it"
+    who = await here.account(VPCP)
+    await here.gateway.desk.confirm(who, report["id"])
+    # of all that is shown only the item that was removed is another than its records say
+    assert await disagree(here) == [f"inbox/{await item_of(here, first.id)}"]
+    await here.gateway.store.write(
+        lambda tx: tx.execute(delete(inbox_item).where(inbox_item.c.id == report["id"]))
+    )
+    assert f"inbox/{report['id']}" in await disagree(here)
+    assert await rows(here, select(inbox_item.c.id)) == []
+
+
+async def disagree(here: Running) -> list[str]:
+    wrong = await here.gateway.store.read(lambda tx: list(shown_otherwise(tx)))
+    return [f.path for f in wrong]
+
+
+async def item_of(here: Running, arrival_id: str) -> str:
+    found = await here.gateway.store.read(lambda tx: ledger.of_arrival(tx, arrival_id))
+    told = [said(r.body) for r in found if r.event == "item.available"]
+    assert told[0] is not None
+    return told[0].about["item"]
+
+
+def test_the_receiver_is_told_where_the_first_document_has_no_item(tmp_path: Path) -> None:
+    alone(tmp_path, first_gone)
+
+
+@pytest.mark.postgres
+def test_the_receiver_is_told_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+    with postgres.database(migrated=True) as url:
+        alone(tmp_path, first_gone, database=url)
+
+
+async def sender_here(here: Running) -> None:
+    """From is an agency of ours, and the second document is not what it sent through us."""
+    sent = await here.submit(metadata(VPCP, BO), ("12.pdf", PDF), key="a")
+    mine = {"sender": VPCP, "document_id": sent["document_id"]}
+    first = await arrive(here, document(BO, **mine, subject="Bản đầu"), "d1")
+    assert (first.state, await here.inbox(VPCP, ItemKind.REPORT, wait=0)) == ("OPENED", [])
+    second = await arrive(here, document(BO, **mine, subject="Bản khác"), "d2")
+    assert codes(second) == ["arrival.conflict"]
+    (told,) = await here.inbox(BO, ItemKind.REPORT)
+    assert told["package"]["sha256"] == first.raw_sha256
+    (report,) = await here.inbox(VPCP, ItemKind.REPORT)
+    assert (report["about"], report["document_id"]) == (sent["id"], sent["document_id"])
+    assert (report["report"]["arrival"], report["report"]["cause"]) == (second.id, "unit")
+    assert [f["code"] for f in report["findings"]] == ["arrival.conflict"]
+    assert "package" not in report
+    await here.gateway.desk.confirm(await here.account(VPCP), report["id"])
+    # from a sender of ours that sent nothing of the kind through us, to two receivers
+    other = {"sender": VPCP, "document_id": "none-of-ours"}
+    await arrive(here, document(BO, **other, subject="Bản đầu"), "d3")
+    third = await arrive(here, document(BO, VPCP, **other, subject="Bản khác"), "d4")
+    (report,) = await here.inbox(VPCP, ItemKind.REPORT)
+    assert "about" not in report
+    assert report["report"]["arrival"] == third.id
+    assert await here.inbox(VPCP, wait=0) == []
+    await here.gateway.desk.confirm(await here.account(VPCP), report["id"])
+    await consistent(here)
+
+
+def test_a_sender_of_ours_is_told_of_the_conflict_too(tmp_path: Path) -> None:
+    alone(tmp_path, sender_here)
+
+
+@pytest.mark.postgres
+def test_a_sender_of_ours_is_told_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+    with postgres.database(migrated=True) as url:
+        alone(tmp_path, sender_here, database=url)
 
 
 @pytest.mark.postgres

@@ -9,11 +9,12 @@ Never:  writes; shows content; lists what was replayed, for that is somebody's a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from shlex import quote
 from typing import Any, NamedTuple
 
+from gateway import quarantine
 from gateway.dispatch import causes
 from gateway.dispatch.causes import Cause, Whose
 from gateway.errors import Text
@@ -151,15 +152,18 @@ def _of_fetch(row: DeadFetch, language: str) -> dict[str, Any]:
 def _arrivals(tx: Tx, before: tuple[datetime, str], language: str) -> Iterator[Letter]:
     while found := operating.quarantined(tx, before=before, most=BATCH):
         for row in found:
-            wrong = (f["code"] for f in row.findings if f["severity"] == "error")
-            code = next(wrong, "")
-            cause = causes.of_arrival(code)
+            wrong = [f["code"] for f in row.findings if f["severity"] == "error"]
+            cause = causes.of_arrival(quarantine.stopped_by(wrong))
             place = dead_cursor(KINDS[2], row.received_at, row.id)
-            yield Letter(place, cause.whose, _of_arrival(row, code, cause, language))
+            yield Letter(place, cause.whose, _of_arrival(row, wrong, cause, language))
         before = (found[-1].received_at, found[-1].id)
 
 
-def _of_arrival(row: DeadArrival, code: str, cause: Cause, language: str) -> dict[str, Any]:
+def _of_arrival(
+    row: DeadArrival, wrong: Sequence[str], cause: Cause, language: str
+) -> dict[str, Any]:
+    can = quarantine.person_may(wrong)
+    show, *acts = (f"edoc-gateway quarantine {act} {row.id}" for act in ("show", *can))
     return {
         "kind": KINDS[2],
         "id": row.id,
@@ -170,12 +174,12 @@ def _of_arrival(row: DeadArrival, code: str, cause: Cause, language: str) -> dic
         "axis": row.axis,
         "state": row.state,
         "since": local_time(row.received_at),
-        "code": code,
+        "code": quarantine.stopped_by(wrong),
         "hold_cause": "",
         "doubt": False,
         **_words(cause, language),
-        "can": [],
-        "commands": [],
+        "can": list(can),
+        "commands": [show, *(f'{act} --reason "..."' for act in acts)],
     }
 
 

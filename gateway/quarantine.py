@@ -1,15 +1,37 @@
 """Why an arrival goes to quarantine, in words for the person who must look at it.
 
-In: what the corridor in met. Out: findings, and the alarm for whoever watches the gateway.
+In: what the corridor in met. Out: findings, what a person may do about them, and the alarm for
+whoever watches the gateway.
 Never: decides anything; shows what is in a package.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Untrusted
 from gateway.model.arrival import ArrivalState
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
+
+# what a person may overrule; everything else is no matter of opinion
+OPINIONS = ("arrival.conflict", "arrival.sender_differs", "act.not_the_sender")
+# after these a status 02 would mean another document, or go to another sender
+AMBIGUOUS = ("arrival.conflict", "arrival.sender_differs")
+# why it was not let in; other errors are the package's own and stay with a document that was
+_STOPPED_BY = (*OPINIONS, "arrival.not_ours", "arrival.poison", "secrecy.marked")
+
+
+def stopped_by(wrong: Sequence[str]) -> str:
+    """Of the codes of its errors the one that brought it here; "" for none."""
+    return next((code for code in wrong if code in _STOPPED_BY), next(iter(wrong), ""))
+
+
+def person_may(wrong: Sequence[str]) -> tuple[str, ...]:
+    """The acts open to a person, by the codes of its errors. What can be overruled was read well;
+    anything else would not open, so it can only be closed.
+    """
+    return ("open", "return") if any(code in OPINIONS for code in wrong) else ("return",)
 
 
 def alarm(arrival_id: str, axis: str, state: ArrivalState) -> None:

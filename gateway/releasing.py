@@ -31,9 +31,6 @@ from gateway.shapes import arrival_json
 from gateway.store import Tx, arrivals, ledger
 from gateway.telemetry.events import Event
 
-# what a person may overrule; everything else is no matter of opinion
-OPINIONS = ("arrival.conflict", "arrival.sender_differs", "act.not_the_sender")
-AMBIGUOUS = ("arrival.conflict", "arrival.sender_differs")
 WAITING = (ArrivalState.QUARANTINED, ArrivalState.ORPHAN)
 REFUSED = "02"
 
@@ -58,7 +55,9 @@ class Releasing:
         if row.state not in WAITING:
             raise quarantine.not_waiting(arrival_id)
         old = ArrivalState(row.state)
-        overruled = tuple(_as_warning(kept) for kept in row.findings if kept["code"] in OPINIONS)
+        overruled = tuple(
+            _as_warning(kept) for kept in row.findings if kept["code"] in quarantine.OPINIONS
+        )
         again = Again(old, by, reason, overruled)
         if await self.desk.inbound.enter_again(arrival_id, again) is old:
             raise _not_openable(arrival_id)
@@ -121,7 +120,7 @@ class Releasing:
     async def _refusals(self, row: arrivals.ArrivalRow, reason: str) -> Sequence[Promise]:
         """A status 02 for each agency of ours that the package names."""
         outbound, inbound = self.desk.outbound, self.desk.inbound
-        if any(kept["code"] in AMBIGUOUS for kept in row.findings):
+        if any(kept["code"] in quarantine.AMBIGUOUS for kept in row.findings):
             raise _cannot_be_told(row.id)
         claim, opened = await inbound.read_again(row.id, ArrivalState.QUARANTINED)
         header = opened.header

@@ -258,8 +258,61 @@ _NOT_OURS = Cause(
         "the package that came is for no agency of this gateway",
     ),
     Text(
-        "Hỏi đơn vị vận hành trục vì sao giao tới đây",
-        "ask the axis' operator why it was delivered here",
+        "Hỏi đơn vị vận hành trục vì sao giao tới đây; quarantine return để khép lại, hoặc "
+        "quarantine open sau khi gateway phục vụ cơ quan ấy",
+        "ask the axis' operator why it was delivered here; `quarantine return` closes it, "
+        "`quarantine open` works once the agency is served here",
+    ),
+)
+_CONFLICT = Cause(
+    Whose.PEER,
+    Text(
+        "Bên gửi đã gửi hai văn bản khác nhau với cùng mã định danh (DocumentId)",
+        "the sender sent two different documents under one DocumentId",
+    ),
+    Text(
+        "Hỏi cơ quan gửi văn bản nào đúng: quarantine open để nhận thêm văn bản này, hoặc "
+        "quarantine return và báo bên gửi bằng cách khác (trạng thái 02 sẽ trả lại văn bản trước)",
+        "ask the sender which one stands: `quarantine open` lets this one in beside the first, "
+        "`quarantine return` closes it; tell the sender by other means, a status 02 would refuse "
+        "the first",
+    ),
+)
+_SENDER_DIFFERS = Cause(
+    Whose.PEER,
+    Text(
+        "Trục ghi một bên gửi, gói tin ghi một bên gửi khác",
+        "the axis lists another sender than the package names",
+    ),
+    Text(
+        "Hỏi đơn vị vận hành trục ai đã gửi; chỉ quarantine open khi trục ghi sai, nếu không thì "
+        "quarantine return",
+        "ask the axis' operator who sent it; `quarantine open` only when its list is wrong, else "
+        "`quarantine return`",
+    ),
+)
+_NOT_THE_SENDER = Cause(
+    Whose.PEER,
+    Text(
+        "Thu hồi, cập nhật, thay thế hoặc lấy lại một văn bản do cơ quan khác gửi",
+        "a recall, update, replacement or take-back of a document that another agency sent",
+    ),
+    Text(
+        "Hỏi cơ quan đã gửi gói tin này; quarantine open nếu họ có quyền (sau sáp nhập cơ quan), "
+        "nếu không thì quarantine return",
+        "ask the agency that sent it; `quarantine open` where it may do so (after a merger of "
+        "agencies), else `quarantine return`",
+    ),
+)
+_SECRET = Cause(
+    Whose.UNIT,
+    Text(
+        "Văn bản có dấu mật đi sai đường; ở đây không bao giờ mở",
+        "a document marked secret came by the wrong road; it never opens here",
+    ),
+    Text(
+        "Theo quy định về bảo vệ bí mật nhà nước và báo cơ quan gửi; quarantine return để khép lại",
+        "follow your rules on state secrets and tell the sender; `quarantine return` closes it",
     ),
 )
 _POISON = Cause(
@@ -269,8 +322,10 @@ _POISON = Cause(
         "the package that came killed the process that opened it, more than once",
     ),
     Text(
-        "Giữ nguyên gói tin và gửi log cho người phát triển; báo cơ quan gửi",
-        "keep the package, send the log to the developers, tell the sending agency",
+        "Gửi log cho người phát triển và báo cơ quan gửi; quarantine return để khép lại, gói tin "
+        "vẫn được giữ",
+        "send the log to the developers and tell the sending agency; `quarantine return` closes "
+        "it, the package is kept",
     ),
 )
 QUARANTINED = Cause(
@@ -280,10 +335,20 @@ QUARANTINED = Cause(
         "the package that came cannot be opened or breaks a rule; bytes and findings are kept",
     ),
     Text(
-        "Đọc các phát hiện (GET /v1/quarantine) và báo cơ quan gửi gửi lại cho đúng",
-        "read the findings (GET /v1/quarantine) and ask the sending agency to send it rightly",
+        "Đọc các phát hiện (quarantine show) và báo cơ quan gửi gửi lại cho đúng; quarantine "
+        "return để khép lại",
+        "read the findings (`quarantine show`) and ask the sending agency to send it rightly; "
+        "`quarantine return` closes it",
     ),
 )
+_ARRIVED: dict[str, Cause] = {
+    "arrival.not_ours": _NOT_OURS,
+    "arrival.poison": _POISON,
+    "arrival.conflict": _CONFLICT,
+    "arrival.sender_differs": _SENDER_DIFFERS,
+    "act.not_the_sender": _NOT_THE_SENDER,
+    "secrecy.marked": _SECRET,
+}
 
 
 def of_transfer(state: str, *, hold_cause: str, code: str) -> Cause:
@@ -296,8 +361,8 @@ def of_transfer(state: str, *, hold_cause: str, code: str) -> Cause:
 
 
 def of_arrival(code: str) -> Cause:
-    """Why an arrival lies in quarantine. `code`: of its first error finding."""
-    return {"arrival.not_ours": _NOT_OURS, "arrival.poison": _POISON}.get(code, QUARANTINED)
+    """Why an arrival lies in quarantine. `code`: of the finding that brought it there."""
+    return _ARRIVED.get(code, QUARANTINED)
 
 
 def _first(rows: tuple[_Row, ...], code: str) -> Cause:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from sqlalchemy import select
 
+from gateway import deadletters, quarantine
+from gateway.cli import cli
+from gateway.dispatch.causes import Whose
 from gateway.errors import Conflict, Rejected, Unknown
 from gateway.model.arrival import ItemKind
 from gateway.model.package import Business, BusinessType, OtherInfo, PackageKind, ResponseFor
@@ -240,3 +246,85 @@ def test_the_command_line_decides_too(tmp_path: Path, capsys: pytest.CaptureFixt
     returned = call(capsys, "quarantine", "return", ids[1], *why, *at)
     assert "RETURNED" in returned.out
     assert "Nothing waits" in call(capsys, "quarantine", "list", *at).out
+
+
+async def dead_letters(here: Running) -> None:
+    """Whose fault each is, and commands that work: they are run as they are shown."""
+    await arrive(here, document(), "d1")
+    about = {**RECALL, "response_for": (ResponseFor(SO20, "12", NAMED),)}
+    wanted = {
+        "arrival.conflict": (await arrive(here, document(subject="Khác"), "d2"), "peer"),
+        "arrival.sender_differs": (
+            await arrive(here, document(document_id="x"), "d3", listed_from=SO20),
+            "peer",
+        ),
+        "act.not_the_sender": (await arrive(here, document(sender=SO20, **about), "d4"), "peer"),
+        "secrecy.marked": (
+            await arrive(here, document(other=OtherInfo(typer_notation="Tối mật")), "d5"),
+            "unit",
+        ),
+        "arrival.not_ours": (await arrive(here, document(SO20, document_id="y"), "d6"), "peer"),
+        "package.not_xml": (await arrive(here, b"<html>not a package", "d7"), "unit"),
+    }
+    store = here.gateway.store
+
+    async def page(language: str, whose: Whose | None = None) -> dict[str, dict[str, Any]]:
+        found, _ = await deadletters.page(
+            store, whose=whose, cursor="", limit=50, language=language
+        )
+        return {one["id"]: one for one in found}
+
+    letters, english = await page("vi"), await page("en")
+    assert set(letters) == {came.id for came, _ in wanted.values()}
+    for code, (came, cause) in wanted.items():
+        letter = letters[came.id]
+        if code.startswith("package."):
+            assert letter["code"].startswith("package.")
+        else:
+            assert letter["code"] == code
+        assert letter["cause"] == cause, code
+        for words in ("reason", "next_step"):
+            assert letter[words] != english[came.id][words]
+        opens = code in ("arrival.conflict", "arrival.sender_differs", "act.not_the_sender")
+        assert letter["can"] == (["open", "return"] if opens else ["return"]), code
+        assert [line.split()[:4] for line in letter["commands"]] == [
+            ["edoc-gateway", "quarantine", act, came.id] for act in ("show", *letter["can"])
+        ]
+        assert all(taken(line) for line in letter["commands"])
+        if opens:
+            assert (await window(here).let_in("ops", came.id, reason="..."))["state"] == "OPENED"
+        else:
+            back = await window(here).send_back("ops", came.id, reason="...")
+            assert back["state"] == "RETURNED"
+    assert await page("vi") == {}
+    await consistent(here)
+
+
+def taken(line: str) -> bool:
+    """The command line takes it as it stands."""
+    _, group, name, *rest = shlex.split(line)
+    context = click.Context(cli)
+    family = cli.get_command(context, group)
+    assert isinstance(family, click.Group)
+    command = family.get_command(context, name)
+    assert command is not None, line
+    with command.make_context(name, list(rest)) as made:
+        return bool(made.params["arrival_id"])
+
+
+def test_the_dead_say_what_can_be_done_about_an_arrival(tmp_path: Path) -> None:
+    alone(tmp_path, dead_letters)
+
+
+@pytest.mark.postgres
+def test_the_dead_say_it_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+    with postgres.database(migrated=True) as url:
+        alone(tmp_path, dead_letters, database=url)
+
+
+def test_what_stopped_an_arrival_comes_before_its_other_errors() -> None:
+    wrong = ["attachment.digest", "arrival.conflict"]
+    assert quarantine.stopped_by(wrong) == "arrival.conflict"
+    assert quarantine.person_may(wrong) == ("open", "return")
+    assert quarantine.stopped_by(["package.unknown_kind", "limit.size"]) == "package.unknown_kind"
+    assert quarantine.stopped_by([]) == ""

@@ -45,3 +45,9 @@ def test_what_came_and_cannot_be_opened_is_the_senders_unless_it_is_not_for_us()
     assert of_arrival("").whose is Whose.UNIT
     assert of_arrival("arrival.not_ours").whose is Whose.PEER
     assert of_arrival("arrival.poison").whose is Whose.OURS
+    assert of_arrival("secrecy.marked").whose is Whose.UNIT
+    theirs = ("arrival.conflict", "arrival.sender_differs", "act.not_the_sender")
+    assert {of_arrival(code).whose for code in theirs} == {Whose.PEER}
+    every = [of_arrival(c) for c in (*theirs, "arrival.not_ours", "secrecy.marked", "")]
+    for words in ([c.reason for c in every], [c.next_step for c in every]):
+        assert len({w.vi for w in words}) == len({w.en for w in words}) == len(every)

@@ -78,6 +78,7 @@ class Reconciling:
     owner: str
     limits: Limits
     pace: Pace
+    _before_first: dict[str, date] = field(default_factory=dict)  # a beginning stays what it is
     _under_way: set[asyncio.Task[reconciliations.Made]] = field(default_factory=set)
 
     # -- the whole walk ---------------------------------------------------------------------------
@@ -221,14 +222,22 @@ class Reconciling:
         if self.pace.at is None:
             return []
 
-        def look(tx: Tx) -> date | None:
-            if newest := reconciliations.newest_daily(tx, axis):
-                return date.fromisoformat(newest)
-            first = reconciliations.first_sent(tx, axis)
-            begun = None if first is None else first.astimezone(reconcile.VIETNAM).date()
-            return None if begun is None else begun - timedelta(days=1)
+        newest = await self._newest(axis)
+        return reconcile.days_due(self.scribe.now(), self.pace.at, newest)
 
-        return reconcile.days_due(self.scribe.now(), self.pace.at, await self.store.read(look))
+    async def _newest(self, axis: str) -> date | None:
+        """The last day with its daily report; without any, the one before the axis' first."""
+
+        newest = await self.store.read(lambda tx: reconciliations.newest_daily(tx, axis))
+        if newest:
+            return date.fromisoformat(newest)
+        if axis not in self._before_first:
+            first = await self.store.read(lambda tx: reconciliations.first_known(tx, axis))
+            if first is None:
+                return None
+            begun = first.astimezone(reconcile.VIETNAM).date()
+            self._before_first[axis] = begun - timedelta(days=1)
+        return self._before_first[axis]
 
     async def daily(self, axis: str, day: date) -> reconciliations.Made:
         """The report of a day, once over any number of processes.
@@ -328,6 +337,9 @@ class Reconciling:
         for number in range(1, run.page + 1):
             page = partial(reconciliations.found_on, axis=axis, day=day, number=number)
             found.merge(await self.store.read(page))
+        skipped = None
+        if run.by == DAILY:
+            skipped = reconcile.days_skipped(await self._newest(axis), run.day)
         at = self.scribe.now()
         can = run.axis.capabilities
         about = About(
@@ -340,6 +352,7 @@ class Reconciling:
             made_at=at,
             limits=self.limits,
             axis_can={"follow_up": can.follows_up, "list": can.collects, "count": can.counts},
+            skipped=skipped,
         )
         signed = sign_report(report_json(about, found), self.scribe.origin, at, self.scribe.key)
         record = self.scribe.record(
@@ -367,6 +380,14 @@ class Reconciling:
             ledger.append(tx, [record])
 
         await self.store.write(commit)
+        if skipped is not None:
+            get_logger(worker="reconcile").warning(
+                Event.RECONCILIATION_SKIPPED,
+                axis=axis,
+                first=skipped[0].isoformat(),
+                last=skipped[1].isoformat(),
+                advice=Event.RECONCILIATION_SKIPPED.advice,
+            )
         return made
 
 

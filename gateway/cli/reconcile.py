@@ -224,9 +224,24 @@ def _page(report: Mapping[str, Any], lang: str) -> None:
     for name, words in _COUNTS.items():
         if name in _ALWAYS or counts[name]:
             say(f"  {told(words, lang):28} {counts[name]:,}")
+    _skipped(report.get("skipped"), report["axis"], lang)
     _differences(report["differences"], lang)
     _open(report["unanswered"], lang)
     say(told(_ENDS[exit_code(counts)], lang))
+
+
+def _skipped(days: Mapping[str, Any] | None, axis: str, lang: str) -> None:
+    """Of a daily report: days before it that have none. Earlier versions did not say."""
+    if not days:
+        return
+    first, last, count = days["from"], days["to"], days["days"]
+    said = Text(
+        f"{count} ngày trước đó chưa được đối soát: {first} đến {last}. "
+        f"Đối soát từng ngày: edoc-gateway reconcile --axis {axis} --day {first}",
+        f"{count} days before were not reconciled: {first} to {last}. "
+        f"For each of them: edoc-gateway reconcile --axis {axis} --day {first}",
+    )
+    say(f"  ! {told(said, lang)}")
 
 
 def _differences(found: list[Mapping[str, Any]], lang: str) -> None:

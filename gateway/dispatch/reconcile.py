@@ -638,3 +638,13 @@ def days_due(now: datetime, at: time, newest: date | None) -> list[date]:
     last = local.date() - timedelta(days=1 if local.time() >= at else 2)
     first = max(newest + timedelta(days=1), last - timedelta(days=MOST_MADE_UP - 1))
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def days_skipped(newest: date | None, day: date) -> tuple[date, date] | None:
+    """The first and the last day that no daily report speaks of once `day` has its own.
+
+    `newest`: as for `days_due`. What stood still for longer than it looks back leaves such days.
+    """
+    if newest is None or (day - newest).days <= 1:
+        return None
+    return newest + timedelta(days=1), day - timedelta(days=1)

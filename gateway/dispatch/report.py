@@ -111,7 +111,10 @@ def local_instant(at: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a report is about. `by`: who asked, an account or a word (daily, cli)."""
+    """What a report is about. `by`: who asked, an account or a word (daily, cli).
+
+    `skipped`: of a daily one, the first and the last day before it that stay without a report.
+    """
 
     id: str
     gateway: str
@@ -122,6 +125,7 @@ class About:
     made_at: datetime
     limits: Limits
     axis_can: Mapping[str, bool]
+    skipped: tuple[date, date] | None = None
 
 
 def report_json(about: About, found: Found) -> dict[str, JsonValue]:
@@ -141,7 +145,19 @@ def report_json(about: About, found: Found) -> dict[str, JsonValue]:
             "answer_within_seconds": int(about.limits.answer_within.total_seconds()),
         },
         "axis_can": dict(about.axis_can),
+        "skipped": _skipped_json(about.skipped),
         **found.as_json(),
+    }
+
+
+def _skipped_json(days: tuple[date, date] | None) -> JsonValue:
+    if days is None:
+        return None
+    first, last = days
+    return {
+        "from": first.isoformat(),
+        "to": last.isoformat(),
+        "days": (last - first).days + 1,
     }
 
 

@@ -253,7 +253,11 @@ _NEWEST_DAILY = select(func.max(reconciliation.c.day)).where(
     # daily ones are named for their axis and day, the others for their id
     reconciliation.c.once == reconciliation.c.axis + "/" + reconciliation.c.day,
 )
-_FIRST_SENT = select(func.min(t.c.accepted_at)).where(t.c.axis == bindparam("on_axis"))
+_FIRST_KNOWN = (
+    select(func.min(t.c.accepted_at)).where(t.c.axis == bindparam("on_axis")),
+    select(func.min(fetch.c.listed_at)).where(fetch.c.axis == bindparam("on_axis")),
+    select(func.min(arrival.c.received_at)).where(arrival.c.axis == bindparam("on_axis")),
+)
 _LISTED = (
     select(*[reconciliation.c[name] for name in Listed._fields])
     .where(
@@ -444,10 +448,13 @@ def newest_daily(tx: Tx, axis: str) -> str:
     return str(tx.execute(_NEWEST_DAILY, {"on_axis": axis}).scalar() or "")
 
 
-def first_sent(tx: Tx, axis: str) -> datetime | None:
-    """When the first transfer of an axis was accepted."""
-    value = tx.execute(_FIRST_SENT, {"on_axis": axis}).scalar()
-    return value if isinstance(value, datetime) else None
+def first_known(tx: Tx, axis: str) -> datetime | None:
+    """When an axis first had anything of ours: sent over it, listed by it, received from it.
+
+    Reads all that the axis ever had: for once, not for each turn.
+    """
+    firsts = (tx.execute(asked, {"on_axis": axis}).scalar() for asked in _FIRST_KNOWN)
+    return min((at for at in firsts if isinstance(at, datetime)), default=None)
 
 
 def page(tx: Tx, *, axis: str, day: str, before: str, most: int) -> list[Listed]:

@@ -303,6 +303,14 @@ class Event(StrEnum):
             "an answer are the axis' silence, no proof of loss."
         ),
     )
+    RECONCILIATION_SKIPPED = (
+        "reconciliation.skipped",
+        False,
+        (
+            "Nothing was reconciled from `first` to `last`: the gateway stood still for longer "
+            "than it looks back. Ask for each of these days: `reconcile --axis --day`."
+        ),
+    )
     RECONCILIATION_PUT_OFF = (
         "reconciliation.put_off",
         False,

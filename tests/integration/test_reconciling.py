@@ -11,15 +11,17 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from gateway import enquiring, reconciling
 from gateway.audit.books import verify_books
+from gateway.cli.reconcile import _page
 from gateway.errors import Rejected, Unavailable, Unknown
 from gateway.ledger.reconciliation import SignedReport, verify_report
 from gateway.model.outcome import Deferred
 from gateway.ports import FollowUp, SentItem
 from gateway.store import reconciliations
-from gateway.store.tables import fetch, reconciliation
+from gateway.store.tables import fetch, reconciliation, transfer
 from tests.support.reconciled import MINISTRY, a_day, on_the_day_after
 
 
@@ -408,6 +410,62 @@ def test_a_gateway_that_never_sent_anything_has_nothing_due(tmp_path):
             later, _ = on_the_day_after(day.province)
             assert await later.due("vxp") == []
             assert await replace(later, pace=enquiring.Pace(at=None)).due("vxp") == []
+
+    asyncio.run(scene())
+
+
+def test_an_axis_that_only_brings_is_reconciled_from_its_first_listing(tmp_path):
+    """Nothing was ever sent over it, and yet its waiting list and its count are asked."""
+
+    async def scene():
+        async with a_day(tmp_path, both=True, stuck_after="40h") as day:
+            await day.send("12")
+            assert len(await day.ministry.inbox(MINISTRY)) == 1
+            later, _ = on_the_day_after(day.ministry)
+            sent = select(func.count()).select_from(transfer)
+            assert await later.store.read(lambda tx: tx.execute(sent).scalar()) == 0
+            assert await later.due("vxp") == [day.today]
+            made = await later.daily("vxp", day.today)
+            assert made.counts["transfers"] == 0
+            assert made.counts["asked"] > 0, "its list and its count"
+            assert json.loads(made.report)["skipped"] is None
+            assert await later.due("vxp") == []
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_days_that_are_not_made_up_are_named_in_the_report_that_follows(
+    tmp_path, kind, request, capsys
+):
+    database = request.getfixturevalue("postgres_url") if kind == "postgres" else ""
+
+    async def scene():
+        async with a_day(
+            tmp_path, database=database, stuck_after="900h", answer_within="900h"
+        ) as day:
+            await day.send("12")
+            later, clock = on_the_day_after(day.province)
+            assert json.loads((await later.daily("vxp", day.today)).report)["skipped"] is None
+            clock.at += timedelta(days=10)
+            due = await later.due("vxp")
+            assert len(due) == 7
+            with capture_logs() as said:
+                made = [await later.daily("vxp", one) for one in due]
+            first, last = day.today + timedelta(days=1), due[0] - timedelta(days=1)
+            told = {"from": first.isoformat(), "to": last.isoformat(), "days": 3}
+            assert [json.loads(one.report)["skipped"] for one in made] == [told, *[None] * 6]
+            warned = [line for line in said if line["event"] == "reconciliation.skipped"]
+            assert [(line["first"], line["last"]) for line in warned] == [
+                (told["from"], told["to"])
+            ]
+            # one that is asked for by hand says nothing of other days
+            by_hand = await later.make("vxp", first, "ops")
+            assert json.loads(by_hand.report)["skipped"] is None
+            capsys.readouterr()
+            _page(json.loads(made[0].report), "en")
+            shown = capsys.readouterr().out
+            assert f"3 days before were not reconciled: {first} to {last}" in shown
 
     asyncio.run(scene())
 

@@ -112,8 +112,36 @@ def test_a_day_s_transfers_come_page_by_page_and_open_ones_alone(any_store: Stor
     assert page(any_store, only_open=True)[0] == ["t1", "t4"]
     assert page(any_store, only_open=False, begin=AT + DAY, end=AT + 2 * DAY)[0] == []
     assert any_store.read_sync(lambda tx: reconciliations.our_ids(tx, "vxp", ["A", "B"])) == {"A"}
-    first = any_store.read_sync(lambda tx: reconciliations.first_sent(tx, "vxp"))
+    first = any_store.read_sync(lambda tx: reconciliations.first_known(tx, "vxp"))
     assert first == AT + timedelta(minutes=1)
+
+
+def test_an_axis_begins_with_whatever_came_first(any_store: Store):
+    def first():
+        return any_store.read_sync(lambda tx: reconciliations.first_known(tx, "vxp"))
+
+    assert first() is None
+    came = {
+        "axis": "vxp", "kind": "document", "state": "OPENED", "raw_sha256": "", "raw_size": 1,
+        "listed_from": "", "listed_to": "", "opens": 0, "fence": 0, "verdict": {},
+        "findings": [], "record_id": "r",
+    }  # fmt: skip
+    any_store.write_sync(
+        lambda tx: tx.execute(
+            insert(arrival), {**came, "id": "a1", "axis_doc_id": "1", "received_at": AT + 3 * DAY}
+        )
+    )
+    assert first() == AT + 3 * DAY, "received, and nothing else known"
+    any_store.write_sync(
+        lambda tx: tx.execute(
+            insert(fetch),
+            {**HELD, "axis_doc_id": "2", "state": "HELD", "listed_at": AT + 2 * DAY},
+        )
+    )
+    assert first() == AT + 2 * DAY, "listed, and never fetched"
+    any_store.write_sync(lambda tx: sent(tx, 1))
+    assert first() == AT + timedelta(minutes=1)
+    assert any_store.read_sync(lambda tx: reconciliations.first_known(tx, "lgsp")) is None
 
 
 def test_every_id_an_axis_ever_gave_is_found_in_the_records(any_store: Store):

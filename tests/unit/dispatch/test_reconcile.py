@@ -23,6 +23,7 @@ from gateway.dispatch.reconcile import (
     counts_differ,
     day_bounds,
     days_due,
+    days_skipped,
     falls_due,
 )
 from gateway.dispatch.report import Found, exit_code
@@ -300,6 +301,14 @@ def test_the_day_before_is_due_at_its_hour_and_missed_days_are_made_up():
     assert days_due(due, at, None) == []
     assert days_due(due, at, date(2026, 11, 17)) == [date(2026, 11, d) for d in (18, 19, 20)]
     assert days_due(due, at, date(2026, 1, 1)) == [date(2026, 11, d) for d in range(14, 21)]
+
+
+def test_days_that_no_daily_report_speaks_of_are_named():
+    assert days_skipped(None, DAY) is None
+    assert days_skipped(DAY - timedelta(days=1), DAY) is None
+    assert days_skipped(DAY, DAY) is None
+    assert days_skipped(DAY + timedelta(days=3), DAY) is None
+    assert days_skipped(date(2026, 11, 17), DAY) == (date(2026, 11, 18), date(2026, 11, 19))
 
 
 def test_every_difference_has_words_in_both_languages():

@@ -87,7 +87,9 @@ def _transfers(tx: Tx, before: tuple[datetime, str], language: str) -> Iterator[
 
 def cause_of(one: Dead) -> Cause:
     row = one.transfer
-    return causes.of_transfer(row.state, hold_cause=row.hold_cause, code=row.last_code)
+    return causes.of_transfer(
+        row.state, hold_cause=row.hold_cause, code=row.last_code, doubt=row.doubt
+    )
 
 
 def _of_transfer(one: Dead, recipients: list[str], cause: Cause, language: str) -> dict[str, Any]:

@@ -61,7 +61,9 @@ def tell(tx: Tx, scribe: Scribe, transfer_id: str, state: str, behind: NewRecord
     document = documents.by_id(tx, row.document_ref)
     if document is None:
         return
-    cause = causes.of_transfer(state, hold_cause=row.hold_cause, code=row.last_code)
+    cause = causes.of_transfer(
+        state, hold_cause=row.hold_cause, code=row.last_code, doubt=row.doubt
+    )
     receivers = [r.agency for r in transfers.recipients_of(tx, [row.id])]
     item_id = scribe.entropy.new_id()
     told: dict[str, Any] = {
@@ -77,7 +79,7 @@ def tell(tx: Tx, scribe: Scribe, transfer_id: str, state: str, behind: NewRecord
         "doubt": row.doubt,
         "what": what._asdict(),
         "reason": cause.reason._asdict(),
-        "next_step": cause.next_step._asdict(),
+        "next_step": causes.for_sender(state, cause, doubt=row.doubt)._asdict(),
     }
     added = inbox.add(
         tx,

@@ -202,6 +202,9 @@ def dead(
         say(f"--cursor {found['cursor']}")
 
 
+IN_DOUBT = Text("có thể đã tới trục", "an attempt may have delivered it")
+
+
 def _say_letter(letter: Mapping[str, Any], lang: str) -> None:
     why = letter["hold_cause"] or letter["code"]
     say(f"{letter['state']} {letter['kind']} {letter['id']} ({letter['axis']}, {letter['since']})")
@@ -211,6 +214,7 @@ def _say_letter(letter: Mapping[str, Any], lang: str) -> None:
         (Text("nơi nhận", "to"), ", ".join(letter["recipients"])),
         (Text("do", "cause"), f"{told(WHOSE[letter['cause']], lang)}: {letter['reason']}"),
         (Text("mã", "code"), why),
+        (Text("chú ý", "mind"), told(IN_DOUBT, lang) if letter["doubt"] else ""),
         (Text("làm gì", "next"), letter["next_step"]),
     )
     for words, value in said:

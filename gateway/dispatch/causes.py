@@ -1,6 +1,7 @@
 """Whose fault it is that a transfer stands: the unit's, the peer's or ours, and what comes next.
 
-In:     the state and hold cause of a transfer, and the last code that the other side, or we, gave.
+In:     the state and hold cause of a transfer, whether it may have been delivered (doubt), and the
+        last code that the other side, or we, gave.
 Out:    a Cause: whose, the reason in a sentence, the next step in another; both languages.
 Fails:  never: a code that nobody has classified has a row of its own.
 Never:  decides anything; the states are moved elsewhere, by people.
@@ -52,6 +53,12 @@ _ASK_AXIS = Text(
     "Hỏi đơn vị vận hành trục; khi trục đã thông, gửi lại (replay)",
     "ask the axis' operator; replay once the axis works again",
 )
+_ASK_FIRST = Text(
+    "Hỏi trục hoặc nơi nhận. Đã có: chờ trạng thái của nơi nhận. Chưa có: release để gửi lại đúng "
+    "gói tin cũ",
+    "ask the axis or the receiver. If it is there, wait for the receiver's status; if not, release "
+    "it: the same bytes go again",
+)
 _HELD: dict[str, Cause] = {
     HoldCause.REFUSED_IN_DOUBT: Cause(
         Whose.PEER,
@@ -72,10 +79,7 @@ _HELD: dict[str, Cause] = {
             "Hết hạn gửi mà vẫn chưa biết trục đã nhận hay chưa",
             "its lifetime is over, and nobody knows whether the axis has it",
         ),
-        Text(
-            "Hỏi trục hoặc nơi nhận. Chưa có: release để gửi lại đúng gói tin cũ",
-            "ask the axis or the receiver; if it is not there, release it: the same bytes go again",
-        ),
+        _ASK_FIRST,
     ),
     HoldCause.REPEAT_NEVER: Cause(
         Whose.PEER,
@@ -83,10 +87,7 @@ _HELD: dict[str, Cause] = {
             "Không rõ trục đã nhận hay chưa, và cấu hình của trục cấm tự gửi lại",
             "nobody knows whether the axis has it, and the axis' profile forbids a repeat",
         ),
-        Text(
-            "Hỏi trục hoặc nơi nhận. Chưa có: release để gửi lại đúng gói tin cũ",
-            "ask the axis or the receiver; if it is not there, release it: the same bytes go again",
-        ),
+        _ASK_FIRST,
     ),
     HoldCause.EQUAL_ANSWERS: Cause(
         Whose.PEER,
@@ -351,13 +352,45 @@ _ARRIVED: dict[str, Cause] = {
 }
 
 
-def of_transfer(state: str, *, hold_cause: str, code: str) -> Cause:
+# where releasing or withdrawing is the choice: with doubt nothing is withdrawn, and nothing goes
+# again unasked
+_CHOICE = (HoldCause.EQUAL_ANSWERS, HoldCause.RESTORED, HoldCause.PERSON)
+
+
+def of_transfer(state: str, *, hold_cause: str, code: str, doubt: bool) -> Cause:
     """Why a transfer stands where it stands. `code`: of its last outcome, "" when none was made."""
     if state == TransferState.HELD:
-        return _HELD.get(hold_cause, _HELD_OTHERWISE)
+        held = _HELD.get(hold_cause, _HELD_OTHERWISE)
+        chosen = hold_cause in _CHOICE or held is _HELD_OTHERWISE
+        return held._replace(next_step=_ASK_FIRST) if doubt and chosen else held
     if state == TransferState.WITHDRAWN:
         return _WITHDRAWN
     return _first(_REFUSED if state == TransferState.REFUSED else _EXPIRED, code)
+
+
+_WAIT_IN_DOUBT = Text(
+    "Không gửi lại: văn bản có thể đã tới. Người vận hành gateway hỏi trục rồi quyết định",
+    "do not send it again: it may have arrived. Those who run the gateway ask the axis and decide",
+)
+_WAIT = Text(
+    "Chờ: người vận hành gateway quyết định có gửi tiếp hay không; nếu gấp thì hỏi họ",
+    "wait: those who run the gateway decide whether it goes on; ask them if it is urgent",
+)
+_ASK_FOR_A_REPLAY = Text(
+    "Chưa tới nơi nhận qua gateway này. Hỏi người vận hành gateway: khi đã xử lý nguyên nhân, họ "
+    "gửi lại được; nếu gấp thì gửi bằng đường khác",
+    "it did not arrive through this gateway. Ask those who run it: once the cause is mended they "
+    "can send it again; if it is urgent, send it another way",
+)
+
+
+def for_sender(state: str, cause: Cause, *, doubt: bool) -> Text:
+    """The next step of the unit whose document it is: it has no queue to release anything from."""
+    if state == TransferState.HELD:
+        return _WAIT_IN_DOUBT if doubt else _WAIT
+    if state == TransferState.WITHDRAWN or cause.whose is Whose.UNIT:
+        return cause.next_step
+    return _ASK_FOR_A_REPLAY
 
 
 def of_arrival(code: str) -> Cause:

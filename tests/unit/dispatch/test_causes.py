@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.dispatch.causes import Whose, of_arrival, of_transfer
+from gateway.dispatch.causes import Whose, for_sender, of_arrival, of_transfer
 from gateway.dispatch.schedule import HoldCause
 
 
@@ -28,16 +28,37 @@ from gateway.dispatch.schedule import HoldCause
     ],
 )
 def test_the_last_code_says_who_must_act(state: str, code: str, whose: Whose) -> None:
-    assert of_transfer(state, hold_cause="", code=code).whose is whose
+    assert of_transfer(state, hold_cause="", code=code, doubt=False).whose is whose
 
 
 @pytest.mark.parametrize("cause", [*HoldCause, "one of a version to come"])
 def test_whatever_holds_a_transfer_has_its_reason_and_next_step(cause: str) -> None:
-    found = of_transfer("HELD", hold_cause=cause, code="http.503")
+    found = of_transfer("HELD", hold_cause=cause, code="http.503", doubt=False)
     assert all((*found.reason, *found.next_step))
     own = (HoldCause.PERSON, HoldCause.RESTORED, HoldCause.UNSTAMPED)
     ours = cause in own or cause not in list(HoldCause)
     assert found.whose is (Whose.OURS if ours else Whose.PEER)
+
+
+@pytest.mark.parametrize("cause", [*HoldCause, "one of a version to come"])
+def test_with_doubt_nobody_is_sent_to_an_act_that_is_refused(cause: str) -> None:
+    found = of_transfer("HELD", hold_cause=cause, code="http.503", doubt=True)
+    assert "withdraw" not in found.next_step.en + found.next_step.vi
+    if cause != HoldCause.UNSTAMPED:  # which goes on by itself
+        assert "ask the axis" in found.next_step.en
+
+
+@pytest.mark.parametrize("doubt", [False, True])
+@pytest.mark.parametrize("state", ["HELD", "REFUSED", "EXPIRED", "WITHDRAWN"])
+def test_a_unit_is_told_nothing_that_only_an_operator_can_do(state: str, doubt: bool) -> None:
+    for code in ("vxp.21", "http.401", "http.503", ""):
+        for held in [*HoldCause, ""]:
+            cause = of_transfer(state, hold_cause=held, code=code, doubt=doubt)
+            words = for_sender(state, cause, doubt=doubt)
+            assert all(words)
+            assert not [w for w in ("release", "queue show", "conf") if w in words.en + words.vi]
+            if state == "HELD":
+                assert ("do not send it again" in words.en) is doubt
 
 
 def test_what_came_and_cannot_be_opened_is_the_senders_unless_it_is_not_for_us() -> None:

@@ -1,7 +1,7 @@
 """What stands still, and what that puts at risk: for /readyz and for /metrics.
 
 In:     the store; the blob store; limits from the configuration.
-Out:    alarms that say what is at risk, until when, and what to do; gauges.
+Out:    alarms, worded in `alarming`; gauges.
 Never:  writes (but a spool file that is gone at once); costs more as history grows (it counts what
         waits, not what is done).
 """
@@ -10,96 +10,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from gateway import drifting
-from gateway.braking import BrakePolicy, Braking, Gap, Level
+from gateway.alarming import Alarm, Patience, Seen, age_of, alarms_of
+from gateway.braking import Braking, Gap, Level
 from gateway.braking import look as look_at_stamps
 from gateway.errors import Broken, Finding, Severity, Text, Unavailable
 from gateway.model.arrival import ArrivalState
-from gateway.model.breaker import Breaker, BreakerState
+from gateway.model.breaker import BreakerState
 from gateway.model.transfer import CLAIMABLE, TransferState
 from gateway.ports import BlobStore, SyncState
-from gateway.promise import VIETNAM
 from gateway.store import Store, Tx, breakers, inbox, ledger, revocations, watching
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 
-URGENT = 1  # the lanes 0 and 1: hỏa tốc, thượng khẩn
-URGENT_LATE, LATE = 300.0, 1800.0  # seconds that a due transfer may wait, by lane
-OLD_SNAPSHOT = 600.0
-FILLING = 0.8  # of api.max_backlog
 UNKNOWN = SyncState(None)
 NOBODY = "0" * 64  # the digest of nothing that anybody has found
 TRIAL = bytes(64 * 1024)
 _WAITING = frozenset(s.value for s in CLAIMABLE)
-LABELS = (
-    Text("Rủi ro", "At risk"),
-    Text("Đến khi", "Until"),
-    Text("Việc cần làm", "Do"),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm(Finding):
-    """A finding of /readyz: `text` says what is seen, the other three what follows from it."""
-
-    at_risk: Text
-    until: Text
-    do: Text
-
-    def as_json(self, lang: str = "en") -> dict[str, str]:
-        """As a Finding, whose message says all four, and each of the three by itself."""
-        shown = Finding.as_json(self, lang)
-        parts = [t.vi if lang == "vi" else t.en for t in (self.at_risk, self.until, self.do)]
-        heads = [t.vi if lang == "vi" else t.en for t in LABELS]
-        told = " ".join(f"{head}: {part}." for head, part in zip(heads, parts, strict=True))
-        return {
-            **shown,
-            "message": f"{shown['message']}. {told}",
-            **dict(zip(("at_risk", "until", "do"), parts, strict=True)),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Unencrypted:
-    """An axis that is spoken to in the clear, and the reason that the operator gave for it."""
-
-    axis: str
-    endpoint: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds until standing still is an alarm; of stamps: `braking`.
-
-    `workers`: which must turn somewhere, and how long each may be silent. `max_backlog`: of
-    waiting transfers, beyond which nothing is accepted; 0: not watched. `revocation_max_age` 0:
-    nobody is asked for revocation data.
-    """
-
-    seal_max_delay: float
-    revocation_max_age: float = 0.0
-    max_backlog: int = 0
-    workers: Mapping[str, float] = field(default_factory=dict)
-    unencrypted: Sequence[Unencrypted] = ()
-    max_drift: float = 5.0
-
-
-class _Seen(NamedTuple):
-    now: datetime
-    unsealed: float
-    gap: Gap
-    unasked: float
-    due: Mapping[str, Mapping[int, float]]
-    standing: Mapping[str, Breaker]
-    turns: Mapping[str, watching.LastTurn]
-    snapshot: float | None
-    drift: float
 
 
 async def readiness(
@@ -116,14 +47,14 @@ async def readiness(
     `backlog`: waiting transfers, as `measure` counted them last. `sync`: of the system's clock.
     """
 
-    def look(tx: Tx) -> _Seen:
+    def look(tx: Tx) -> Seen:
         now = tx.now()
         asked = revocations.asked_longest_ago(tx) if patience.revocation_max_age else None
-        return _Seen(
+        return Seen(
             now,
-            _age(now, ledger.oldest_pending(tx)),
+            age_of(now, ledger.oldest_pending(tx)),
             look_at_stamps(tx),
-            _age(now, asked),
+            age_of(now, asked),
             {a: _ages(now, watching.oldest_due(tx, a)) for a in axes},
             {a: breakers.seen(tx, a) for a in axes},
             watching.turns(tx),
@@ -132,367 +63,7 @@ async def readiness(
         )
 
     seen = await store.read(look)
-    return [
-        *_unsealed(seen, patience),
-        *_unstamped(seen.gap, braking),
-        *_stale(seen, patience),
-        *_filling(backlog, patience),
-        *(alarm for axis in axes for alarm in _paused(axis, seen.standing[axis])),
-        *(alarm for axis in axes for alarm in _late(axis, seen.due[axis])),
-        *_silent(seen, patience),
-        *_snapshot(seen),
-        *_clock_off(seen.drift, patience.max_drift, sync),
-        *(_in_the_clear(one) for one in patience.unencrypted),
-    ]
-
-
-def _unsealed(seen: _Seen, patience: Patience) -> list[Alarm]:
-    age, limit = seen.unsealed, patience.seal_max_delay
-    if age <= limit / 2:
-        return []
-    end = _clock(seen.now + timedelta(seconds=limit - age))
-    over = age > limit
-    return [
-        Alarm(
-            path="ledger",
-            code="ledger.unsealed",
-            severity=Severity.ERROR if over else Severity.WARNING,
-            text=Text(
-                f"Bản ghi cũ nhất chờ niêm phong {age:.0f} giây (hạn {limit:.0f})",
-                f"the oldest record has waited {age:.0f} s to be sealed (limit {limit:.0f})",
-            ),
-            at_risk=Text(
-                "văn bản đã nhận không được gửi đi; quá hạn thì ngừng nhận văn bản mới (503)",
-                "accepted documents do not leave; beyond the limit nothing is accepted (503)",
-            ),
-            until=Text(
-                f"đã ngừng nhận từ {end}" if over else f"{end} là lúc ngừng nhận",
-                f"accepting stopped at {end}" if over else f"accepting stops at {end}",
-            ),
-            do=Text(
-                "xem tiến trình seal (nhật ký worker.unavailable, worker.broken) và chỗ trống trên "
-                "đĩa của cơ sở dữ liệu; không xóa gì",
-                "look at the worker `seal` (worker.unavailable, worker.broken in its log) and at "
-                "the room on the database's disk; delete nothing",
-            ),
-        )
-    ]
-
-
-def _unstamped(gap: Gap, braking: Braking) -> list[Alarm]:
-    """Provisional: a warning that names the brake's hour, long before it. Brake: an error."""
-    level = braking.level(gap)
-    if level is Level.NORMAL or gap.since is None:
-        return []
-    limits = braking.limits
-    age, limit = braking.age(gap).total_seconds(), limits.max_delay.total_seconds()
-    since, end = _clock(gap.since), _clock(gap.since + limits.max_delay)
-    over, hold = level is Level.BRAKE, limits.policy is BrakePolicy.HOLD
-    then = (
-        Text("được nhận nhưng giữ lại", "accepted but held")
-        if hold
-        else Text("bị từ chối (503)", "refused (503)")
-    )
-    entries = gap.size_to - gap.size_from
-    return [
-        Alarm(
-            path="stamp",
-            code="stamp.brake" if over else "stamp.late",
-            severity=Severity.ERROR if over and not hold else Severity.WARNING,
-            text=Text(
-                f"Mục cũ nhất chưa có dấu thời gian đã {age:.0f} giây (hạn {limit:.0f})",
-                f"the oldest entry without a timestamp has waited {age:.0f} s (limit {limit:.0f})",
-            ),
-            at_risk=Text(
-                f"chưa có bên ngoài nào làm chứng cho thời gian của {entries} bản ghi từ {since}; "
-                + (f"văn bản mới {then.vi}" if over else "việc gửi nhận vẫn tiếp tục"),
-                f"nobody outside vouches for the time of {entries} records since {since}; "
-                + (f"new documents are {then.en}" if over else "sending and receiving go on"),
-            ),
-            until=Text(
-                "dấu kế tiếp, nó làm chứng bù cho mọi bản ghi trước nó; rồi tự gửi nhận lại"
-                if over
-                else f"{end}: từ lúc đó văn bản mới {then.vi}; dấu kế tiếp làm chứng bù cho tất cả",
-                "the next stamp, which covers everything before it; then all goes on by itself"
-                if over
-                else f"{end}: from then on new documents are {then.en}; the next stamp covers all",
-            ),
-            do=Text(
-                "hỏi đơn vị cung cấp dấu thời gian (stamp.authorities), xem đường mạng tới đó, "
-                "hoặc thêm một nơi khác vào stamp.authorities",
-                "ask the timestamp authorities (stamp.authorities), look at the line to them, or "
-                "add another one to stamp.authorities",
-            ),
-        )
-    ]
-
-
-def _stale(seen: _Seen, patience: Patience) -> list[Alarm]:
-    age, limit = seen.unasked, patience.revocation_max_age
-    if not limit or age <= limit / 2:
-        return []
-    end = _clock(seen.now + timedelta(seconds=limit - age))
-    return [
-        Alarm(
-            path="trust",
-            code="trust.stale",
-            severity=Severity.WARNING,
-            text=Text(
-                f"Một nơi cấp chứng thư không trả lời đã {age:.0f} giây (hạn {limit:.0f})",
-                f"an authority has not answered for {age:.0f} s (limit {limit:.0f})",
-            ),
-            at_risk=Text(
-                "chữ ký bằng chứng thư của nơi đó thành unknown_revocation; văn bản vẫn được nhận",
-                "signatures by its certificates become unknown_revocation; documents still come in",
-            ),
-            until=Text(
-                f"{end} là hạn của dữ liệu đang có",
-                f"what is known is too old from {end} on",
-            ),
-            do=Text(
-                "tìm revocation.failed trong nhật ký, xem đường mạng tới địa chỉ đó; hoặc đặt tệp "
-                "CRL vào conf/trust",
-                "look for revocation.failed in the log and at the line to that address; or lay the "
-                "authority's CRL into conf/trust",
-            ),
-        )
-    ]
-
-
-def _filling(backlog: int, patience: Patience) -> list[Alarm]:
-    most = patience.max_backlog
-    if not most or backlog < most * FILLING:
-        return []
-    full = backlog >= most
-    return [
-        Alarm(
-            path="queue",
-            code="queue.filling",
-            severity=Severity.ERROR if full else Severity.WARNING,
-            text=Text(
-                f"{backlog} lượt chuyển chờ gửi (api.max_backlog là {most})",
-                f"{backlog} transfers wait to be delivered (api.max_backlog is {most})",
-            ),
-            at_risk=Text(
-                "văn bản mới bị từ chối tạm thời (503); những gì đã nhận vẫn được giữ",
-                "new documents are answered 503; what was accepted is kept",
-            ),
-            until=Text(
-                "hàng đợi ngắn lại; `queue forecast` nêu giờ dự kiến",
-                "the queue is shorter; `queue forecast` says when",
-            ),
-            do=Text(
-                "xem trục nào dồn (edoc_backlog) và hỏi bên vận hành trục; tăng max_connections "
-                "nếu trục chịu được",
-                "see which axis it is (edoc_backlog) and ask its operator; raise max_connections "
-                "if the axis bears it",
-            ),
-        )
-    ]
-
-
-def _paused(axis: str, standing: Breaker) -> list[Alarm]:
-    if standing.state is BreakerState.CLOSED:
-        return []
-    until = _clock(standing.until) if standing.until else "-"
-    return [
-        Alarm(
-            path=f"dispatch.{axis}",
-            code="dispatch.paused",
-            severity=Severity.WARNING,
-            text=Text(
-                f"Trục {axis} lỗi liên tiếp, đã tạm ngừng gửi {standing.trips} lần",
-                f"axis {axis} failed again and again and was paused {standing.trips} times",
-            ),
-            at_risk=Text(
-                "mọi văn bản qua trục này chờ lại; hết dispatch.retry thì không gửi nữa",
-                "everything for this axis waits, and lapses at the end of dispatch.retry",
-            ),
-            until=Text(
-                f"một lượt gửi thử thành công; lần thử kế tiếp lúc {until}",
-                f"one transfer that tries succeeds; the next try is at {until}",
-            ),
-            do=Text(
-                "hỏi bên vận hành trục; xem `queue list` để biết câu trả lời cuối của trục",
-                "ask the axis' operator; `queue list` shows what the axis answered last",
-            ),
-        )
-    ]
-
-
-def _late(axis: str, due: Mapping[int, float]) -> list[Alarm]:
-    """The most urgent lane of the axis that is late; one alarm for an axis is enough."""
-    late = [(n, s) for n, s in sorted(due.items()) if s > (URGENT_LATE if n <= URGENT else LATE)]
-    if not late:
-        return []
-    lane, age = late[0]
-    return [
-        Alarm(
-            path=f"dispatch.{axis}",
-            code="dispatch.late",
-            severity=Severity.WARNING,
-            text=Text(
-                f"Trục {axis}, mức khẩn {lane}: lượt chuyển tới hạn đã chờ {age:.0f} giây",
-                f"axis {axis}, lane {lane}: a due transfer has waited for {age:.0f} s",
-            ),
-            at_risk=Text(
-                "văn bản qua hạn xử lý hoặc hết hạn gửi (dispatch.lifetime) trước khi lên trục",
-                "documents pass their due date or their lifetime (dispatch.lifetime) before they "
-                "are on the axis",
-            ),
-            until=Text(
-                "`queue forecast` nêu từng văn bản và giờ",
-                "`queue forecast` names each document and its time",
-            ),
-            do=Text(
-                "xem edoc_attempts của trục: không có lần gửi nào thì xem tiến trình deliver, có "
-                "mà bị hoãn thì hỏi bên vận hành trục",
-                "see edoc_attempts of the axis: none at all: look at the worker `deliver`; "
-                "deferred ones: ask the axis' operator",
-            ),
-        )
-    ]
-
-
-def _silent(seen: _Seen, patience: Patience) -> list[Alarm]:
-    found = []
-    for worker, limit in patience.workers.items():
-        turn = seen.turns.get(worker)
-        if turn is None or _age(seen.now, turn.at) <= limit:
-            continue
-        at = _clock(turn.at)
-        found.append(
-            Alarm(
-                path=f"workers.{worker}",
-                code="worker.silent",
-                severity=Severity.WARNING,
-                text=Text(
-                    f"Tiến trình {worker} chạy lần cuối lúc {at} ({turn.owner})",
-                    f"the worker {worker} turned last at {at} ({turn.owner})",
-                ),
-                at_risk=_WORK.get(worker.partition(":")[0], _WORK["sweep"]),
-                until=Text(
-                    "một tiến trình loại này chạy lại; chưa mất gì",
-                    "a process of this kind runs again; nothing is lost yet",
-                ),
-                do=Text(
-                    f"systemctl status gateway-{worker.partition(':')[0]}, đọc nhật ký, khởi động "
-                    "lại; mã thoát 70 hoặc 78 thì đọc kỹ trước",
-                    f"systemctl status gateway-{worker.partition(':')[0]}, read its log, start it; "
-                    "read first when it ended with 70 or 78",
-                ),
-            )
-        )
-    return found
-
-
-_WORK: Mapping[str, Text] = {
-    "seal": Text("bản ghi không được niêm phong, văn bản không đi", "nothing is sealed or sent"),
-    "stamp": Text("không có dấu thời gian mới", "no new timestamps"),
-    "deliver": Text("văn bản không được gửi lên trục", "documents do not leave for the axis"),
-    "collect": Text("văn bản nằm lại trên trục, không được lấy về", "documents stay on the axis"),
-    "open": Text("văn bản đến chưa được mở và giao", "what came is not opened and handed over"),
-    "sweep": Text(
-        "lượt gửi dở dang không được tiếp quản, hạn gửi không được xét",
-        "attempts of dead processes are not taken over, lifetimes are not looked at",
-    ),
-}
-
-
-def _snapshot(seen: _Seen) -> list[Alarm]:
-    if seen.snapshot is None or seen.snapshot <= OLD_SNAPSHOT:
-        return []
-    return [
-        Alarm(
-            path="database",
-            code="database.old_snapshot",
-            severity=Severity.WARNING,
-            text=Text(
-                f"Một giao dịch của cơ sở dữ liệu đã mở {seen.snapshot:.0f} giây",
-                f"a transaction of the database has been open for {seen.snapshot:.0f} s",
-            ),
-            at_risk=Text(
-                "dòng đã bỏ không được dọn, hàng đợi chậm dần",
-                "dead rows are not cleared away, and the queue gets slower and slower",
-            ),
-            until=Text("giao dịch đó kết thúc", "that transaction ends"),
-            do=Text(
-                "tìm nó: SELECT pid, usename, application_name, xact_start FROM pg_stat_activity "
-                "ORDER BY xact_start; hỏi chủ của nó, rồi pg_terminate_backend(pid)",
-                "find it: SELECT pid, usename, application_name, xact_start FROM pg_stat_activity "
-                "ORDER BY xact_start; ask whose it is, then pg_terminate_backend(pid)",
-            ),
-        )
-    ]
-
-
-_CLOCK_RISK = Text(
-    "các thời điểm trong bản ghi mới lệch theo đồng hồ này; bản ghi không bị sửa, dấu thời gian "
-    "cho biết giới hạn đúng",
-    "instants in new records are off by as much; none is rewritten, and stamps bound the truth",
-)
-_CLOCK_DO = Text(
-    "xem chronyc tracking hoặc timedatectl; sửa nguồn giờ (NTP), để đồng hồ tự chỉnh dần",
-    "see `chronyc tracking` or `timedatectl`; repair the time source (NTP), let the clock slew",
-)
-
-
-def _clock_off(drift: float, most: float, sync: SyncState) -> list[Alarm]:
-    """Stamps or the system itself say that our clock is wrong. It tells, and rewrites nothing."""
-    found = []
-    if abs(drift) > most:
-        vi, en = ("nhanh", "ahead") if drift > 0 else ("chậm", "behind")
-        found.append(
-            Alarm(
-                path="clock",
-                code="clock.drift",
-                severity=Severity.WARNING,
-                text=Text(
-                    f"Đồng hồ {vi} ít nhất {abs(drift):.1f} giây so với dấu thời gian mới nhất",
-                    f"the clock is {en} by at least {abs(drift):.1f} s, as the newest stamp shows",
-                ),
-                at_risk=_CLOCK_RISK,
-                until=Text("một dấu thời gian khớp đồng hồ", "a stamp agrees with the clock"),
-                do=_CLOCK_DO,
-            )
-        )
-    if sync.synchronised is False:
-        found.append(
-            Alarm(
-                path="clock",
-                code="clock.unsynchronised",
-                severity=Severity.WARNING,
-                text=Text(
-                    "Hệ điều hành báo đồng hồ chưa được đồng bộ",
-                    "the system says that its clock is not synchronised",
-                ),
-                at_risk=_CLOCK_RISK,
-                until=Text("hệ điều hành báo đã đồng bộ", "the system says that it is again"),
-                do=_CLOCK_DO,
-            )
-        )
-    return found
-
-
-def _in_the_clear(one: Unencrypted) -> Alarm:
-    return Alarm(
-        path=f"axis.{one.axis}",
-        code="conf.exception",
-        severity=Severity.NOTE,
-        text=Text(
-            f"Kết nối {one.axis} dùng http không mã hóa ({one.endpoint}) vì: {one.reason}",
-            f"{one.axis} is spoken to in the clear ({one.endpoint}) because: {one.reason}",
-        ),
-        at_risk=Text(
-            "ai ở giữa đường đọc và sửa được gói tin, thấy được tài khoản của trục",
-            "whoever is on the line can read and change packages and sees the axis' account",
-        ),
-        until=Text("địa chỉ của trục là https", "the axis' endpoint is https"),
-        do=Text(
-            "hỏi bên vận hành trục về https, rồi bỏ axis.allow_http (QĐ 28/2018 điều 13)",
-            "ask the axis' operator for https, then remove axis.allow_http (QĐ 28/2018 article 13)",
-        ),
-    )
+    return list(alarms_of(seen, patience, braking, backlog=backlog, sync=sync))
 
 
 class Measured(NamedTuple):
@@ -522,7 +93,7 @@ async def measure(
     def look(tx: Tx) -> _Figures:
         now = tx.now()
         return _Figures(
-            unsealed=_age(now, ledger.oldest_pending(tx)),
+            unsealed=age_of(now, ledger.oldest_pending(tx)),
             gap=look_at_stamps(tx),
             quarantined=watching.arrivals_in(tx, ArrivalState.QUARANTINED),
             orphans=watching.arrivals_in(tx, ArrivalState.ORPHAN),
@@ -530,8 +101,8 @@ async def measure(
             axes={axis: _of_axis(tx, axis, now) for axis in axes},
             snapshot=watching.oldest_snapshot(tx),
             drift=drifting.last(tx),
-            turns={w: _age(now, t.at) for w, t in watching.turns(tx).items()},
-            since=_age(now, since),
+            turns={w: age_of(now, t.at) for w, t in watching.turns(tx).items()},
+            since=age_of(now, since),
         )
 
     seen = await store.read(look)
@@ -601,17 +172,8 @@ def _of_axis(tx: Tx, axis: str, now: datetime) -> _OfAxis:
     )
 
 
-def _age(now: datetime, at: datetime | None) -> float:
-    """Seconds, never below 0; 0 for what is not there."""
-    return max((now - at).total_seconds(), 0.0) if at else 0.0
-
-
 def _ages(now: datetime, by_lane: Mapping[int, datetime]) -> dict[int, float]:
-    return {lane: _age(now, at) for lane, at in by_lane.items()}
-
-
-def _clock(at: datetime) -> str:
-    return at.astimezone(VIETNAM).strftime("%H:%M %d/%m/%Y")
+    return {lane: age_of(now, at) for lane, at in by_lane.items()}
 
 
 class FileWatch:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from gateway.alarming import Unencrypted
 from gateway.c14n import JsonValue
 from gateway.config import Settings
 from gateway.config.clear import in_the_clear, reason_of
 from gateway.scribe import Scribe
 from gateway.store import Store, Tx, ledger, noted
 from gateway.telemetry.events import Event
-from gateway.watch import Unencrypted
 
 NAME = "conf.exception"
 NONE = "[]"

@@ -27,6 +27,7 @@ from adapters.loopback.axis import LoopbackAxis
 from adapters.revocation.client import HttpRevocation
 from adapters.tsa.client import Endpoint, HttpTimestampAuthority
 from gateway import watch
+from gateway.alarming import Patience
 from gateway.braking import MOST as MOST_LET_GO
 from gateway.braking import BrakeLimits, BrakePolicy, Braking
 from gateway.collecting import Collecting
@@ -358,7 +359,7 @@ def resting(took: float, least: float = GAUGE_SECONDS) -> float:
     return min(max(least, GAUGE_SHARE * took), GAUGE_LONGEST)
 
 
-def patience(settings: Settings, axes: Sequence[str]) -> watch.Patience:
+def patience(settings: Settings, axes: Sequence[str]) -> Patience:
     """When standing still is an alarm, and which workers must turn in some process."""
     conf, minute = settings, 60.0
     sending = conf.dispatch.attempt_deadline + conf.dispatch.grace
@@ -372,7 +373,7 @@ def patience(settings: Settings, axes: Sequence[str]) -> watch.Patience:
         workers[f"deliver:{axis}"] = sending + 2 * minute
         if axis != LOOPBACK:
             workers[f"collect:{axis}"] = conf.collect.slowest + listing + 2 * minute
-    return watch.Patience(
+    return Patience(
         conf.seal.max_delay,
         conf.trust.max_age if conf.trust.fetch == "on" else 0.0,
         max_backlog=conf.api.max_backlog,

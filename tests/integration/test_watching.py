@@ -13,6 +13,7 @@ from sqlalchemy import update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway import watch
+from gateway.alarming import Alarm, Patience
 from gateway.braking import BrakeLimits, Braking
 from gateway.model.arrival import ArrivalState
 from gateway.scribe import Scribe
@@ -189,10 +190,10 @@ def test_sqlite_cannot_be_asked_for_its_readers(sqlite_store: Store) -> None:
 # -- what /readyz says -----------------------------------------------------------------------------
 
 
-def alarms(store: Store, **more: object) -> list[watch.Alarm]:
-    patience = watch.Patience(600.0, max_backlog=10, workers=WORKERS)
+def alarms(store: Store, **more: object) -> list[Alarm]:
+    patience = Patience(600.0, max_backlog=10, workers=WORKERS)
     found = asyncio.run(watch.readiness(store, patience, no_stamps(), axes=["vxp"], **more))  # type: ignore[arg-type]  # forwarded as given
-    assert all(isinstance(one, watch.Alarm) for one in found)
+    assert all(isinstance(one, Alarm) for one in found)
     return found  # type: ignore[return-value]  # asserted above
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.clock.kernel import STA_UNSYNC, TIME_ERROR, KernelSync
 from gateway import drifting, watch
+from gateway.alarming import Patience
 from gateway.braking import BrakeLimits, Braking
 from gateway.ports import SyncState
 from gateway.scribe import Scribe
@@ -70,7 +71,7 @@ def test_it_is_an_alarm_for_every_process(
     scribe = Scribe(clock=WallClock(), entropy=SystemEntropy(), origin=ORIGIN, key=KEY)
     braking = Braking(scribe, BrakeLimits(timedelta(0)))
     sqlite_store.write_sync(lambda tx: drifting.note(tx, drift))
-    patience = watch.Patience(600.0)
+    patience = Patience(600.0)
     found = asyncio.run(watch.readiness(sqlite_store, patience, braking, sync=sync))
     assert [f.code for f in found] == codes
     if drift > 5:

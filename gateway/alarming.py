@@ -67,7 +67,8 @@ class Patience:
 
     `workers`: which must turn somewhere, and how long each may be silent. `max_backlog`: of
     waiting transfers, beyond which nothing is accepted; 0: not watched. `revocation_max_age` 0:
-    nobody is asked for revocation data.
+    nobody is asked for revocation data. `lists`: (axis, kind) of what must be read somewhere, and
+    `unlisted`: how long it may not be.
     """
 
     seal_max_delay: float
@@ -75,6 +76,8 @@ class Patience:
     max_backlog: int = 0
     workers: Mapping[str, float] = field(default_factory=dict)
     unencrypted: Sequence[Unencrypted] = ()
+    lists: Sequence[tuple[str, str]] = ()
+    unlisted: float = 0.0
     max_drift: float = 5.0
 
 
@@ -102,6 +105,7 @@ def alarms_of(
         yield from _paused(axis, standing)
     for axis, due in seen.due.items():
         yield from _late(axis, due)
+    yield from _unlisted(seen, patience)
     yield from _silent(seen, patience)
     yield from _snapshot(seen)
     yield from _clock_off(seen.drift, patience.max_drift, sync)
@@ -314,6 +318,42 @@ def _late(axis: str, due: Mapping[int, float]) -> list[Alarm]:
             ),
         )
     ]
+
+
+def _unlisted(seen: Seen, patience: Patience) -> Iterator[Alarm]:
+    """The list of an axis that was readable longest ago; one alarm for an axis is enough."""
+    oldest: dict[str, tuple[datetime, str]] = {}
+    for axis, kind in patience.lists:
+        turn = seen.turns.get(watching.reading(axis, kind))
+        if turn is not None and age_of(seen.now, turn.at) > patience.unlisted:
+            oldest[axis] = min(oldest.get(axis, (turn.at, kind)), (turn.at, kind))
+    for axis, (since, kind) in oldest.items():
+        at = _clock(since)
+        yield Alarm(
+            path=f"collect.{axis}",
+            code="collect.unlisted",
+            severity=Severity.WARNING,
+            text=Text(
+                f"Không đọc được danh sách ({kind}) của trục {axis} từ {at}",
+                f"the list ({kind}) of axis {axis} could not be read since {at}",
+            ),
+            at_risk=Text(
+                "văn bản và trạng thái gửi tới đây nằm lại trên trục mà không ai ở đây biết; "
+                "hạn xử lý vẫn trôi, trục có thể xóa những gì để quá lâu",
+                "documents and statuses for us lie on the axis, and nobody here knows of them; due "
+                "dates pass, and an axis may drop what lies there for too long",
+            ),
+            until=Text(
+                "danh sách kế tiếp đọc được; khi đó mọi thứ tự được lấy về",
+                "the next list that can be read; everything is fetched by itself then",
+            ),
+            do=Text(
+                "tìm collect.list_failed trong nhật ký: code nói vì sao (connect.dns, "
+                "connect.certificate, http.401); sửa ở đây hoặc gọi bên vận hành trục, báo đơn vị",
+                "find collect.list_failed in the log: its code says why (connect.dns, "
+                "connect.certificate, http.401); mend it or call the axis' operator; tell units",
+            ),
+        )
 
 
 def _silent(seen: Seen, patience: Patience) -> list[Alarm]:

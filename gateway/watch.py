@@ -82,12 +82,13 @@ async def measure(
     braking: Braking,
     sync: SyncState = UNKNOWN,
     workers: Sequence[str] = (),
+    lists: Sequence[tuple[str, str]] = (),
     since: datetime | None = None,
 ) -> Measured:
     """Set the gauges.
 
     `braking` is told what no stamp covers. `workers`: which must turn somewhere; one that nobody
-    ever turned counts from `since`.
+    ever turned counts from `since`. `lists`: (axis, kind) of what must be read somewhere.
     """
 
     def look(tx: Tx) -> _Figures:
@@ -134,6 +135,8 @@ async def measure(
         metrics.snapshot(store.dialect, seen.snapshot)
     for worker in workers:
         metrics.silent(worker, seen.turns.get(worker, seen.since))
+    for axis, kind in lists:
+        metrics.unlisted(axis, kind, seen.turns.get(watching.reading(axis, kind), seen.since))
     return Measured(backlog, held)
 
 

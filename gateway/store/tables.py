@@ -663,7 +663,8 @@ unjudged = Table(
 worker_turn = Table(
     "worker_turn",
     metadata,
-    Column("worker", Text, primary_key=True),  # as in the logs: seal, deliver:<axis>
+    # as in the logs: seal, deliver:<axis>; list:<axis>:<kind>: when that list could be read
+    Column("worker", Text, primary_key=True),
     Column("owner", Text, nullable=False),  # host:pid of the process that turned it last
     Column("at", Instant, nullable=False),
 )

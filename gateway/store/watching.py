@@ -4,7 +4,7 @@ In:     a Tx; names of axes and workers; limits.
 Out:    numbers and instants.
 Fails:  as every statement does.
 Never:  reads what is done: each look goes into an index of what waits, or stops at `MOST`. Only
-        `turned` writes: one row for each worker.
+        `turned` and `expected` write: one row for each worker, and for each list of an axis.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sqlalchemy import (
 from gateway.model.arrival import ArrivalState, FetchState
 from gateway.model.transfer import LANE_COUNT, UNFINISHED, TransferState
 from gateway.store.session import Tx
-from gateway.store.statements import insert_or_update
+from gateway.store.statements import insert_or_ignore, insert_or_update
 from gateway.store.tables import arrival, fetch, worker_turn
 from gateway.store.tables import transfer as t
 from gateway.store.types import Instant
@@ -99,6 +99,7 @@ _TURNED = insert_or_update(
         "at": bindparam("again", type_=Instant()),
     },
 )
+_EXPECTED = insert_or_ignore(worker_turn)
 _TURNS = select(worker_turn.c.worker, worker_turn.c.owner, worker_turn.c.at)
 
 
@@ -166,6 +167,18 @@ def turned(tx: Tx, workers: Sequence[str], owner: str) -> None:
     for worker in sorted(workers):  # in one order, so that processes do not wait crosswise
         row = {"worker": worker, "owner": owner, "at": now, "whose": owner, "again": now}
         tx.execute(_TURNED.on(tx), row)
+
+
+def reading(axis: str, kind: str) -> str:
+    """The name under which it is written down that a list of an axis could be read."""
+    return f"list:{axis}:{kind}"
+
+
+def expected(tx: Tx, names: Sequence[str], owner: str) -> None:
+    """What was never done counts from now on: later processes do not begin to count anew."""
+    now = tx.now()
+    for name in sorted(names):
+        tx.execute(_EXPECTED.on(tx), {"worker": name, "owner": owner, "at": now})
 
 
 class LastTurn(NamedTuple):

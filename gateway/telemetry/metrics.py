@@ -42,6 +42,7 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=True)
         self._monotonic = monotonic
         self._turned: dict[str, float] = {}
+        self._listed: dict[tuple[str, str], float] = {}
         self._attempts: dict[tuple[str, str], Counter] = {}
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -226,6 +227,13 @@ class Metrics:
             "15 s. If this rises to minutes, no process does this work any more.",
             "worker",
         )
+        self._unlisted = self._gauge(
+            "edoc_unlisted_seconds",
+            "Seconds since any process could read what an axis lists for us, by kind of package. "
+            "If this rises to minutes, documents may lie on the axis, and nobody here knows them.",
+            "axis",
+            "kind",
+        )
         self._turn_seconds = Histogram(
             "edoc_worker_turn_seconds",
             "Duration of a worker's turn. If this rises, the store or the other side is slow.",
@@ -317,6 +325,18 @@ class Metrics:
     def turned_since(self, mark: float) -> list[str]:
         """Workers that ended a turn at or after `mark`, a value of `monotonic`."""
         return [worker for worker, at in self._turned.items() if at >= mark]
+
+    def listed(self, axis: str, kind: str) -> None:
+        """The axis' list of this kind could be read now."""
+        self._listed[axis, kind] = self._monotonic()
+
+    def listed_since(self, mark: float) -> list[tuple[str, str]]:
+        """(axis, kind) of lists that could be read at or after `mark`, a value of `monotonic`."""
+        return [one for one, at in self._listed.items() if at >= mark]
+
+    def unlisted(self, axis: str, kind: str, seconds: float) -> None:
+        """How long no process could read this list."""
+        self._unlisted.labels(axis, kind).set(max(seconds, 0.0))
 
     def snapshot(self, database: str, seconds: float) -> None:
         """Age of the oldest open transaction; `database`: the kind that could be asked."""

@@ -163,6 +163,7 @@ class Gateway:
     _held: int = 0
     _since: datetime | None = None
     _pulsed: float = float("-inf")
+    _expecting: bool = False
     _gauge_seconds: float = GAUGE_SECONDS
     _gauging: loop.Worker = field(init=False)
 
@@ -312,7 +313,7 @@ class Gateway:
         """Why this gateway should not be given work now; () when it should."""
         found = await watch.readiness(
             self.store,
-            patience(self.settings, list(self.axes)),
+            patience(self.settings, self.axes),
             self.outbound.braking,
             axes=list(self.axes),
             backlog=self.outbound.backlog,
@@ -325,15 +326,16 @@ class Gateway:
         await self._pulse()
         began = time.monotonic()
         agencies = [self.outbound.key_of(code) for code in self.settings.local.agencies]
-        axes = list(self.axes)
+        expects = patience(self.settings, self.axes)
         self.outbound.backlog, held = await watch.measure(
             self.store,
             self.metrics,
-            axes=axes,
+            axes=list(self.axes),
             agencies=agencies,
             braking=self.outbound.braking,
             sync=self.sync.state(),
-            workers=list(patience(self.settings, axes).workers),
+            workers=list(expects.workers),
+            lists=expects.lists,
             since=self._since,
         )
         self._gauging.idle = resting(time.monotonic() - began, self._gauge_seconds)
@@ -343,13 +345,20 @@ class Gateway:
         return False
 
     async def _pulse(self) -> None:
-        """Write down which workers turned here: another process cannot ask a dead one."""
+        """Write down which workers turned here, and which lists could be read: another process
+        cannot ask a dead one.
+        """
         now = time.monotonic()
         if now - self._pulsed < PULSE_SECONDS:
             return
-        turned = [w for w in self.metrics.turned_since(self._pulsed) if w not in _OF_THIS_PROCESS]
+        since, owner = self._pulsed, self.stamping.owner
+        turned = [w for w in self.metrics.turned_since(since) if w not in _OF_THIS_PROCESS]
+        turned += [watching.reading(*one) for one in self.metrics.listed_since(since)]
+        if not self._expecting:
+            lists = [watching.reading(*one) for one in patience(self.settings, self.axes).lists]
+            await self.store.write(lambda tx: watching.expected(tx, lists, owner))
+            self._expecting = True
         if turned:
-            owner = self.stamping.owner
             await self.store.write(lambda tx: watching.turned(tx, turned, owner))
             self._pulsed = now
 
@@ -359,7 +368,7 @@ def resting(took: float, least: float = GAUGE_SECONDS) -> float:
     return min(max(least, GAUGE_SHARE * took), GAUGE_LONGEST)
 
 
-def patience(settings: Settings, axes: Sequence[str]) -> Patience:
+def patience(settings: Settings, axes: Mapping[str, Axis]) -> Patience:
     """When standing still is an alarm, and which workers must turn in some process."""
     conf, minute = settings, 60.0
     sending = conf.dispatch.attempt_deadline + conf.dispatch.grace
@@ -380,6 +389,14 @@ def patience(settings: Settings, axes: Sequence[str]) -> Patience:
         workers=workers,
         unencrypted=unencrypted(settings),
         max_drift=conf.clock.max_drift,
+        lists=[
+            (name, kind.value)
+            for name, axis in axes.items()
+            if axis.capabilities.collects
+            for kind in axis.capabilities.kinds
+        ],
+        # the longest wait between two looks, and a turn that fetches slowly
+        unlisted=max(conf.collect.failing, conf.collect.slowest) + listing,
     )
 
 

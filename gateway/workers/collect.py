@@ -32,7 +32,9 @@ def worker(
             if done.failure is not None:
                 failed = True
                 log.warning(Event.COLLECT_LIST_FAILED, kind=kind.value, code=done.failure.code)
-            elif done.fetched or done.failed:
+            else:
+                metrics.listed(axis.name, kind.value)
+            if done.fetched or done.failed:
                 log.info(
                     Event.COLLECT_DONE, kind=kind.value, fetched=done.fetched, failed=done.failed
                 )

@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from gateway.c14n import canonical_json
 from gateway.errors import Severity, Unavailable
-from gateway.store.tables import arrival, inbox_item, pending, record
+from gateway.store.tables import arrival, inbox_item, pending, record, worker_turn
 from gateway.telemetry import logs
 from gateway.wiring.process import Gateway
 from tests.fault.test_database_away import verified
@@ -75,6 +75,52 @@ async def alarm(gateway: Gateway) -> list[tuple[str, Severity]]:
 
 def away_metric(gateway: Gateway) -> bool:
     return b"\nedoc_blobs_away 1.0\n" in gateway.metrics.expose()
+
+
+UNLISTED = ("collect.unlisted", Severity.WARNING)
+HOUR = timedelta(hours=1)
+
+
+async def unlisted_for_an_hour(gateway: Gateway) -> None:
+    """As if that had gone by since anybody noted that a list was read, or began to expect it."""
+    assert UNLISTED not in await alarm(gateway)
+    aged = update(worker_turn).where(worker_turn.c.worker.startswith("list:"))
+    before = gateway.scribe.now() - HOUR
+    await gateway._gauge()
+    await gateway.store.write(lambda tx: tx.execute(aged.values(at=before)))
+
+
+async def axis_cannot_be_listed(gateway: Gateway) -> None:
+    """The collecting side is told, with what is at risk, and so is who scrapes."""
+    assert UNLISTED in await alarm(gateway)
+    await gateway._gauge()
+    for kind in ("document", "status"):
+        assert unlisted_seconds(gateway, kind) > 3000
+    (found,) = [f for f in await gateway.readiness() if f.code == "collect.unlisted"]
+    told = found.as_json("en")
+    assert found.path == "collect.vxp"
+    assert all(told[part] for part in ("at_risk", "until", "do"))
+
+
+async def axis_is_listed_again(side: Running) -> None:
+    """As soon as a list was read: nothing of it is left in /readyz or in the figures."""
+    gateway = side.gateway
+    both = {("vxp", "document"), ("vxp", "status")}
+    ever = float("-inf")
+    await eventually(
+        side, select(record.c.id), lambda _: set(gateway.metrics.listed_since(ever)) == both
+    )
+    gateway._pulsed = ever
+    await gateway._gauge()
+    assert UNLISTED not in await alarm(gateway)
+    assert unlisted_seconds(gateway, "document") < 1000
+
+
+def unlisted_seconds(gateway: Gateway, kind: str) -> float:
+    labels = {"axis": "vxp", "kind": kind}
+    value = gateway.metrics.registry.get_sample_value("edoc_unlisted_seconds", labels)
+    assert value is not None
+    return value
 
 
 async def arrived_once(scene: Scene, there: Running, answers: list[dict[str, Any]]) -> None:
@@ -206,10 +252,13 @@ def test_a_name_that_does_not_resolve_is_told_and_holds_up_nothing_for_good(
                 select(record.c.id),
                 lambda _: ("collect.list_failed", "warning", "connect.dns") in said(),
             )
+            await unlisted_for_an_hour(scene.here.gateway)
+            await axis_cannot_be_listed(scene.here.gateway)
             known = True
             there = await scene.there()
             await arrived_once(scene, there, [answer])
             assert len(scene.sent()) == 1
+            await axis_is_listed_again(scene.here)
 
     asyncio.run(run())
 
@@ -240,10 +289,18 @@ def test_an_expired_certificate_of_the_axis_alarms_and_nothing_leaves_until_it_i
                 assert codes == {"connect.certificate"}
                 assert not (await scene.until(answer, doubt=False))["doubt"]
                 assert axis.received() == ()
+                await eventually(
+                    here,
+                    select(record.c.id),
+                    lambda _: ("collect.list_failed", "warning", "connect.certificate") in said(),
+                )
+                await unlisted_for_an_hour(here.gateway)
+                await axis_cannot_be_listed(here.gateway)
                 before.certify(days=90)
                 there = await scene.there()
                 await arrived_once(scene, there, [answer])
                 assert len(scene.sent()) == 1
+                await axis_is_listed_again(here)
             assert ("attempt.alarmed", "warning", "connect.certificate") in said()
             assert ("collect.list_failed", "warning", "connect.certificate") in said()
 

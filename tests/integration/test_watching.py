@@ -228,6 +228,36 @@ def test_every_alarm_says_what_is_at_risk_until_when_and_what_to_do(any_store: S
     assert "lane 0" in found[2].text.en
 
 
+def test_a_list_that_no_process_can_read_is_said_once_for_its_axis(any_store: Store) -> None:
+    lists = [("vxp", "document"), ("vxp", "status"), ("lgsp", "document")]
+    patience = Patience(600.0, lists=lists, unlisted=900.0)
+
+    def said() -> list[Alarm]:
+        found = asyncio.run(watch.readiness(any_store, patience, no_stamps()))
+        return [one for one in found if isinstance(one, Alarm)]
+
+    def read(*names: str) -> None:
+        any_store.write_sync(lambda tx: watching.turned(tx, names, "host:1"))
+
+    every = [watching.reading(*one) for one in lists]
+    any_store.write_sync(lambda tx: watching.expected(tx, every, "host:1"))
+    assert said() == []
+    aged = update(watching.worker_turn)
+    any_store.write_sync(lambda tx: tx.execute(aged.values(at=tx.now() - HOUR)))
+    # another process that begins later does not make it look new
+    any_store.write_sync(lambda tx: watching.expected(tx, every, "host:2"))
+    assert [(a.code, a.path) for a in said()] == [
+        ("collect.unlisted", "collect.vxp"),
+        ("collect.unlisted", "collect.lgsp"),
+    ]
+    read("list:lgsp:document", "list:vxp:document")
+    (left,) = said()
+    assert left.path == "collect.vxp"
+    assert "(status)" in left.text.en
+    read("list:vxp:status")
+    assert said() == []
+
+
 def test_a_full_queue_and_a_ledger_that_stands_are_errors(any_store: Store) -> None:
     def neglect(tx: Tx) -> None:
         queued_transfers(tx, 1)

@@ -29,6 +29,7 @@ NOT_CODES = frozenset(
         "arrival.id",
         "business.about",
         "business.type",
+        "collect.unconfirmed",
         "document.id",
         "ledger.vkey",
         "sandbox.g22",

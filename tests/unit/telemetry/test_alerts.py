@@ -46,6 +46,7 @@ def exposed() -> dict[str, set[str]]:
     metrics.stamped(datetime(2026, 11, 20, tzinfo=UTC))
     metrics.worker_turned("seal", 0.1)
     metrics.silent("seal", 1)
+    metrics.unlisted("vxp", "document", 1)
     metrics.breaker("vxp", "closed")
     metrics.snapshot("postgresql", 1)
     metrics.requested("/v1/queue", 200, 0.1)
@@ -157,6 +158,8 @@ def test_numbers_that_follow_from_the_configuration_fit_its_defaults() -> None:
     assert limit("EdocAxisWorkerSilent") > dispatch.attempt_deadline + dispatch.grace
     assert limit("EdocAxisWorkerSilent") > 2 * (collect.list_deadline + collect.fetch_deadline)
     assert limit("EdocAxisWorkerSilent") > stamp.interval + stamp.deadline
+    slow = 2 * (collect.list_deadline + collect.fetch_deadline)
+    assert limit("EdocAxisUnlisted") == max(collect.failing, collect.slowest) + slow
     # long before a document is lost to its lifetime
     assert limit("EdocUrgentLate") < limit("EdocQueueLate") < parse(dispatch.retry).lifetime / 24
 

@@ -372,7 +372,7 @@ def _silent(seen: Seen, patience: Patience) -> list[Alarm]:
                     f"Tiến trình {worker} chạy lần cuối lúc {at} ({turn.owner})",
                     f"the worker {worker} turned last at {at} ({turn.owner})",
                 ),
-                at_risk=_WORK.get(worker.partition(":")[0], _WORK["sweep"]),
+                at_risk=_work(worker),
                 until=Text(
                     "một tiến trình loại này chạy lại; chưa mất gì",
                     "a process of this kind runs again; nothing is lost yet",
@@ -388,6 +388,12 @@ def _silent(seen: Seen, patience: Patience) -> list[Alarm]:
     return found
 
 
+def _work(worker: str) -> Text:
+    """What is not done while nobody turns it: `sweep:reconcile:vxp` is a reconciler, no timer."""
+    words = worker.split(":")
+    return _WORK.get(":".join(words[:2])) or _WORK.get(words[0]) or _WORK["sweep"]
+
+
 _WORK: Mapping[str, Text] = {
     "seal": Text("bản ghi không được niêm phong, văn bản không đi", "nothing is sealed or sent"),
     "stamp": Text("không có dấu thời gian mới", "no new timestamps"),
@@ -397,6 +403,22 @@ _WORK: Mapping[str, Text] = {
     "sweep": Text(
         "lượt gửi dở dang không được tiếp quản, hạn gửi không được xét",
         "attempts of dead processes are not taken over, lifetimes are not looked at",
+    ),
+    "open:orphans": Text(
+        "trạng thái đến trước văn bản của nó không được ghép lại",
+        "statuses that came before their document are not joined to it",
+    ),
+    "sweep:blobs": Text(
+        "tệp không còn ai cần không được xóa, đĩa đầy dần",
+        "files that nobody needs are not removed, and the disk fills",
+    ),
+    "sweep:revocation": Text(
+        "không hỏi dữ liệu thu hồi; chữ ký dần thành unknown_revocation",
+        "nobody asks for revocation data; signatures become unknown_revocation",
+    ),
+    "sweep:reconcile": Text(
+        "không đối soát ngày hôm trước: văn bản thiếu hoặc trùng không ai thấy",
+        "the day before is not reconciled: documents missing or doubled are seen by nobody",
     ),
 }
 

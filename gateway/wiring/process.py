@@ -86,6 +86,7 @@ GAUGE_BEHIND = 10.0  # of a process without a door: only a door waits for what i
 GAUGE_SHARE = 20.0
 GAUGE_LONGEST = 30.0
 _OF_THIS_PROCESS = ("gauge", "files")  # every process turns these for itself
+SLOW_TURN = 3 * 3600.0  # until a worker that may take its time is called silent
 PULSE_SECONDS = 15.0  # between two notes of which workers turned, for the other processes
 FILES_SECONDS = 5.0
 JOBS = ("api", "seal", "stamp", "deliver", "collect", "open", "sweep")
@@ -250,8 +251,10 @@ class Gateway:
             made.append(open_job.worker(self.inbound, self.store, idle=idle, at_once=at_once))
             made.append(open_job.orphans(self.inbound, idle=conf.dispatch.sweep))
         if "sweep" in jobs:
-            sweeping = sweep.Sweep(store=self.store, settling=self.settling, files=self.blobs)
+            sweeping = sweep.Sweep(store=self.store, settling=self.settling)
+            unused = sweep.Unused(store=self.store, scribe=self.scribe, files=self.blobs)
             made.append(sweep.worker(sweeping, interval=conf.dispatch.sweep))
+            made.append(sweep.unused(unused))
             made.append(sweep.asker(self.inbound.trusting, self.store))
             made += sweep.daily(self.reconciling, interval=conf.dispatch.sweep)
         for name, axis in self.axes.items():
@@ -377,11 +380,17 @@ def patience(settings: Settings, axes: Mapping[str, Axis]) -> Patience:
     if conf.stamp.authorities:
         asking = conf.stamp.deadline * len(conf.stamp.authorities)
         workers["stamp"] = conf.stamp.interval + asking + 2 * minute
-    for axis in axes:
+    # what lasts as long as there is much of it, and what waits for strangers
+    workers |= dict.fromkeys(
+        (open_job.ORPHANS_NAME, sweep.UNUSED_NAME, sweep.ASKER_NAME), SLOW_TURN
+    )
+    for name, axis in axes.items():
         # a turn may last as long as the attempts that it waits for
-        workers[f"deliver:{axis}"] = sending + 2 * minute
-        if axis != LOOPBACK:
-            workers[f"collect:{axis}"] = conf.collect.slowest + listing + 2 * minute
+        workers[f"deliver:{name}"] = sending + 2 * minute
+        if axis.capabilities.collects:
+            workers[f"collect:{name}"] = conf.collect.slowest + listing + 2 * minute
+        if sweep.can_be_asked(axis):
+            workers[sweep.reconciler_name(name)] = SLOW_TURN
     return Patience(
         conf.seal.max_delay,
         conf.trust.max_age if conf.trust.fetch == "on" else 0.0,

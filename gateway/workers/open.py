@@ -10,6 +10,7 @@ from gateway.inbound import Inbound
 from gateway.store import Store
 from gateway.workers.loop import Worker
 
+ORPHANS_NAME = "open:orphans"
 AT_ONCE = 2  # short turns: between two of them the door goes first
 APART = 8  # in a process without a door a turn may be longer
 
@@ -25,4 +26,4 @@ def orphans(inbound: Inbound, *, idle: float) -> Worker:
     async def turn() -> bool:
         return await inbound.enter_orphans(AT_ONCE) > 0
 
-    return Worker("open:orphans", turn, idle=idle)
+    return Worker(ORPHANS_NAME, turn, idle=idle)

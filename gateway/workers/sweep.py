@@ -1,7 +1,8 @@
 """sweep: everything that happens because time passed.
 
 Any number of processes may sweep. The step of a timer is a conditional update, so it happens once;
-what costs (every stored file is listed) is done by one of them, about once in an hour.
+what costs (every stored file is listed) is done by one of them, about once in an hour. Each kind
+of work is a worker with a name of its own: one that hangs holds up no other, and is seen to hang.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from functools import partial
 from time import monotonic
 
 from gateway.errors import Unavailable
-from gateway.ports import BlobStore
+from gateway.ports import Axis, BlobStore
 from gateway.reconciling import Reconciling
+from gateway.scribe import Scribe
 from gateway.settling import Settling
 from gateway.store import Store, Tx, blobs, families, leases, transfers
 from gateway.store.migrations import ensure_partitions
@@ -24,22 +26,23 @@ from gateway.workers.loop import Turn, Worker
 
 UNUSED_FOR = timedelta(hours=24)
 UNUSED_EVERY = timedelta(hours=1)
-UNUSED_LOOK = 600.0  # seconds between a process' looks whether it is time, and its turn
+UNUSED_LOOK = 600.0  # seconds between a process' looks whether it is time
 FORGOTTEN_EVERY = 60.0
 UNUSED = "unused-blobs"  # this lease is not given back: it lasts until it is time again
 ASK_EVERY = 30.0  # seconds between looks for places that are due; new ones are noticed at once
+UNUSED_NAME, ASKER_NAME = "sweep:blobs", "sweep:revocation"
 LOOK_AGAIN = 60.0  # seconds before a reconciliation that was put off is tried again
 MONTHS_EVERY = 3600.0  # seconds between looks for the partitions of coming months (PostgreSQL)
 
 
 class Sweep:
-    def __init__(self, *, store: Store, settling: Settling, files: BlobStore) -> None:
+    """The timers of transfers, and what the database needs for coming months."""
+
+    def __init__(self, *, store: Store, settling: Settling) -> None:
         self.store = store
         self.settling = settling
-        self.files = files
         self._months_due = 0.0
         self._forgotten_due = 0.0
-        self._unused_due = 0.0
 
     async def turn(self) -> bool:
         at = self.settling.scribe.now()
@@ -56,17 +59,29 @@ class Sweep:
         if now >= self._forgotten_due:
             self._forgotten_due = now + FORGOTTEN_EVERY
             await self.store.write(lambda tx: families.let_go_forgotten(tx, tx.now()))
-        if now >= self._unused_due:
-            self._unused_due = now + UNUSED_LOOK
-            if await self.store.write(self._my_turn):
-                gone = await self.unused_blobs()
-                get_logger(worker="sweep").info(Event.BLOBS_SWEPT, removed=gone)
         return moved > 0
+
+
+class Unused:
+    """Files that nobody needs any more. Every stored one is listed, which may last: no timer
+    waits behind it.
+    """
+
+    def __init__(self, *, store: Store, scribe: Scribe, files: BlobStore) -> None:
+        self.store = store
+        self.scribe = scribe
+        self.files = files
+
+    async def turn(self) -> bool:
+        if await self.store.write(self._my_turn):
+            gone = await self.unused_blobs()
+            get_logger(worker=UNUSED_NAME).info(Event.BLOBS_SWEPT, removed=gone)
+        return False
 
     def _my_turn(self, tx: Tx) -> bool:
         at = tx.now()
         # a name for each asking: a lease that we had ourselves must run out like any other
-        owner = self.settling.scribe.entropy.new_id()
+        owner = self.scribe.entropy.new_id()
         return leases.take(tx, UNUSED, owner, now=at, until=at + UNUSED_EVERY) is not None
 
     async def unused_blobs(self) -> int:
@@ -97,20 +112,33 @@ class Sweep:
 def asker(trusting: Trusting, store: Store) -> Worker:
     """Revocation data, in a turn of its own: an authority that hangs holds up no other timer."""
     listener = store.listener(CHANNEL)
-    return Worker("sweep", trusting.refresh, idle=ASK_EVERY, listener=listener)
+    return Worker(ASKER_NAME, trusting.refresh, idle=ASK_EVERY, listener=listener)
 
 
 def worker(sweep: Sweep, *, interval: float) -> Worker:
     return Worker("sweep", sweep.turn, idle=interval)
 
 
+def unused(unused: Unused) -> Worker:
+    return Worker(UNUSED_NAME, unused.turn, idle=UNUSED_LOOK)
+
+
 def daily(reconciling: Reconciling, *, interval: float) -> list[Worker]:
     """One worker for each axis that can be asked: the day before, once it is due."""
     return [
-        Worker(f"sweep:reconcile:{name}", _daily(reconciling, name), idle=interval)
+        Worker(reconciler_name(name), _daily(reconciling, name), idle=interval)
         for name, axis in reconciling.axes.items()
-        if axis.capabilities.follows_up or axis.capabilities.collects
+        if can_be_asked(axis)
     ]
+
+
+def can_be_asked(axis: Axis) -> bool:
+    """Whether there is a daily reconciliation of this axis."""
+    return axis.capabilities.follows_up or axis.capabilities.collects
+
+
+def reconciler_name(axis: str) -> str:
+    return f"sweep:reconcile:{axis}"
 
 
 def _daily(reconciling: Reconciling, axis: str) -> Turn:

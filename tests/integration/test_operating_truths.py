@@ -10,7 +10,8 @@ import pytest
 from gateway.errors import Conflict, Rejected
 from gateway.store import watching
 from gateway.store.tables import Role
-from gateway.wiring.process import resting
+from gateway.wiring.process import JOBS, patience, resting
+from gateway.workers import loop
 from tests.support.houses import PDF, Running, metadata, town
 
 SO19, SO20, VPCP = "000.00.19.H14", "000.00.20.H14", "000.00.00.G22"
@@ -129,6 +130,53 @@ def test_which_workers_turned_is_written_down_for_the_other_processes(tmp_path: 
                 await here.gateway._gauge()
                 shown = here.gateway.metrics.expose().decode()
                 assert 'edoc_worker_silent_seconds{worker="sweep"}' in shown  # nobody turns it here
+
+    asyncio.run(run())
+
+
+def test_every_worker_has_a_name_of_its_own_and_is_missed_when_it_is_silent(tmp_path: Path) -> None:
+    """Two workers of one name would vouch for each other: one that hangs would look alive."""
+
+    async def run() -> None:
+        async with town(tmp_path) as made:
+            for name in ("vxp", "second"):
+                await made.axis(name, {"sys.h14": (SO19,)})
+            on = {"vxp": "sys.h14", "second": "sys.h14"}
+            house = made.house("so19", ("H14.19",), on, [{"axis": "vxp", "everyone": True}])
+            async with made.open(house, ()) as here:
+                names = [w.name for w in here.gateway.workers(JOBS)]
+                assert len(names) == len(set(names)) > 10
+                expects = patience(here.gateway.settings, here.gateway.axes)
+                assert set(names) == set(expects.workers)
+
+    asyncio.run(run())
+
+
+def test_a_sweep_that_hangs_is_seen_while_its_neighbours_turn(tmp_path: Path) -> None:
+    """Only the timers do not turn here, and nothing else of the sweep vouches for them."""
+
+    async def run() -> None:
+        async with town(tmp_path, stamps=False) as made:
+            house = made.house("so19", ("H14.19", "H14.20"), {}, [])
+            async with made.open(house, ()) as here:
+                gateway = here.gateway
+                stands = [w for w in gateway.workers(("sweep",)) if w.name != "sweep"]
+                stopping = asyncio.Event()
+                turning = [
+                    asyncio.create_task(loop.run(w, gateway.metrics, stopping, gateway.courtesy))
+                    for w in stands
+                ]
+                async with asyncio.timeout(30):
+                    ever = float("-inf")
+                    while len(gateway.metrics.turned_since(ever)) < len(stands):  # noqa: ASYNC110
+                        await asyncio.sleep(0.02)
+                stopping.set()
+                await asyncio.gather(*turning)
+                gateway._pulsed = ever
+                await gateway._gauge()
+                turns = await gateway.store.read(watching.turns)
+                assert "sweep" not in turns
+                assert {"sweep:blobs", "sweep:revocation"} <= set(turns)
 
     asyncio.run(run())
 

@@ -15,7 +15,6 @@ import psycopg
 import pytest
 from sqlalchemy import update
 
-from adapters.blobs.local import LocalBlobs
 from gateway.collecting import Collecting
 from gateway.dispatch import parse_retry
 from gateway.dispatch.polling import Polling
@@ -28,7 +27,7 @@ from gateway.store import Store, Tx, arrivals, leases, ledger
 from gateway.store.tables import arrival, lease
 from gateway.wiring.process import open_gateway
 from gateway.workers import collect
-from gateway.workers.sweep import Sweep
+from gateway.workers.sweep import Sweep, Unused
 from tests.integration.test_review_inbound import Still
 from tests.support.databases import opened
 from tests.support.houses import PDF, House, Running, Town, metadata, town
@@ -202,10 +201,10 @@ def test_unused_files_are_looked_for_by_one_process_in_an_hour(tmp_path: Path) -
                 gateway = here.gateway
                 old = hashlib.sha256(PDF).hexdigest()
 
-                def sweeps() -> list[Sweep]:
+                def sweeps() -> list[Unused]:
                     """Two processes that have just started."""
-                    given = {"store": gateway.store, "settling": gateway.settling}
-                    return [Sweep(**given, files=gateway.blobs) for _ in range(2)]
+                    given = {"store": gateway.store, "scribe": gateway.scribe}
+                    return [Unused(**given, files=gateway.blobs) for _ in range(2)]
 
                 def put_old() -> None:
                     gateway.blobs.keep_bytes(PDF, old)
@@ -417,9 +416,7 @@ def test_the_sweep_makes_the_partitions_of_coming_months(tmp_path: Path, postgre
         before = months()
         late = here.gateway.scribe.now() + timedelta(days=100)
         with opened(postgres_url, clock=lambda: late) as store:
-            sweep = Sweep(
-                store=store, settling=here.gateway.settling, files=LocalBlobs(tmp_path / "b")
-            )
+            sweep = Sweep(store=store, settling=here.gateway.settling)
             await sweep.turn()
             assert months() > before
             after = months()

@@ -20,7 +20,7 @@ from gateway import config
 from gateway.braking import Level
 from gateway.dispatch.retry import parse
 from gateway.telemetry.metrics import BREAKER, OUTCOMES, STAMPED, Metrics
-from gateway.wiring.process import JOBS
+from gateway.wiring.process import JOBS, SLOW_TURN
 from tests.support.codes import catalogue
 
 ROOT = Path(__file__).parents[3]
@@ -69,7 +69,7 @@ VALUES = {
     "status": {f"{n}xx" for n in range(1, 6)},
     "code": set(catalogue()),
     "lane": set("0123"),
-    "worker": {*JOBS, "deliver:vxp", "collect:vxp"},
+    "worker": {*JOBS, "deliver:vxp", "collect:vxp", "sweep:blobs"},
     "job": {"edoc-gateway"},
 }
 
@@ -158,6 +158,7 @@ def test_numbers_that_follow_from_the_configuration_fit_its_defaults() -> None:
     assert limit("EdocAxisWorkerSilent") > dispatch.attempt_deadline + dispatch.grace
     assert limit("EdocAxisWorkerSilent") > 2 * (collect.list_deadline + collect.fetch_deadline)
     assert limit("EdocAxisWorkerSilent") > stamp.interval + stamp.deadline
+    assert limit("EdocSlowWorkerSilent") == SLOW_TURN
     slow = 2 * (collect.list_deadline + collect.fetch_deadline)
     assert limit("EdocAxisUnlisted") == max(collect.failing, collect.slowest) + slow
     # long before a document is lost to its lifetime

@@ -137,8 +137,8 @@ class Metrics:
         )
         self._breaker = self._gauge(
             "edoc_breaker_state",
-            "The axis' breaker: 0 closed, 1 half open (a probe), 2 open. If this stays 2, the "
-            "axis does not answer and nothing is sent to it.",
+            "The axis' breaker: 0 closed, 1 half open (a probe), 2 open. If this stays "
+            "above 0, the axis does not answer, and probes alone are sent to it.",
             "axis",
         )
         self._unstamped = self._gauge(

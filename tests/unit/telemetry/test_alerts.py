@@ -153,7 +153,7 @@ def test_numbers_that_follow_from_the_configuration_fit_its_defaults() -> None:
     assert limit("EdocStampBrakeNear") == stamp.max_delay / 2
     assert limit("EdocClockDrift") == written.clock.max_drift
     assert limit("EdocBacklogFilling") == written.api.max_backlog * 0.8
-    assert limit("EdocBreakerOpen") == BREAKER.index("open")
+    assert limit("EdocBreakerOpen") == BREAKER.index("half_open")
     # nothing that merely takes its time is called silent
     assert limit("EdocAxisWorkerSilent") > dispatch.attempt_deadline + dispatch.grace
     assert limit("EdocAxisWorkerSilent") > 2 * (collect.list_deadline + collect.fetch_deadline)

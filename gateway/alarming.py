@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import NamedTuple
 
 from gateway.braking import BrakePolicy, Braking, Gap, Level
@@ -23,6 +23,8 @@ from gateway.store import watching
 URGENT = 1  # the lanes 0 and 1: hỏa tốc, thượng khẩn
 URGENT_LATE, LATE = 300.0, 1800.0  # seconds that a due transfer may wait, by lane
 OLD_SNAPSHOT = 600.0
+REPORT_LATE = 7200.0  # after a daily reconciliation was due
+LOST = ("missing", "doubled", "foreign")  # what a reconciliation finds and nothing else alarms on
 FILLING = 0.8  # of api.max_backlog
 LABELS = (
     Text("Rủi ro", "At risk"),
@@ -68,7 +70,8 @@ class Patience:
     `workers`: which must turn somewhere, and how long each may be silent. `max_backlog`: of
     waiting transfers, beyond which nothing is accepted; 0: not watched. `revocation_max_age` 0:
     nobody is asked for revocation data. `lists`: (axis, kind) of what must be read somewhere, and
-    `unlisted`: how long it may not be.
+    `unlisted`: how long it may not be. `reconciled`: axes that have a daily report, due at
+    `reconcile_at`; None: at no time.
     """
 
     seal_max_delay: float
@@ -78,7 +81,19 @@ class Patience:
     unencrypted: Sequence[Unencrypted] = ()
     lists: Sequence[tuple[str, str]] = ()
     unlisted: float = 0.0
+    reconciled: Sequence[str] = ()
+    reconcile_at: time | None = None
     max_drift: float = 5.0
+
+
+class Reported(NamedTuple):
+    """`missing_since`: when the oldest daily report that is not there was due. `day`: of the newest
+    one, `counts`: what the last report of that day found.
+    """
+
+    missing_since: datetime | None
+    day: str = ""
+    counts: Mapping[str, int] = {}
 
 
 class Seen(NamedTuple):
@@ -91,6 +106,7 @@ class Seen(NamedTuple):
     turns: Mapping[str, watching.LastTurn]
     snapshot: float | None
     drift: float
+    reported: Mapping[str, Reported]
 
 
 def alarms_of(
@@ -106,6 +122,9 @@ def alarms_of(
     for axis, due in seen.due.items():
         yield from _late(axis, due)
     yield from _unlisted(seen, patience)
+    for axis, reported in seen.reported.items():
+        yield from _unreported(axis, seen.now, reported)
+        yield from _wanting(axis, reported)
     yield from _silent(seen, patience)
     yield from _snapshot(seen)
     yield from _clock_off(seen.drift, patience.max_drift, sync)
@@ -354,6 +373,67 @@ def _unlisted(seen: Seen, patience: Patience) -> Iterator[Alarm]:
                 "connect.certificate, http.401); mend it or call the axis' operator; tell units",
             ),
         )
+
+
+def _unreported(axis: str, now: datetime, reported: Reported) -> Iterator[Alarm]:
+    since = reported.missing_since
+    if since is None or age_of(now, since) <= REPORT_LATE:
+        return
+    yield Alarm(
+        path=f"reconcile.{axis}",
+        code="reconciliation.late",
+        severity=Severity.WARNING,
+        text=Text(
+            f"Đối soát hằng ngày với trục {axis} đến hạn lúc {_clock(since)} mà chưa có",
+            f"the daily reconciliation of axis {axis} was due at {_clock(since)} and is not made",
+        ),
+        at_risk=Text(
+            "văn bản trục đã nhận rồi làm mất hoặc phát trùng thì không ai thấy",
+            "documents that the axis took and lost, or doubled, are seen by nobody",
+        ),
+        until=Text(
+            "báo cáo được lập; ngày bỏ lỡ được làm bù trong một tuần, lâu hơn thì tự chạy",
+            "the report is made; days that were missed are made up for a week, older ones by hand",
+        ),
+        do=Text(
+            "tìm reconciliation.put_off (trục không trả lời) hoặc worker sweep:reconcile trong "
+            f"nhật ký gateway-sweep; chạy `edoc-gateway reconcile --axis {axis}` cho ngày đó",
+            "find reconciliation.put_off (the axis answers nothing) or the worker sweep:reconcile "
+            f"in the log of gateway-sweep; run `edoc-gateway reconcile --axis {axis}` for the day",
+        ),
+    )
+
+
+def _wanting(axis: str, reported: Reported) -> Iterator[Alarm]:
+    lost = {kind: n for kind in LOST if (n := reported.counts.get(kind, 0))}
+    if not lost:
+        return
+    found, day = ", ".join(f"{kind} {n}" for kind, n in lost.items()), reported.day
+    yield Alarm(
+        path=f"reconcile.{axis}",
+        code="reconciliation.wanting",
+        severity=Severity.WARNING,
+        text=Text(
+            f"Đối soát ngày {day} với trục {axis} thấy sai lệch: {found}",
+            f"the reconciliation of {day} with axis {axis} found: {found}",
+        ),
+        at_risk=Text(
+            "missing: nơi nhận không có văn bản mà hai bên tưởng là đã gửi; doubled: nơi nhận có "
+            "thể xử lý hai lần; foreign: có thể người khác dùng tài khoản của gateway",
+            "missing: a receiver lacks what both sides believe was sent; doubled: a receiver may "
+            "act twice; foreign: somebody may use the gateway's account",
+        ),
+        until=Text(
+            "một lần đối soát lại ngày đó không còn thấy, hoặc báo cáo của ngày kế tiếp",
+            "that day is reconciled again and nothing is found, or the next day's report",
+        ),
+        do=Text(
+            f"`edoc-gateway reconcile --axis {axis} --day {day}` nêu từng văn bản và mã của trục; "
+            "gửi mã đó cho bên vận hành trục; chỉ gửi lại khi họ nói là đã mất",
+            f"`edoc-gateway reconcile --axis {axis} --day {day}` names each document and the axis' "
+            "ids; give these to the axis' operator; send again only when they say that it is lost",
+        ),
+    )
 
 
 def _silent(seen: Seen, patience: Patience) -> list[Alarm]:

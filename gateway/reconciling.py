@@ -221,23 +221,17 @@ class Reconciling:
         """Days without their daily report, oldest first."""
         if self.pace.at is None:
             return []
-
-        newest = await self._newest(axis)
-        return reconcile.days_due(self.scribe.now(), self.pace.at, newest)
+        return reconcile.days_due(self.scribe.now(), self.pace.at, await self._newest(axis))
 
     async def _newest(self, axis: str) -> date | None:
-        """The last day with its daily report; without any, the one before the axis' first."""
-
-        newest = await self.store.read(lambda tx: reconciliations.newest_daily(tx, axis))
-        if newest:
-            return date.fromisoformat(newest)
-        if axis not in self._before_first:
-            first = await self.store.read(lambda tx: reconciliations.first_known(tx, axis))
-            if first is None:
-                return None
-            begun = first.astimezone(reconcile.VIETNAM).date()
-            self._before_first[axis] = begun - timedelta(days=1)
-        return self._before_first[axis]
+        """As `reported_until`, which looks for the beginning of an axis only once."""
+        if axis in self._before_first:
+            newest = await self.store.read(lambda tx: reconciliations.newest_daily(tx, axis))
+            return date.fromisoformat(newest) if newest else self._before_first[axis]
+        until = await self.store.read(partial(reported_until, axis=axis))
+        if until is not None:
+            self._before_first[axis] = until
+        return until
 
     async def daily(self, axis: str, day: date) -> reconciliations.Made:
         """The report of a day, once over any number of processes.
@@ -389,6 +383,16 @@ class Reconciling:
                 advice=Event.RECONCILIATION_SKIPPED.advice,
             )
         return made
+
+
+def reported_until(tx: Tx, axis: str) -> date | None:
+    """The last day that has its daily report, or of which there is nothing to report; None: there
+    never was anything.
+    """
+    if newest := reconciliations.newest_daily(tx, axis):
+        return date.fromisoformat(newest)
+    first = reconciliations.first_known(tx, axis)
+    return first.astimezone(reconcile.VIETNAM).date() - timedelta(days=1) if first else None
 
 
 def once(axis: str, day: date) -> str:

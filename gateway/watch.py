@@ -10,19 +10,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import NamedTuple
 
 from gateway import drifting
-from gateway.alarming import Alarm, Patience, Seen, age_of, alarms_of
+from gateway.alarming import Alarm, Patience, Reported, Seen, age_of, alarms_of
 from gateway.braking import Braking, Gap, Level
 from gateway.braking import look as look_at_stamps
+from gateway.dispatch.reconcile import due_since
+from gateway.dispatch.report import WANTING
 from gateway.errors import Broken, Finding, Severity, Text, Unavailable
 from gateway.model.arrival import ArrivalState
 from gateway.model.breaker import BreakerState
 from gateway.model.transfer import CLAIMABLE, TransferState
 from gateway.ports import BlobStore, SyncState
-from gateway.store import Store, Tx, breakers, inbox, ledger, revocations, watching
+from gateway.reconciling import reported_until
+from gateway.store import (
+    Store,
+    Tx,
+    breakers,
+    inbox,
+    ledger,
+    reconciliations,
+    revocations,
+    watching,
+)
 from gateway.telemetry.events import Event
 from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
@@ -60,6 +72,7 @@ async def readiness(
             watching.turns(tx),
             watching.oldest_snapshot(tx),
             drifting.last(tx),
+            _reported(tx, patience.reconciled, patience.reconcile_at, now),
         )
 
     seen = await store.read(look)
@@ -83,6 +96,8 @@ async def measure(
     sync: SyncState = UNKNOWN,
     workers: Sequence[str] = (),
     lists: Sequence[tuple[str, str]] = (),
+    reconciled: Sequence[str] = (),
+    reconcile_at: time | None = None,
     since: datetime | None = None,
 ) -> Measured:
     """Set the gauges.
@@ -104,6 +119,8 @@ async def measure(
             drift=drifting.last(tx),
             turns={w: age_of(now, t.at) for w, t in watching.turns(tx).items()},
             since=age_of(now, since),
+            now=now,
+            reported=_reported(tx, reconciled, reconcile_at, now),
         )
 
     seen = await store.read(look)
@@ -137,6 +154,12 @@ async def measure(
         metrics.silent(worker, seen.turns.get(worker, seen.since))
     for axis, kind in lists:
         metrics.unlisted(axis, kind, seen.turns.get(watching.reading(axis, kind), seen.since))
+    for axis, reported in seen.reported.items():
+        metrics.reconciled(
+            axis,
+            age_of(seen.now, reported.missing_since),
+            {kind.value: reported.counts.get(kind.value, 0) for kind in WANTING},
+        )
     return Measured(backlog, held)
 
 
@@ -163,6 +186,8 @@ class _Figures(NamedTuple):
     drift: float
     turns: Mapping[str, float]
     since: float
+    now: datetime
+    reported: Mapping[str, Reported]
 
 
 def _of_axis(tx: Tx, axis: str, now: datetime) -> _OfAxis:
@@ -173,6 +198,19 @@ def _of_axis(tx: Tx, axis: str, now: datetime) -> _OfAxis:
         watching.held_fetches(tx, axis),
         breakers.seen(tx, axis).state,
     )
+
+
+def _reported(tx: Tx, axes: Sequence[str], at: time | None, now: datetime) -> dict[str, Reported]:
+    """Of each axis that is reconciled by the clock, what its reports say."""
+    found: dict[str, Reported] = {}
+    if at is None:
+        return found
+    for axis in axes:
+        since = due_since(now, at, reported_until(tx, axis))
+        day = reconciliations.newest_daily(tx, axis)
+        last = reconciliations.newest_of(tx, axis, day) if day else None
+        found[axis] = Reported(since, day, last.counts) if last else Reported(since)
+    return found
 
 
 def _ages(now: datetime, by_lane: Mapping[int, datetime]) -> dict[int, float]:

@@ -648,3 +648,9 @@ def days_skipped(newest: date | None, day: date) -> tuple[date, date] | None:
     if newest is None or (day - newest).days <= 1:
         return None
     return newest + timedelta(days=1), day - timedelta(days=1)
+
+
+def due_since(now: datetime, at: time, newest: date | None) -> datetime | None:
+    """When the oldest daily report that is missing became due; None: none is missing."""
+    days = days_due(now, at, newest)
+    return datetime.combine(days[0] + timedelta(days=1), at, VIETNAM) if days else None

@@ -258,6 +258,14 @@ _FIRST_KNOWN = (
     select(func.min(fetch.c.listed_at)).where(fetch.c.axis == bindparam("on_axis")),
     select(func.min(arrival.c.received_at)).where(arrival.c.axis == bindparam("on_axis")),
 )
+_NEWEST_OF = (
+    select(*[reconciliation.c[name] for name in Listed._fields])
+    .where(
+        reconciliation.c.axis == bindparam("on_axis"), reconciliation.c.day == bindparam("of_day")
+    )
+    .order_by(reconciliation.c.id.desc())
+    .limit(1)
+)
 _LISTED = (
     select(*[reconciliation.c[name] for name in Listed._fields])
     .where(
@@ -455,6 +463,12 @@ def first_known(tx: Tx, axis: str) -> datetime | None:
     """
     firsts = (tx.execute(asked, {"on_axis": axis}).scalar() for asked in _FIRST_KNOWN)
     return min((at for at in firsts if isinstance(at, datetime)), default=None)
+
+
+def newest_of(tx: Tx, axis: str, day: str) -> Listed | None:
+    """The last report of a day: asked for again by a person, or the daily one."""
+    row = tx.execute(_NEWEST_OF, {"on_axis": axis, "of_day": day}).one_or_none()
+    return None if row is None else Listed._make(row)
 
 
 def page(tx: Tx, *, axis: str, day: str, before: str, most: int) -> list[Listed]:

@@ -12,7 +12,7 @@ so that two gateways in one test do not share figures.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
@@ -234,6 +234,19 @@ class Metrics:
             "axis",
             "kind",
         )
+        self._wanting = self._gauge(
+            "edoc_reconciliation_wanting",
+            "Differences that want a person, in the last report of the newest day that has its "
+            "daily reconciliation. If missing or doubled is not 0, ask the axis' operator.",
+            "axis",
+            "kind",
+        )
+        self._unreported = self._gauge(
+            "edoc_reconciliation_overdue_seconds",
+            "Seconds since the oldest daily reconciliation that is not made was due; 0: none is "
+            "missing. If this rises to hours, the axis answers nothing or `sweep` stands still.",
+            "axis",
+        )
         self._turn_seconds = Histogram(
             "edoc_worker_turn_seconds",
             "Duration of a worker's turn. If this rises, the store or the other side is slow.",
@@ -337,6 +350,12 @@ class Metrics:
     def unlisted(self, axis: str, kind: str, seconds: float) -> None:
         """How long no process could read this list."""
         self._unlisted.labels(axis, kind).set(max(seconds, 0.0))
+
+    def reconciled(self, axis: str, overdue_seconds: float, wanting: Mapping[str, int]) -> None:
+        """`wanting`: what the newest report found, by kind of difference."""
+        self._unreported.labels(axis).set(overdue_seconds)
+        for kind, count in wanting.items():
+            self._wanting.labels(axis, kind).set(count)
 
     def snapshot(self, database: str, seconds: float) -> None:
         """Age of the oldest open transaction; `database`: the kind that could be asked."""

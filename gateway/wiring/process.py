@@ -339,6 +339,8 @@ class Gateway:
             sync=self.sync.state(),
             workers=list(expects.workers),
             lists=expects.lists,
+            reconciled=expects.reconciled,
+            reconcile_at=expects.reconcile_at,
             since=self._since,
         )
         self._gauging.idle = resting(time.monotonic() - began, self._gauge_seconds)
@@ -404,6 +406,8 @@ def patience(settings: Settings, axes: Mapping[str, Axis]) -> Patience:
             if axis.capabilities.collects
             for kind in axis.capabilities.kinds
         ],
+        reconciled=[name for name, axis in axes.items() if sweep.can_be_asked(axis)],
+        reconcile_at=reconcile_pace(conf).at,
         # the longest wait between two looks, and a turn that fetches slowly
         unlisted=max(conf.collect.failing, conf.collect.slowest) + listing,
     )

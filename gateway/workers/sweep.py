@@ -160,7 +160,8 @@ def _daily(reconciling: Reconciling, axis: str) -> Turn:
                 raise
             log.warning(Event.RECONCILIATION_PUT_OFF, day=str(days[0]), code=not_now.code)
             return False
-        log.info(Event.RECONCILIATION_MADE, day=made.day, id=made.id, **made.counts)
+        told = log.warning if made.counts["wanting"] else log.info
+        told(Event.RECONCILIATION_MADE, day=made.day, id=made.id, **made.counts)
         rest = 0.0
         return len(days) > 1
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sqlite3
+import sys
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +24,7 @@ from gateway.model.outcome import Deferred
 from gateway.ports import FollowUp, SentItem
 from gateway.store import reconciliations
 from gateway.store.tables import fetch, reconciliation, transfer
+from gateway.telemetry import logs
 from tests.support.reconciled import MINISTRY, a_day, on_the_day_after
 
 
@@ -400,6 +403,31 @@ def test_the_sweeper_makes_it_when_its_hour_has_come(tmp_path):
                 lambda tx: reconciliations.page(tx, axis="vxp", day="", before="", most=9)
             )
             assert [one.day for one in made] == [day.today.isoformat()]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_daily_report_in_which_something_is_missing_is_logged_as_a_warning(tmp_path, lost):
+    from gateway.workers import sweep
+
+    async def scene():
+        async with a_day(tmp_path, stuck_after="40h", answer_within="90h") as day:
+            _, ref = await day.send("12")
+            if lost:
+                day.axis.lose(ref)
+            later, _ = on_the_day_after(day.province)
+            (worker,) = sweep.daily(later, interval=1.0)
+            lines = io.BytesIO()
+            logs.configure("info", lines)
+            try:
+                await worker.turn()
+            finally:
+                logs.configure("error", sys.__stderr__.buffer)
+            read = [json.loads(line) for line in lines.getvalue().splitlines()]
+            (made,) = [x for x in read if x["event"] == "reconciliation.made"]
+            assert made["missing"] == lost
+            assert made["level"] == ("warning" if lost else "info")
 
     asyncio.run(scene())
 

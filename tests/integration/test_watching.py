@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 
 import psycopg
@@ -16,9 +16,10 @@ from gateway import watch
 from gateway.alarming import Alarm, Patience
 from gateway.braking import BrakeLimits, Braking
 from gateway.model.arrival import ArrivalState
+from gateway.promise import VIETNAM
 from gateway.scribe import Scribe
-from gateway.store import Store, Tx, watching
-from gateway.store.tables import pending
+from gateway.store import Store, Tx, reconciliations, watching
+from gateway.store.tables import pending, transfer
 from gateway.telemetry.metrics import Metrics
 from gateway.wiring.process import SystemEntropy
 from tests.support.databases import opened
@@ -256,6 +257,84 @@ def test_a_list_that_no_process_can_read_is_said_once_for_its_axis(any_store: St
     assert "(status)" in left.text.en
     read("list:vxp:status")
     assert said() == []
+
+
+# -- the daily reconciliation ----------------------------------------------------------------------
+
+MIDNIGHT = time(0, 0)
+
+
+def told(store: Store) -> tuple[list[str], Metrics]:
+    """What is said of the axis' reports, and the figures."""
+    patience = Patience(1e9, reconciled=["vxp"], reconcile_at=MIDNIGHT)
+    found = asyncio.run(watch.readiness(store, patience, no_stamps()))
+    metrics = Metrics()
+    asyncio.run(
+        watch.measure(
+            store,
+            metrics,
+            axes=[],
+            agencies=[],
+            braking=no_stamps(),
+            reconciled=["vxp"],
+            reconcile_at=MIDNIGHT,
+        )
+    )
+    return [f.code for f in found], metrics
+
+
+def figure(metrics: Metrics, name: str, **labels: str) -> float:
+    value = metrics.registry.get_sample_value(f"edoc_reconciliation_{name}", labels)
+    assert value is not None
+    return value
+
+
+def reported(store: Store, number: int, days_ago: int, *, daily: bool = True, **counts: int) -> str:
+    """A report of a day, Vietnam's; the day."""
+    now = store.read_sync(lambda tx: tx.now())
+    day = (now.astimezone(VIETNAM).date() - timedelta(days=days_ago)).isoformat()
+    once = f"vxp/{day}" if daily else f"m{number}"
+    made = reconciliations.Made(
+        f"m{number}", "vxp", day, once, now, counts, b"{}", "note", f"r{number}"
+    )
+    store.write_sync(lambda tx: reconciliations.keep(tx, made))
+    return day
+
+
+def test_a_daily_report_that_is_not_made_is_told(any_store: Store) -> None:
+    assert told(any_store)[0] == []  # nothing was ever sent
+    reported(any_store, 1, 4)
+    codes, metrics = told(any_store)
+    assert codes == ["reconciliation.late"]
+    # the day three days ago was due two midnights ago
+    assert 2 <= figure(metrics, "overdue_seconds", axis="vxp") / 86400 < 4
+    reported(any_store, 2, 0)
+    codes, metrics = told(any_store)
+    assert codes == []
+    assert figure(metrics, "overdue_seconds", axis="vxp") == 0
+
+
+def test_an_axis_on_which_was_sent_and_that_never_had_a_report_is_told(any_store: Store) -> None:
+    def send(tx: Tx) -> None:
+        queued_transfers(tx, 1)
+        tx.execute(update(transfer).values(accepted_at=tx.now() - 3 * 24 * HOUR))
+
+    any_store.write_sync(send)
+    assert told(any_store)[0] == ["reconciliation.late"]
+
+
+def test_what_a_reconciliation_misses_is_told_until_the_day_is_clean(any_store: Store) -> None:
+    reported(any_store, 1, 1, missing=9, wanting=9)
+    day = reported(any_store, 2, 0, missing=2, stuck=5, wanting=7)
+    codes, metrics = told(any_store)
+    assert codes == ["reconciliation.wanting"]
+    assert figure(metrics, "wanting", axis="vxp", kind="missing") == 2
+    assert figure(metrics, "wanting", axis="vxp", kind="stuck") == 5
+    # a person asks again for the same day, once the axis' operator has found them
+    assert reported(any_store, 3, 0, daily=False, stuck=5, wanting=5) == day
+    codes, metrics = told(any_store)
+    assert codes == []
+    assert figure(metrics, "wanting", axis="vxp", kind="missing") == 0
 
 
 def test_a_full_queue_and_a_ledger_that_stands_are_errors(any_store: Store) -> None:

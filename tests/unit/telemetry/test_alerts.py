@@ -17,7 +17,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import config
+from gateway.alarming import REPORT_LATE
 from gateway.braking import Level
+from gateway.dispatch.report import WANTING
 from gateway.dispatch.retry import parse
 from gateway.telemetry.metrics import BREAKER, OUTCOMES, STAMPED, Metrics
 from gateway.wiring.process import JOBS, SLOW_TURN
@@ -47,6 +49,7 @@ def exposed() -> dict[str, set[str]]:
     metrics.worker_turned("seal", 0.1)
     metrics.silent("seal", 1)
     metrics.unlisted("vxp", "document", 1)
+    metrics.reconciled("vxp", 1, {"missing": 1})
     metrics.breaker("vxp", "closed")
     metrics.snapshot("postgresql", 1)
     metrics.requested("/v1/queue", 200, 0.1)
@@ -70,6 +73,7 @@ VALUES = {
     "code": set(catalogue()),
     "lane": set("0123"),
     "worker": {*JOBS, "deliver:vxp", "collect:vxp", "sweep:blobs"},
+    "kind": {"document", "status", *(kind.value for kind in WANTING)},
     "job": {"edoc-gateway"},
 }
 
@@ -158,6 +162,7 @@ def test_numbers_that_follow_from_the_configuration_fit_its_defaults() -> None:
     assert limit("EdocAxisWorkerSilent") > dispatch.attempt_deadline + dispatch.grace
     assert limit("EdocAxisWorkerSilent") > 2 * (collect.list_deadline + collect.fetch_deadline)
     assert limit("EdocAxisWorkerSilent") > stamp.interval + stamp.deadline
+    assert limit("EdocReconciliationLate") == REPORT_LATE
     assert limit("EdocSlowWorkerSilent") == SLOW_TURN
     slow = 2 * (collect.list_deadline + collect.fetch_deadline)
     assert limit("EdocAxisUnlisted") == max(collect.failing, collect.slowest) + slow

@@ -7,11 +7,12 @@ destination. An axis that fails is left alone, and probed by one process with on
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 
 from gateway.dispatch import share
 from gateway.gating import NO_PROBE, Gate
 from gateway.model.breaker import BreakerState
-from gateway.model.outcome import Deferred, outcome_word
+from gateway.model.outcome import Deferred, Delivered, outcome_word
 from gateway.outbound import Outbound
 from gateway.promise import Work
 from gateway.store import Store
@@ -86,12 +87,17 @@ class Hands:
     async def _attempt(self, work: Work, probe: int) -> None:
         log = get_logger(worker="deliver", axis=self.axis, transfer_id=work.claim.id)
         outcome = None
+        began = monotonic()
         try:
             outcome = await self.outbound.deliver(work)
         finally:
             self.gate.ended(work.claim.destination, outcome)
+        seconds = monotonic() - began
         await self.gate.heard(outcome, probe)
-        self.metrics.attempted(self.axis, outcome_word(outcome))
+        self.metrics.attempted(self.axis, outcome_word(outcome), seconds)
+        if isinstance(outcome, Delivered):
+            since = self.outbound.scribe.now() - work.claim.accepted_at
+            self.metrics.delivered(self.axis, since.total_seconds())
         if isinstance(outcome, Deferred) and outcome.alarm:
             self.metrics.alarmed(self.axis, outcome.code)
             log.warning(

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from gateway.outbound import Outbound
 from gateway.store import Tx, transfers
-from gateway.store.tables import arrival, transfer
+from gateway.store.tables import arrival, record, transfer
 from tests.support.troubles import (
     SO19,
     VPCP,
@@ -274,6 +274,29 @@ def test_an_expired_transfer_that_did_arrive_is_settled_by_its_status(tmp_path: 
         plot,
         changes=with_changes(dispatch={"retry": "20ms, 40ms then every 50ms for 300ms"}),
     )
+
+
+def test_attempts_are_timed_and_so_is_the_way_from_the_promise_to_the_axis(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with trouble(tmp_path) as scene:
+            scene.axis.faults.add("error", "sendEdoc", code="77", times=2)
+            answer = await scene.submit()
+            await scene.until(answer, state="ON_AXIS")
+            registry = scene.here.gateway.metrics.registry
+
+            def figure(name: str) -> float | None:
+                return registry.get_sample_value(name, {"axis": "vxp"})
+
+            await eventually(
+                scene.here,
+                select(record.c.id),
+                lambda _: figure("edoc_delivery_seconds_count") == 1,
+            )
+            assert figure("edoc_attempt_seconds_count") == 3
+            assert (figure("edoc_delivery_seconds_sum") or 0) > 0
+            assert (figure("edoc_attempt_seconds_sum") or 0) > 0
+
+    asyncio.run(run())
 
 
 def test_an_attempt_whose_lease_ran_out_is_taken_over_as_doubt(tmp_path: Path) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import jsonschema
 import pytest
@@ -21,9 +22,12 @@ from gateway.alarming import REPORT_LATE
 from gateway.braking import Level
 from gateway.dispatch.report import WANTING
 from gateway.dispatch.retry import parse
-from gateway.telemetry.metrics import BREAKER, OUTCOMES, STAMPED, Metrics
+from gateway.telemetry.metrics import BREAKER, OUTCOMES, STAMPED
 from gateway.wiring.process import JOBS, SLOW_TURN
+from tests.support.api import BOUNDARY, form
 from tests.support.codes import catalogue
+from tests.support.houses import PDF, metadata, town
+from tests.support.troubles import EVERYONE, IMPATIENT, SO19, VPCP
 
 ROOT = Path(__file__).parents[3]
 ALERTS = ROOT / "conf/prometheus/edoc-alerts.yml"
@@ -35,35 +39,58 @@ PARTS = ("summary", "at_risk", "until", "do")
 BY_PROMETHEUS = {"instance", "job", "le"}
 
 
-def exposed() -> dict[str, set[str]]:
-    """Every figure of ours -> its labels, from a process in which everything happened once."""
-    metrics = Metrics()
-    metrics.expect(["vxp"], ["ca.gov.vn"])
-    metrics.asked_for_stamp("ca.gov.vn", "strict", 0.1, 500)
-    metrics.accepted("document", 0.1)
-    metrics.refused("queue.full")
-    metrics.attempted("vxp", "delivered", 0.1)
-    metrics.delivered("vxp", 0.1)
-    metrics.sealed(1)
-    metrics.stamped(datetime(2026, 11, 20, tzinfo=UTC))
-    metrics.worker_turned("seal", 0.1)
-    metrics.silent("seal", 1)
-    metrics.unlisted("vxp", "document", 1)
-    metrics.reconciled("vxp", 1, {"missing": 1})
-    metrics.breaker("vxp", "closed")
-    metrics.snapshot("postgresql", 1)
-    metrics.requested("/v1/queue", 200, 0.1)
-    metrics.lane_waits("vxp", 0, backlog=1, oldest_due_seconds=1)
-    metrics.dead("vxp", "EXPIRED", 1)
+# SQLite cannot be asked for its readers: `tests/integration/test_watching.py` sees this one
+ON_POSTGRESQL = {"edoc_database_snapshot_seconds": {"database"}}
+
+Exposed = Mapping[str, set[str]]
+
+
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory: pytest.TempPathFactory) -> Exposed:
+    """Every figure of ours -> its labels, from a gateway that accepted a document over REST and
+    brought it onto an axis. Whatever a rule or a panel asks for must be there then.
+    """
+    return asyncio.run(_one_document(tmp_path_factory.mktemp("exposed")))
+
+
+async def _one_document(folder: Path) -> Exposed:
+    async with town(folder) as made:
+        await made.axis("vxp", {"sys.h14": (SO19,), "sys.g22": (VPCP,)})
+        house = made.house("so19", (SO19,), {"vxp": "sys.h14"}, EVERYONE, changes=IMPATIENT)
+        async with made.open(house) as here:
+            await here.account(SO19)
+            url, key = here.gateway.url, here.keys[SO19]
+            answer = await asyncio.to_thread(hand_in, url, key)
+            await here.until(SO19, answer["id"], lambda d: d["transfers"][0]["state"] == "ON_AXIS")
+            await here.stamped(SO19, answer["id"])
+            await here.gateway._gauge()
+            shown = await asyncio.to_thread(read, Request(f"{url}/metrics"))
     found: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(metrics.expose().decode()):
+    for family in text_string_to_metric_families(shown.decode()):
         for sample in family.samples:
             if sample.name.startswith("edoc_"):
                 found.setdefault(sample.name, set()).update(sample.labels)
-    return found
+    assert not found.keys() & ON_POSTGRESQL.keys()
+    return {**found, **ON_POSTGRESQL}
 
 
-EXPOSED = exposed()
+def hand_in(url: str, key: str) -> dict[str, Any]:
+    meta = json.dumps(metadata(SO19, VPCP)).encode()
+    body = form([("metadata", None, meta), ("file", "12.pdf", PDF)])
+    headers = {
+        "Authorization": f"Bearer {key}",
+        "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+    }
+    answer: dict[str, Any] = json.loads(read(Request(f"{url}/v1/documents", body, headers)))
+    return answer
+
+
+def read(request: Request) -> bytes:
+    with urlopen(request, timeout=60) as answer:
+        body: bytes = answer.read()
+        return body
+
+
 VALUES = {
     "outcome": set(OUTCOMES),
     "cause": {"certificate", "account", "unconfirmed", "other"},
@@ -78,13 +105,13 @@ VALUES = {
 }
 
 
-def wrong_in(expression: str) -> Iterator[str]:
+def wrong_in(expression: str, exposed: Exposed) -> Iterator[str]:
     """What a query asks for that no process of ours shows."""
     if expression.count("(") != expression.count(")"):
         yield "brackets"
     known: set[str] = set()
     for name, matchers in re.findall(r"\b((?:edoc_\w+)|up)\b(?:{([^}]*)})?", expression):
-        labels = {"job", "instance"} if name == "up" else EXPOSED.get(name)
+        labels = {"job", "instance"} if name == "up" else exposed.get(name)
         if labels is None:
             yield f"no figure {name}"
             continue
@@ -100,8 +127,10 @@ def wrong_in(expression: str) -> Iterator[str]:
         yield from (f"no label {b}" for b in listed.split(", ") if b not in known | BY_PROMETHEUS)
 
 
-def test_the_judge_of_queries_finds_what_is_wrong() -> None:
-    assert list(wrong_in('max by (axis, lane) (edoc_oldest_due_seconds{lane="0"}) > 1')) == []
+def test_the_judge_of_queries_finds_what_is_wrong(exposed: Exposed) -> None:
+    assert (
+        list(wrong_in('max by (axis, lane) (edoc_oldest_due_seconds{lane="0"}) > 1', exposed)) == []
+    )
     for query in (
         "edoc_oldest_du_seconds > 1",
         'edoc_held{axis="vxp"} > 0',
@@ -109,16 +138,16 @@ def test_the_judge_of_queries_finds_what_is_wrong() -> None:
         'edoc_attempts_total{outcome="lost"}',
         "max(edoc_held",
     ):
-        assert list(wrong_in(query)), query
+        assert list(wrong_in(query, exposed)), query
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda r: str(r["alert"]))
-def test_a_rule_is_whole_and_asks_for_what_exists(rule: dict[str, Any]) -> None:
+def test_a_rule_is_whole_and_asks_for_what_exists(rule: dict[str, Any], exposed: Exposed) -> None:
     assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
     assert re.fullmatch(r"Edoc[A-Z]\w+", rule["alert"])
     assert re.fullmatch(r"\d+(s|m|h)", rule["for"])
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
-    assert list(wrong_in(rule["expr"])) == []
+    assert list(wrong_in(rule["expr"], exposed)) == []
     assert set(rule["annotations"]) == {f"{p}_{lang}" for p in PARTS for lang in ("vi", "en")}
     for name, text in rule["annotations"].items():
         assert len(text) > 10, name
@@ -251,17 +280,17 @@ SHOWN = [p for p in DASHBOARD["panels"] if p["type"] != "row"]
 
 
 @pytest.mark.parametrize("panel", SHOWN, ids=lambda p: str(p["title"]))
-def test_a_panel_asks_for_what_exists(panel: dict[str, Any]) -> None:
+def test_a_panel_asks_for_what_exists(panel: dict[str, Any], exposed: Exposed) -> None:
     for target in panel["targets"]:
         assert "edoc_" in target["expr"]
-        assert list(wrong_in(target["expr"])) == []
+        assert list(wrong_in(target["expr"], exposed)) == []
         assert target["datasource"]["uid"] == "${datasource}"
         spoken = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
-        known = {label for name in EXPOSED if name in target["expr"] for label in EXPOSED[name]}
+        known = {label for name in exposed if name in target["expr"] for label in exposed[name]}
         assert spoken <= known | {"instance"}
 
 
-def test_every_figure_that_waits_is_on_the_dashboard() -> None:
+def test_every_figure_that_waits_is_on_the_dashboard(exposed: Exposed) -> None:
     asked = " ".join(t["expr"] for panel in SHOWN for t in panel["targets"])
-    bare = {re.sub(r"_(bucket|count|sum|created|total)$", "", name) for name in EXPOSED}
+    bare = {re.sub(r"_(bucket|count|sum|created|total)$", "", name) for name in exposed}
     assert {name for name in bare if name not in asked} == set()

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     Text,
     bindparam,
+    exists,
     func,
     literal_column,
     select,
@@ -66,9 +67,15 @@ _OLDEST_DUE = union_all(
         for lane in LANES
     )
 )
+_again = t.alias()
 _DEAD = select(func.count()).select_from(
     select(literal_column("1"))
-    .where(t.c.axis == bindparam("on_axis"), t.c.state == bindparam("dead_state"))
+    .where(
+        t.c.axis == bindparam("on_axis"),
+        t.c.state == bindparam("dead_state"),
+        # as `queue dead`: what was replayed has its answer (looked up by the key of replay_of)
+        ~exists(select(_again.c.id).where(_again.c.replay_of == t.c.id)),
+    )
     .limit(bindparam("most", type_=Integer()))
     .subquery()
 )
@@ -133,7 +140,9 @@ def oldest_due(tx: Tx, axis: str) -> dict[int, datetime]:
 
 
 def dead(tx: Tx, axis: str, most: int = MOST) -> dict[str, int]:
-    """How many transfers of an axis were refused and how many lapsed; `most`: so many or more."""
+    """How many transfers of an axis were refused and how many lapsed, and were not replayed;
+    `most`: so many or more.
+    """
     found = {}
     for state in DEAD:
         params = {"on_axis": axis, "dead_state": state.value, "most": most}

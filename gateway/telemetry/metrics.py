@@ -130,8 +130,8 @@ class Metrics:
         )
         self._dead = self._gauge(
             "edoc_dead",
-            "Transfers that ended undelivered (REFUSED, EXPIRED), by axis, at most 10000. If this "
-            "rises, a document did not arrive: tell its unit.",
+            "Transfers that ended undelivered (REFUSED, EXPIRED) and were not replayed, by axis, "
+            "at most 10000. If this rises, a document did not arrive: tell its unit.",
             "axis",
             "state",
         )

@@ -18,7 +18,7 @@ from gateway.braking import BrakeLimits, Braking
 from gateway.model.arrival import ArrivalState
 from gateway.promise import VIETNAM
 from gateway.scribe import Scribe
-from gateway.store import Store, Tx, reconciliations, watching
+from gateway.store import Store, Tx, operating, reconciliations, watching
 from gateway.store.tables import pending, transfer
 from gateway.telemetry.metrics import Metrics
 from gateway.wiring.process import SystemEntropy
@@ -127,6 +127,36 @@ def test_counts_stop_where_they_would_only_grow(any_store: Store) -> None:
     assert any_store.read_sync(lambda tx: watching.dead(tx, "vxp", 3))["EXPIRED"] == 3
     assert any_store.read_sync(lambda tx: watching.arrivals_in(tx, ArrivalState.ORPHAN)) == 0
     assert any_store.read_sync(lambda tx: watching.held_fetches(tx, "vxp")) == 0
+
+
+def test_what_was_replayed_is_dead_no_more(any_store: Store) -> None:
+    def make(tx: Tx) -> None:
+        for transfer_id in queued_transfers(tx, 3):
+            changed(tx, transfer_id, state="REFUSED", due_at=None)
+
+    any_store.write_sync(make)
+    assert any_store.read_sync(lambda tx: watching.dead(tx, "vxp"))["REFUSED"] == 3
+
+    def listed(tx: Tx) -> list[operating.Dead]:
+        return operating.dead(tx, before=(tx.now() + HOUR, ""), most=9)
+
+    def replay(tx: Tx) -> None:
+        now = tx.now()
+        assert operating.add_replay(
+            tx,
+            listed(tx)[0].transfer,
+            new_id="again",
+            record_id="r0",
+            accepted_at=now,
+            due_at=None,
+            expires_at=now + HOUR,
+            now=now,
+            recipients=[("G22", "G22")],
+        )
+
+    any_store.write_sync(replay)
+    assert any_store.read_sync(lambda tx: watching.dead(tx, "vxp"))["REFUSED"] == 2
+    assert len(any_store.read_sync(listed)) == 2
 
 
 # -- the plans: nothing reads what is done ---------------------------------------------------------

@@ -112,6 +112,7 @@ async def measure(
             unsealed=age_of(now, ledger.oldest_pending(tx)),
             gap=look_at_stamps(tx),
             quarantined=watching.arrivals_in(tx, ArrivalState.QUARANTINED),
+            unopened=age_of(now, watching.oldest_unopened(tx)),
             orphans=watching.arrivals_in(tx, ArrivalState.ORPHAN),
             inbox=inbox.count_waiting(tx, agencies),
             axes={axis: _of_axis(tx, axis, now) for axis in axes},
@@ -142,6 +143,7 @@ async def measure(
     held = sum(one.held for one in seen.axes.values())
     metrics.waits(
         oldest_unsealed_seconds=seen.unsealed,
+        oldest_unopened_seconds=seen.unopened,
         oldest_unstamped_seconds=waited.total_seconds(),
         held=held + sum(one.held_fetches for one in seen.axes.values()),
         quarantined=seen.quarantined,
@@ -179,6 +181,7 @@ class _Figures(NamedTuple):
     unsealed: float
     gap: Gap
     quarantined: int
+    unopened: float
     orphans: int
     inbox: int
     axes: Mapping[str, _OfAxis]

@@ -85,6 +85,9 @@ _ARRIVALS = select(func.count()).select_from(
     .limit(bindparam("most", type_=Integer()))
     .subquery()
 )
+_OLDEST_UNOPENED = select(func.min(arrival.c.received_at)).where(
+    arrival.c.state == ArrivalState.RECEIVED.value
+)
 _HELD_FETCHES = select(func.count()).select_from(
     select(literal_column("1"))
     .where(fetch.c.axis == bindparam("on_axis"), fetch.c.state == FetchState.HELD.value)
@@ -153,6 +156,12 @@ def dead(tx: Tx, axis: str, most: int = MOST) -> dict[str, int]:
 def arrivals_in(tx: Tx, state: ArrivalState, most: int = MOST) -> int:
     """Arrivals in a state that a person ends; `most`: so many or more."""
     return int(tx.execute(_ARRIVALS, {"in_state": state.value, "most": most}).scalar() or 0)
+
+
+def oldest_unopened(tx: Tx) -> datetime | None:
+    """When the oldest package came that nobody has opened yet."""
+    value = tx.execute(_OLDEST_UNOPENED, {}).scalar()
+    return value if isinstance(value, datetime) else None
 
 
 def held_fetches(tx: Tx, axis: str, most: int = MOST) -> int:

@@ -96,6 +96,11 @@ class Metrics:
             "Age of the oldest record without an entry. If this rises above a few seconds, the "
             "worker `seal` stands still; at seal.max_delay accepting answers 503.",
         )
+        self._oldest_unopened = self._gauge(
+            "edoc_oldest_unopened_seconds",
+            "Age of the oldest package that came and is not opened yet. If this rises to minutes, "
+            "the worker `open` stands still, fails, or is slower than packages come.",
+        )
         self._last_stamp = self._gauge(
             "edoc_last_stamp_timestamp_seconds",
             "Time in the newest timestamp token (Unix). If time() minus this rises while records "
@@ -217,14 +222,20 @@ class Metrics:
         )
         self._since_turn = self._gauge(
             "edoc_worker_idle_seconds",
-            "Seconds since a worker of this process finished a turn. If this rises above its "
-            "interval, the worker hangs or is gone.",
+            "Seconds since a turn of a worker of this process succeeded. If this rises above its "
+            "interval, the worker hangs, fails or is gone.",
             "worker",
         )
         self._silent = self._gauge(
             "edoc_worker_silent_seconds",
-            "Seconds since any process turned this worker, as written down in the database every "
-            "15 s. If this rises to minutes, no process does this work any more.",
+            "Seconds since a turn of this worker succeeded in any process, as written down in the "
+            "database every 15 s. If this rises to minutes, no process does this work any more.",
+            "worker",
+        )
+        self._failures = self._counter(
+            "edoc_worker_failures",
+            "Turns of a worker of this process that ended in an error. If this rises, read "
+            "worker.unavailable and worker.surprised in its log.",
             "worker",
         )
         self._unlisted = self._gauge(
@@ -327,7 +338,7 @@ class Metrics:
         self._fetched.labels(axis, "failed").inc(failed)
 
     def worker_turned(self, worker: str, seconds: float) -> None:
-        """A turn ended now; the age counts up by itself until the next one."""
+        """A turn succeeded now; the age counts up by itself until the next one that does."""
         if worker not in self._turned:
             self._since_turn.labels(worker).set_function(
                 lambda: self._monotonic() - self._turned[worker]
@@ -335,8 +346,16 @@ class Metrics:
         self._turned[worker] = self._monotonic()
         self._turn_seconds.labels(worker).observe(seconds)
 
+    def worker_begins(self, worker: str) -> None:
+        """Its failures begin at 0: of a figure that first appears at 1 no rise is seen."""
+        self._failures.labels(worker)
+
+    def worker_failed(self, worker: str) -> None:
+        """A turn ended in an error. It is no sign of life: nothing was done."""
+        self._failures.labels(worker).inc()
+
     def turned_since(self, mark: float) -> list[str]:
-        """Workers that ended a turn at or after `mark`, a value of `monotonic`."""
+        """Workers with a turn that succeeded at or after `mark`, a value of `monotonic`."""
         return [worker for worker, at in self._turned.items() if at >= mark]
 
     def listed(self, axis: str, kind: str) -> None:
@@ -384,6 +403,7 @@ class Metrics:
         self,
         *,
         oldest_unsealed_seconds: float | None = None,
+        oldest_unopened_seconds: float | None = None,
         held: int | None = None,
         quarantined: int | None = None,
         orphans: int | None = None,
@@ -393,6 +413,7 @@ class Metrics:
         """What stands still at this moment; None leaves a figure as it was."""
         for gauge, value in (
             (self._oldest_unsealed, oldest_unsealed_seconds),
+            (self._oldest_unopened, oldest_unopened_seconds),
             (self._held, held),
             (self._quarantined, quarantined),
             (self._orphans, orphans),

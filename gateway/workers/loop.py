@@ -57,6 +57,7 @@ async def _turn(
     courtesy: Courtesy,
 ) -> None:
     log = get_logger(worker=worker.name)
+    metrics.worker_begins(worker.name)
     while not stopping.is_set():
         started = time.monotonic()
         try:
@@ -67,13 +68,17 @@ async def _turn(
             raise
         except GatewayError as problem:
             more = False
+            metrics.worker_failed(worker.name)
             await _back_off(worker, stopping)
             log.warning(Event.WORKER_UNAVAILABLE, code=problem.code, failures=worker.failures)
         except Exception:
             more = False
+            metrics.worker_failed(worker.name)
             log.exception(Event.WORKER_SURPRISED, failures=worker.failures)
             await _back_off(worker, stopping)
-        metrics.worker_turned(worker.name, time.monotonic() - started)
+        else:
+            # only now: who fails in every turn does its work as little as who is gone
+            metrics.worker_turned(worker.name, time.monotonic() - started)
         if stopping.is_set():
             break
         await courtesy.give_way()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway import watch
@@ -19,7 +19,7 @@ from gateway.model.arrival import ArrivalState
 from gateway.promise import VIETNAM
 from gateway.scribe import Scribe
 from gateway.store import Store, Tx, operating, reconciliations, watching
-from gateway.store.tables import pending, transfer
+from gateway.store.tables import arrival, pending, transfer
 from gateway.telemetry.metrics import Metrics
 from gateway.wiring.process import SystemEntropy
 from tests.support.databases import opened
@@ -159,6 +159,41 @@ def test_what_was_replayed_is_dead_no_more(any_store: Store) -> None:
     assert len(any_store.read_sync(listed)) == 2
 
 
+def test_what_came_and_is_not_opened_has_an_age(any_store: Store) -> None:
+    def come(tx: Tx) -> None:
+        for number, state in enumerate(("RECEIVED", "RECEIVED", "QUARANTINED")):
+            row = {
+                "id": f"a{number}",
+                "axis": "vxp",
+                "axis_doc_id": str(number),
+                "kind": "document",
+                "state": "RECEIVED",
+                "raw_sha256": "0" * 64,
+                "raw_size": 1,
+                "listed_from": "",
+                "listed_to": "",
+                "received_at": tx.now() - (number + 1) * HOUR,
+                "fence": 0,
+                "opens": 0,
+                "verdict": {},
+                "findings": [],
+                "record_id": "r",
+            }
+            tx.execute(insert(arrival), row)
+            if state != "RECEIVED":
+                tx.execute(update(arrival).where(arrival.c.id == row["id"]).values(state=state))
+
+    def age(tx: Tx) -> float | None:
+        oldest = watching.oldest_unopened(tx)
+        return None if oldest is None else (tx.now() - oldest) / HOUR
+
+    assert any_store.read_sync(age) is None
+    any_store.write_sync(come)
+    found = any_store.read_sync(age)
+    assert found is not None
+    assert round(found) == 2
+
+
 # -- the plans: nothing reads what is done ---------------------------------------------------------
 
 LOOKS = {
@@ -166,6 +201,7 @@ LOOKS = {
     "oldest_due": (watching._OLDEST_DUE, {"on_axis": "vxp"}),
     "dead": (watching._DEAD, {"on_axis": "vxp", "dead_state": "EXPIRED", "most": 9}),
     "arrivals": (watching._ARRIVALS, {"in_state": "ORPHAN", "most": 9}),
+    "oldest_unopened": (watching._OLDEST_UNOPENED, {}),
     "held_fetches": (watching._HELD_FETCHES, {"on_axis": "vxp", "most": 9}),
 }
 

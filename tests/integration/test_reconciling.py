@@ -7,13 +7,12 @@ import io
 import json
 import sqlite3
 import sys
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
-from structlog.testing import capture_logs
 
 from gateway import enquiring, reconciling
 from gateway.audit.books import verify_books
@@ -407,6 +406,22 @@ def test_the_sweeper_makes_it_when_its_hour_has_come(tmp_path):
     asyncio.run(scene())
 
 
+@contextmanager
+def logged():
+    """A function of an event that gives its log lines since then."""
+    lines = io.BytesIO()
+    logs.configure("info", lines)
+
+    def said(event):
+        read = [json.loads(line) for line in lines.getvalue().splitlines()]
+        return [line for line in read if line["event"] == event]
+
+    try:
+        yield said
+    finally:
+        logs.configure("error", sys.__stderr__.buffer)
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_daily_report_in_which_something_is_missing_is_logged_as_a_warning(tmp_path, lost):
     from gateway.workers import sweep
@@ -418,14 +433,9 @@ def test_a_daily_report_in_which_something_is_missing_is_logged_as_a_warning(tmp
                 day.axis.lose(ref)
             later, _ = on_the_day_after(day.province)
             (worker,) = sweep.daily(later, interval=1.0)
-            lines = io.BytesIO()
-            logs.configure("info", lines)
-            try:
+            with logged() as said:
                 await worker.turn()
-            finally:
-                logs.configure("error", sys.__stderr__.buffer)
-            read = [json.loads(line) for line in lines.getvalue().splitlines()]
-            (made,) = [x for x in read if x["event"] == "reconciliation.made"]
+            (made,) = said("reconciliation.made")
             assert made["missing"] == lost
             assert made["level"] == ("warning" if lost else "info")
 
@@ -478,15 +488,13 @@ def test_days_that_are_not_made_up_are_named_in_the_report_that_follows(
             clock.at += timedelta(days=10)
             due = await later.due("vxp")
             assert len(due) == 7
-            with capture_logs() as said:
+            with logged() as said:
                 made = [await later.daily("vxp", one) for one in due]
             first, last = day.today + timedelta(days=1), due[0] - timedelta(days=1)
             told = {"from": first.isoformat(), "to": last.isoformat(), "days": 3}
             assert [json.loads(one.report)["skipped"] for one in made] == [told, *[None] * 6]
-            warned = [line for line in said if line["event"] == "reconciliation.skipped"]
-            assert [(line["first"], line["last"]) for line in warned] == [
-                (told["from"], told["to"])
-            ]
+            (warned,) = said("reconciliation.skipped")
+            assert (warned["first"], warned["last"]) == (told["from"], told["to"])
             # one that is asked for by hand says nothing of other days
             by_hand = await later.make("vxp", first, "ops")
             assert json.loads(by_hand.report)["skipped"] is None

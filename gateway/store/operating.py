@@ -14,6 +14,7 @@ from sqlalchemy import Select, and_, bindparam, exists, func, insert, or_, selec
 
 from gateway.model.arrival import ArrivalState, FetchState
 from gateway.model.transfer import TransferState
+from gateway.store import families
 from gateway.store.session import Tx
 from gateway.store.statements import insert_or_ignore
 from gateway.store.tables import (
@@ -49,6 +50,7 @@ class Standing(NamedTuple):
     record_id: str
     replay_of: str | None
     moved_at: datetime
+    due_date: str | None
 
 
 class Dead(NamedTuple):
@@ -151,6 +153,22 @@ _ENDED = _dead.where(
         and_(t.c.moved_at == bindparam("after_at"), t.c.id > bindparam("after_id")),
     ),
 ).order_by(t.c.moved_at, t.c.id)
+_beside = recipient.alias("beside")
+_DEAD_OF = (
+    select(*_COLUMNS, document.c.document_id)
+    .join(document, document.c.id == t.c.document_ref)
+    .where(
+        t.c.document_ref.in_(bindparam("refs", expanding=True)),
+        t.c.state.in_([TransferState.REFUSED.value, TransferState.EXPIRED.value]),
+        _NEVER_REPLAYED,
+        exists(
+            select(recipient.c.transfer_id)
+            .join(_beside, _beside.c.agency_key == recipient.c.agency_key)
+            .where(recipient.c.transfer_id == t.c.id, _beside.c.transfer_id == bindparam("of"))
+        ),
+    )
+    .order_by(document.c.accepted_at, document.c.id, t.c.id)
+)
 _FETCHES = (
     select(*[fetch.c[name] for name in DeadFetch._fields])
     .where(
@@ -289,6 +307,16 @@ def ended(
     return _rows(tx.execute(_ENDED, params).all())
 
 
+def dead_before(tx: Tx, one: Standing) -> list[Dead]:
+    """REFUSED, EXPIRED and not replayed, of documents before this one in its family, and to one of
+    its receivers; as they were accepted.
+    """
+    family = families.relatives(tx, one.document_ref)
+    if not family.before:
+        return []
+    return _rows(tx.execute(_DEAD_OF, {"refs": sorted(family.before), "of": one.id}).all())
+
+
 def held_fetches(tx: Tx, *, after: tuple[str, str], most: int) -> list[DeadFetch]:
     """Fetches given up for now, in the order of axis and docId."""
     params = {"after_axis": after[0], "after": after[1], "most": most}
@@ -340,8 +368,10 @@ def add_replay(
 ) -> bool:
     """The same bytes to the same receivers (key, code), ACCEPTED. False: it has a replay already.
 
-    `due_at`: not before then; None: as soon as it is sealed.
+    `due_at`: not before then; None: as soon as it is sealed. It takes its document's place in the
+    family (`families`), and the deadline of the old one.
     """
+    turn = families.turn_of_replay(tx, old.document_ref, [key for key, _ in recipients])
     made = tx.execute(
         _INSERT_REPLAY.on(tx),
         {
@@ -363,12 +393,15 @@ def add_replay(
             "equal_answers": 0,
             "record_id": record_id,
             "replay_of": old.id,
-            "behind": 0,
+            "behind": len(turn.before),
+            "due_date": old.due_date,
             "destination": recipients[0][0] if len(recipients) == 1 else "",
             "moved_at": now,
         },
     ).count
     if made:
+        families.line_up(tx, {new_id: turn.before})
+        families.put_behind(tx, new_id, turn.after)
         tx.put(
             _INSERT_RECIPIENT,
             [

@@ -12,34 +12,15 @@ from sqlalchemy import select
 from sqlalchemy.dialects import sqlite
 
 from gateway.model.transfer import TransferState
-from gateway.store import Store, Tx, ledger, operating, transfers
-from gateway.store.ledger import NewRecord
+from gateway.store import Store, Tx, operating, transfers
 from gateway.store.tables import arrival, fetch, transfer
-from tests.support.queues import queued_transfers, walked
+from tests.support.queues import queued_transfers, replayed, walked
 
 LATER = datetime.max.replace(tzinfo=UTC)
 
 
 def set_to(tx: Tx, transfer_id: str, state: str, **values: Any) -> None:
     walked(tx, transfer_id, state, **{"due_at": None, **values})
-
-
-def replayed(tx: Tx, old_id: str, new_id: str, due_at: datetime | None = None) -> bool:
-    old = operating.standing(tx, old_id)
-    assert old is not None
-    now = tx.now()
-    ledger.append(tx, [NewRecord(f"r-{new_id}", "transfer.replayed", now, b"{}", "d0")])
-    return operating.add_replay(
-        tx,
-        old,
-        new_id=new_id,
-        record_id=f"r-{new_id}",
-        accepted_at=now,
-        due_at=due_at,
-        expires_at=now + timedelta(days=1),
-        now=now,
-        recipients=[(r.agency_key, r.agency) for r in transfers.recipients_of(tx, [old_id])],
-    )
 
 
 def test_the_dead_are_read_newest_first_page_by_page_without_what_was_replayed(
@@ -105,6 +86,18 @@ def test_a_transfer_has_one_replay_whoever_asks(any_store: Store) -> None:
     (receiver,) = any_store.read_sync(lambda tx: transfers.recipients_of(tx, ["one"]))
     assert (receiver.agency, receiver.state) == ("G22", "PENDING")
     assert any_store.read_sync(lambda tx: transfers.recipients_of(tx, ["two"])) == []
+
+
+def test_a_replay_keeps_the_due_date_of_its_document(any_store: Store) -> None:
+    """The forecast names what is too late by it."""
+
+    def fill(tx: Tx) -> str | None:
+        queued_transfers(tx, 1)
+        set_to(tx, "t0", "EXPIRED", due_date="2026-11-30")
+        assert replayed(tx, "t0", "again")
+        return tx.execute(select(transfer.c.due_date).where(transfer.c.id == "again")).scalar()
+
+    assert any_store.write_sync(fill) == "2026-11-30"
 
 
 def test_sealing_leaves_a_later_turn_alone_and_gives_others_theirs(any_store: Store) -> None:

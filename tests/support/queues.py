@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from gateway.dispatch import share
 from gateway.model.transfer import TRANSFER_TRANSITIONS, TransferState
-from gateway.store import Tx, claims, documents, ledger, transfers
+from gateway.store import Tx, acts, claims, documents, ledger, operating, transfers
 from gateway.store.ledger import NewRecord
 from gateway.store.tables import transfer
 
@@ -26,13 +26,14 @@ def queued_transfers(
     to: Sequence[str] = ("G22",),
     about: Sequence[str] = (),
     kind: str = "document",
+    business_type: int = 0,
     sealed: bool = True,
     lifetime: timedelta = timedelta(days=3),
     due_at: datetime | None = None,
 ) -> list[str]:
     """`count` documents of H14.19, SEALED and due: t0, t1... from `first` on, of doc-0, doc-1...
 
-    `name` stands between letter and number.
+    `name` stands between letter and number. With a `business_type` they are acts about `about`.
     """
     now = tx.now()
     numbers = [f"{name}{n}" for n in range(first, first + count)]
@@ -48,7 +49,7 @@ def queued_transfers(
                 sender_key="H14.19",
                 document_id=about[0] if kind == "status" else f"doc-{n}",
                 identity=f"identity-{n}",
-                business_type=0,
+                business_type=business_type,
                 header={},
                 files=[],
                 accepted_at=now,
@@ -92,9 +93,37 @@ def queued_transfers(
                 for key in to
             ],
         )
+        if business_type:
+            acts.keep(
+                tx,
+                f"d{n}",
+                agency_key="H14.19",
+                sender_key="H14.19",
+                business_type=business_type,
+                about=about,
+            )
     if sealed:
         transfers.mark_sealed(tx, [f"r{n}" for n in numbers], due_at or now)
     return [f"t{n}" for n in numbers]
+
+
+def replayed(tx: Tx, old_id: str, new_id: str, due_at: datetime | None = None) -> bool:
+    """The replay of a transfer, as `replaying` commits it; False: it has one already."""
+    old = operating.standing(tx, old_id)
+    assert old is not None
+    now = tx.now()
+    ledger.append(tx, [NewRecord(f"r-{new_id}", "transfer.replayed", now, b"{}", "d0")])
+    return operating.add_replay(
+        tx,
+        old,
+        new_id=new_id,
+        record_id=f"r-{new_id}",
+        accepted_at=now,
+        due_at=due_at,
+        expires_at=now + timedelta(days=1),
+        now=now,
+        recipients=[(r.agency_key, r.agency) for r in transfers.recipients_of(tx, [old_id])],
+    )
 
 
 def claimed(

@@ -3,13 +3,15 @@
 In:     an order (who asks), a final transfer or a period, a reason.
 Out:    new transfers with `replay_of`: the same bytes to the same receivers, ACCEPTED, a record
         `transfer.replayed` each; of a period a preview that writes nothing.
-Fails:  Unknown; Conflict for a transfer that is not at its end, has a replay already, or would
-        reach its receivers twice; Rejected for a period that is none; Unavailable while another
-        period is being replayed.
+Fails:  Unknown; Conflict for a transfer that is not at its end, has a replay already, would reach
+        its receivers twice, or carries what its sender has recalled since; Rejected for a period
+        that is none; Unavailable while another period is being replayed.
 Never:  makes two replays of one transfer (a key decides, not a look before); moves the old one.
 
 A period may be asked for again at any time, killed in the middle or not: what has its replay is
-passed over, and those still to come queue up behind the last that waits, so the rate holds.
+passed over, and those still to come queue up behind the last that waits, so the rate holds. In a
+period a document goes before the acts on it, whichever died first; what its sender has recalled,
+replaced or asked back since is left alone.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unavaila
 from gateway.model.transfer import TransferState
 from gateway.operating import Operating, must_allow, must_say_why
 from gateway.promise import Order, local_time
-from gateway.store import Tx, documents, leases, ledger, transfers
+from gateway.store import Tx, acts, documents, leases, ledger, transfers
 from gateway.store import blobs as blob_rows
 from gateway.store import operating as rows
 from gateway.store.operating import Dead, Standing
@@ -56,6 +58,17 @@ class Period(NamedTuple):
     def wants(self, one: Dead) -> bool:
         return self.axis in ("", one.transfer.axis) and self.whose in (None, cause_of(one).whose)
 
+    def holds(self, one: Dead) -> bool:
+        return self.start <= one.transfer.moved_at < self.end and self.wants(one)
+
+
+class _Batch(NamedTuple):
+    """`undone`: ids of those left alone, because their sender has recalled them."""
+
+    place: Place
+    made: list[dict[str, Any]]
+    undone: list[str]
+
 
 class Replaying:
     """Beside `Operating`: the same orders, the same kept answers."""
@@ -71,7 +84,8 @@ class Replaying:
         self, order: Order, transfer_id: str, *, again: bool, reason: str
     ) -> documents.Answered:
         """A final transfer once more. One that is on the axis only with `again`: its receivers
-        tell doubles by identity, but the axis may not.
+        tell doubles by identity, but the axis may not. So too one that its sender has undone since:
+        whoever gives it back to a receiver must mean it.
         """
         must_say_why(reason)
 
@@ -79,6 +93,8 @@ class Replaying:
             must_allow(row, "replay")
             if row.state == TransferState.ON_AXIS and not again:
                 raise _on_axis()
+            if not again and acts.undone(tx, [row.id]):
+                raise _undone()
             made = self._make(tx, row, order, at, due_at=None, about={}, reason=reason)
             if made is None:
                 raise _replayed(rows.replay_of(tx, row.id) or "")
@@ -144,13 +160,19 @@ class Replaying:
     async def preview(self, period: Period) -> dict[str, Any]:
         """How many there are by cause, and which; nothing is written."""
 
-        def look(tx: Tx) -> dict[str, list[str]]:
-            found: dict[str, list[str]] = {}
-            for one in _wanted(tx, period, (period.start, "")):
-                found.setdefault(cause_of(one).whose.value, []).append(one.transfer.id)
-            return found
+        def look(tx: Tx) -> tuple[dict[str, list[str]], list[str]]:
+            found, undone = dict[str, list[str]](), list[str]()
+            wanted = _wanted(tx, period, (period.start, ""))
+            while some := list(islice(wanted, MOST_NAMED)):
+                left = acts.undone(tx, [one.transfer.id for one in some])
+                for one in some:
+                    if one.transfer.id in left:
+                        undone.append(one.transfer.id)
+                    else:
+                        found.setdefault(cause_of(one).whose.value, []).append(one.transfer.id)
+            return found, undone
 
-        found = await self.outbound.store.read(look)
+        found, undone = await self.outbound.store.read(look)
         count = sum(len(ids) for ids in found.values())
         return {
             "preview": True,
@@ -162,6 +184,7 @@ class Replaying:
                 whose: {"count": len(ids), "transfer_ids": ids[:MOST_NAMED]}
                 for whose, ids in sorted(found.items())
             },
+            "recalled": _counted(undone),
         }
 
     async def run(self, order: Order, period: Period, *, reason: str) -> documents.Answered:
@@ -193,33 +216,46 @@ class Replaying:
             _take_turn(tx, owner)
             ledger.append(tx, [ordered])
 
-        def batch(tx: Tx, after: tuple[datetime, str]) -> tuple[Place, list[dict[str, Any]]]:
+        def batch(tx: Tx, after: tuple[datetime, str]) -> _Batch:
             _take_turn(tx, owner)
             now = tx.now()
             apart = timedelta(seconds=60 / period.rate)
             last = rows.last_slot(tx, now)
             due_at = last + apart if last else now
-            made, place = [], None
-            for one in islice(_wanted(tx, period, after), BATCH):
-                old = one.transfer
-                place = (old.moved_at, old.id)
+            some = list(islice(_wanted(tx, period, after), BATCH))
+            place = (some[-1].transfer.moved_at, some[-1].transfer.id) if some else None
+            seen = set[str]()
+            ordered_ones = [old for one in some for old in _in_order(tx, period, one, seen)]
+            undone = acts.undone(tx, [old.id for old in ordered_ones]) if ordered_ones else set()
+            made = []
+            for old in ordered_ones:
+                if old.id in undone:
+                    continue
                 about = {"order": ordered.id}
                 new_id = self._make(tx, old, order, at, due_at=due_at, about=about)
                 if new_id is not None:  # None: another made it at this moment
                     shown = {"transfer_id": new_id, "replay_of": old.id}
                     made.append({**shown, "due_at": local_time(due_at)})
                     due_at += apart
-            return place, made
+            return _Batch(place, made, [old.id for old in ordered_ones if old.id in undone])
 
         await store.write(begin)
         count, named, end = 0, list[dict[str, Any]](), None
+        undone = dict[str, None]()  # in a family one may be met twice
         place: Place = (period.start, "")
         while place is not None:
-            place, made = await store.write(partial(batch, after=place))
+            place, made, left = await store.write(partial(batch, after=place))
             count += len(made)
             named += made[: MOST_NAMED - len(named)]
             end = made[-1]["due_at"] if made else end
-        value = {"order": ordered.id, "count": count, "last_due_at": end, "replays": named}
+            undone |= dict.fromkeys(left)
+        value = {
+            "order": ordered.id,
+            "count": count,
+            "last_due_at": end,
+            "replays": named,
+            "recalled": _counted(list(undone)),
+        }
 
         def finish(tx: Tx) -> documents.Answered:
             leases.give_back(tx, LEASE, owner)
@@ -293,6 +329,21 @@ def _wanted(tx: Tx, period: Period, after: tuple[datetime, str]) -> Iterator[Dea
         after = (found[-1].transfer.moved_at, found[-1].transfer.id)
 
 
+def _in_order(tx: Tx, period: Period, one: Dead, seen: set[str]) -> Iterator[Standing]:
+    """One that died, behind those of the same period that come before it in its family."""
+    if one.transfer.id in seen:
+        return
+    seen.add(one.transfer.id)
+    for earlier in rows.dead_before(tx, one.transfer):
+        if period.holds(earlier):
+            yield from _in_order(tx, period, earlier, seen)
+    yield one.transfer
+
+
+def _counted(ids: list[str]) -> dict[str, Any]:
+    return {"count": len(ids), "transfer_ids": ids[:MOST_NAMED]}
+
+
 def _take_turn(tx: Tx, owner: str) -> None:
     """One period at a time. Whoever holds the row keeps all others out until the commit."""
     now = tx.now()
@@ -315,6 +366,18 @@ def _on_axis() -> Conflict:
             "all the same: again = true (--yes-again)",
         ),
         code="transfer.again",
+    )
+
+
+def _undone() -> Conflict:
+    return Conflict(
+        Text(
+            "Đơn vị gửi đã thu hồi, thay thế hoặc đề nghị lấy lại văn bản này ở nơi nhận: gửi lại "
+            "là đưa nó trở lại; nếu vẫn gửi: again = true (--yes-again)",
+            "its sender has recalled or replaced this document, or asked for it back: a replay "
+            "gives it to the receiver all the same; to send it: again = true (--yes-again)",
+        ),
+        code="transfer.recalled",
     )
 
 

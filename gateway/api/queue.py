@@ -62,7 +62,7 @@ class WithdrawBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class ReplayBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`again`: also a transfer that is on the axis."""
+    """`again`: also a transfer that is on the axis, or whose document was recalled since."""
 
     reason: Description
     again: bool = False

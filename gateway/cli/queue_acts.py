@@ -278,7 +278,10 @@ def withdraw(transfer_id: str, reason: str, conf: str | None, as_json: bool, lan
 @click.option("--rate", default=60, show_default=True, help="Replays a minute at most.")
 @click.option("--preview", is_flag=True, help="Count and name them, send nothing.")
 @click.option(
-    "--yes-again", "again", is_flag=True, help="Also a transfer that the axis has already."
+    "--yes-again",
+    "again",
+    is_flag=True,
+    help="Also when the axis has it, or its sender recalled it.",
 )
 @_REASON
 @conf_option
@@ -300,7 +303,8 @@ def replay(
     """Send again what died: TRANSFER_ID, or all that ended between --from and --to.
 
     A replay is a new transfer with the same bytes. A period may be asked for again at any time:
-    nothing is replayed twice, and the rate holds.
+    nothing is replayed twice, and the rate holds. What its sender has recalled, replaced or asked
+    back since is counted and left alone.
     """
     if (transfer_id is None) == (not start):
         raise click.UsageError("give TRANSFER_ID, or a period with --from")
@@ -338,6 +342,7 @@ def replay(
         if found["last_due_at"]:
             last = "lượt cuối lúc" if lang == "vi" else "the last is due at"
             say(f"  {last} {found['last_due_at']}")
+        _say_recalled(found, lang)
 
 
 def _in_vietnam(text: str) -> str:
@@ -377,6 +382,19 @@ def _replay_period(asked: Mapping[str, Any], conf: str | None, lang: str) -> dic
     return ask(conf, lang, directly, by_rest)
 
 
+def _say_recalled(found: Mapping[str, Any], lang: str) -> None:
+    """What stays as it is; the ids, so that one of them can be sent by itself all the same."""
+    left = found["recalled"]
+    if left["count"]:
+        text = Text(
+            f"{left['count']:,} lượt không gửi lại vì đơn vị gửi đã thu hồi, thay thế hoặc đề nghị "
+            "lấy lại văn bản:",
+            f"{left['count']:,} left alone, since recalled, replaced or asked back by the sender:",
+        )
+        say(told(text, lang))
+        say("  " + " ".join(left["transfer_ids"]))
+
+
 def _say_preview(found: Mapping[str, Any], asked: Mapping[str, Any], lang: str) -> None:
     headings = ("Do", "Số lượt", "Lượt chuyển") if lang == "vi" else ("Cause", "Count", "Transfers")
     rows = [
@@ -384,6 +402,7 @@ def _say_preview(found: Mapping[str, Any], asked: Mapping[str, Any], lang: str) 
         for whose, one in found["by_cause"].items()
     ]
     table(headings, rows, "Không có gì để gửi lại" if lang == "vi" else "Nothing to replay")
+    _say_recalled(found, lang)
     if not found["count"]:
         return
     minutes = "phút" if lang == "vi" else "minutes"

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, or_, select
+from sqlalchemy import bindparam, insert, or_, select, union_all
 
 from gateway.model.arrival import ItemKind
 from gateway.model.package import BusinessType, PackageKind, normal_text
+from gateway.model.transfer import TransferState
 from gateway.store.session import Tx
 from gateway.store.tables import act_target, document, inbox_item, recipient, transfer
 
@@ -97,6 +98,49 @@ _TAKE_BACK_SENT = (
     )
     .limit(1)
 )
+_CARRIED = (
+    select(
+        transfer.c.id,
+        recipient.c.agency_key,
+        document.c.id,
+        document.c.sender_key,
+        document.c.document_id,
+        document.c.business_type,
+        document.c.accepted_at,
+    )
+    .join(document, document.c.id == transfer.c.document_ref)
+    .join(recipient, recipient.c.transfer_id == transfer.c.id)
+    .where(
+        transfer.c.id.in_(bindparam("ids", expanding=True)),
+        transfer.c.kind == PackageKind.DOCUMENT.value,
+    )
+)
+_UPDATED = select(act_target.c.act_ref, act_target.c.document_id).where(
+    act_target.c.act_ref.in_(bindparam("refs", expanding=True))
+)
+# what was withdrawn before it left says nothing
+_UNDOING = union_all(
+    select(act_target.c.document_id, recipient.c.agency_key, document.c.id, document.c.accepted_at)
+    .join(document, document.c.id == act_target.c.act_ref)
+    .join(transfer, transfer.c.document_ref == document.c.id)
+    .join(recipient, recipient.c.transfer_id == transfer.c.id)
+    .where(
+        act_target.c.agency_key == bindparam("agency"),
+        act_target.c.document_id.in_(bindparam("document_ids", expanding=True)),
+        act_target.c.business_type.in_([BusinessType.RECALL.value, BusinessType.REPLACE.value]),
+        transfer.c.state != TransferState.WITHDRAWN.value,
+    ),
+    select(document.c.document_id, recipient.c.agency_key, document.c.id, document.c.accepted_at)
+    .join(transfer, transfer.c.document_ref == document.c.id)
+    .join(recipient, recipient.c.transfer_id == transfer.c.id)
+    .where(
+        document.c.sender_key == bindparam("agency"),
+        document.c.document_id.in_(bindparam("document_ids", expanding=True)),
+        document.c.kind == PackageKind.STATUS.value,
+        document.c.about_item.is_(None),
+        transfer.c.state != TransferState.WITHDRAWN.value,
+    ),
+)
 _RECEIVED = (
     select(*_ITEM, act_target.c.business_type, act_target.c.sender_key)
     .join(act_target, act_target.c.act_ref == inbox_item.c.id)
@@ -172,6 +216,45 @@ def asked_back(tx: Tx, *, sender_key: str, document_id: str, receiver_key: str) 
         if tx.execute(asked, {**who, **params}).first() is not None:
             return True
     return False
+
+
+class _Carried(NamedTuple):
+    transfer_id: str
+    receiver: str
+    ref: str
+    sender: str
+    document_id: str
+    business_type: int
+    accepted_at: datetime
+
+
+def undone(tx: Tx, transfer_ids: Sequence[str]) -> set[str]:
+    """Those of these transfers whose document its sender has since recalled, replaced or asked
+    back at one of the transfer's receivers. An update is undone with the document it updates.
+    """
+    carried = [_Carried._make(r) for r in tx.execute(_CARRIED, {"ids": list(transfer_ids)})]
+    updates = {one.ref for one in carried if one.business_type == BusinessType.UPDATE}
+    updated: dict[str, list[str]] = {}
+    if updates:
+        for ref, name in tx.execute(_UPDATED, {"refs": sorted(updates)}):
+            updated.setdefault(ref, []).append(name)
+    names: dict[str, set[str]] = {}
+    for one in carried:
+        names.setdefault(one.sender, set()).update(forms(one.document_id), updated.get(one.ref, ()))
+    acted: dict[tuple[str, str, str], list[tuple[datetime, str]]] = {}
+    for sender, ids in names.items():
+        asked = {"agency": sender, "document_ids": sorted(ids)}
+        for name, receiver, ref, at in tx.execute(_UNDOING, asked):
+            acted.setdefault((sender, receiver, name), []).append((at, ref))
+    found = set()
+    for one in carried:
+        own = [acted.get((one.sender, one.receiver, n), ()) for n in forms(one.document_id)]
+        theirs = [acted.get((one.sender, one.receiver, n), ()) for n in updated.get(one.ref, ())]
+        if any(ref != one.ref for acts in own for _, ref in acts) or any(
+            at > one.accepted_at for acts in theirs for at, _ in acts
+        ):
+            found.add(one.transfer_id)
+    return found
 
 
 class Received(NamedTuple):

@@ -14,7 +14,7 @@ from gateway.store import Tx, open_store
 from gateway.store.tables import Role, record
 from tests.support.api import FARAWAY, PDF, SENDER, Door, door, letter
 from tests.support.commands import Ran, call
-from tests.support.queues import walked
+from tests.support.queues import queued_transfers, walked
 
 LOGGED = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} \[")
 
@@ -186,3 +186,36 @@ def test_a_night_while_it_stands_still(tmp_path: Path, capsys, monkeypatch) -> N
     held = [b for b in bodies if b'"transfer.held"' in bytes(b)]
     assert len(held) == 1
     assert b'"account":"console"' in bytes(held[0])
+
+
+def test_what_its_sender_recalled_is_counted_and_not_sent(
+    tmp_path: Path, capsys, monkeypatch
+) -> None:
+    with door(tmp_path) as at:
+        monkeypatch.setenv("EDOC_GATEWAY_URL", at.url)
+        monkeypatch.setenv("EDOC_GATEWAY_KEY", at.key(Role.OPS))
+
+        def fill(tx: Tx) -> Any:
+            queued_transfers(tx, 2)
+            for name in ("t0", "t1"):
+                walked(tx, name, "EXPIRED", due_at=None)
+            queued_transfers(tx, 1, first=2, about=["doc-1"], business_type=1)
+            return tx.now()
+
+        now = at.run(at.gateway.store.write(fill))  # type: ignore[arg-type]  # a coroutine
+        period = ("--from", (now - timedelta(hours=1)).isoformat())
+        typist = Typist(tmp_path, capsys)
+        seen = typist.types("replay", *period, "--preview")
+        assert (
+            "1 left alone, since recalled, replaced or asked back by the sender:\n  t1" in seen.out
+        )
+        assert "1 / 60" in seen.out
+        assert "1 lượt không gửi lại" in typist.types("replay", *period, "--preview", lang="vi").out
+        to = at.run(at.gateway.store.read(lambda tx: tx.now()))  # type: ignore[arg-type]
+        made = typist.types("replay", *period, "--to", to.isoformat(), "--reason", "x")
+        assert made.out.splitlines()[0] == "1 replays made"
+        assert "1 left alone" in made.out
+        refused = typist.types("replay", "t1", "--reason", "x")
+        assert (refused.code, "transfer.recalled" in refused.err) == (65, True)
+        sent = typist.json("replay", "t1", "--reason", "Nơi nhận cần", "--yes-again")
+        assert sent["replay_of"] == "t1"

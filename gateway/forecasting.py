@@ -24,6 +24,8 @@ from gateway.store import Tx, forecasts, watching
 LATEST = 2_000
 CANDIDATES = 10_000
 NAMED = 20  # of what is too late, for each axis
+# how far ahead what is held is looked at, where the queues are empty sooner
+HELD_AHEAD = timedelta(days=2)
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _WAITS = frozenset(s.value for s in (*CLAIMABLE, TransferState.ACCEPTED, TransferState.SENDING))
 _FAILED = frozenset((TransferState.DEFERRED.value, TransferState.UNCERTAIN.value))
@@ -33,9 +35,13 @@ class _Seen(NamedTuple):
     now: datetime
     made: Sequence[Forecast]
     held: Mapping[str, int]
+    behind: Mapping[str, int]  # acts that wait for what is held
     late: Mapping[str, Sequence[Passing]]
     past: Mapping[str, int]
     more: bool
+    held_late: Mapping[str, Sequence[Passing]]
+    held_past: Mapping[str, int]
+    held_more: bool
     names: Mapping[str, str]
 
 
@@ -56,10 +62,12 @@ class Forecasting:
     def _look(self, tx: Tx) -> _Seen:
         now = tx.now()
         outlets = self.desk.outbound.outlets
-        queues, held = [], {}
+        queues, held, behind = [], {}, {}
         for axis in outlets:
             counts = watching.waiting(tx, axis)
-            queues.append(_queue(tx, axis, counts, now))
+            stopped = forecasts.behind_held(tx, axis)
+            behind[axis] = sum(stopped.values())
+            queues.append(_queue(tx, axis, counts, stopped, now))
             held[axis] = sum(w.number for w in counts if w.state == TransferState.HELD.value)
         made = [room.emptying(queue, now) for queue in queues]
         # an attempt may lie further away than the end of the queue, by one wait at most
@@ -75,23 +83,50 @@ class Forecasting:
         )
         deadlines = [Deadline(*row) for row in (*lapsing, *falling)]
         late = {one.axis: room.too_late(one, deadlines, now) for one in made}
-        named = [p.deadline.document_ref for found in late.values() for p in found[:NAMED]]
+        ahead = max(until, now + HELD_AHEAD)
+        held_lapsing = forecasts.held_lapsing(tx, now=now, until=ahead, most=self.candidates)
+        held_falling = forecasts.held_falling_due(
+            tx,
+            from_day=today.isoformat(),
+            to_day=(ahead.astimezone(VIETNAM).date() + timedelta(days=1)).isoformat(),
+            most=self.candidates,
+        )
+        held_ends = [Deadline(*row) for row in (*held_lapsing, *held_falling)]
+        held_late = {axis: room.while_held(axis, held_ends, now, ahead) for axis in outlets}
+        named = [
+            p.deadline.document_ref
+            for found in (*late.values(), *held_late.values())
+            for p in found[:NAMED]
+        ]
         return _Seen(
             now=now,
             made=made,
             held=held,
+            behind=behind,
             late=late,
             past=forecasts.past_due(tx, today=today.isoformat(), most=self.candidates),
             more=self.candidates in (len(lapsing), len(falling)),
+            held_late=held_late,
+            held_past=forecasts.held_past_due(tx, today=today.isoformat(), most=self.candidates),
+            held_more=self.candidates in (len(held_lapsing), len(held_falling)),
             names=forecasts.names(tx, named),
         )
 
 
-def _queue(tx: Tx, axis: str, counts: Sequence[watching.Waiting], now: datetime) -> Queue:
+def _queue(
+    tx: Tx,
+    axis: str,
+    counts: Sequence[watching.Waiting],
+    stopped: Mapping[int, int],
+    now: datetime,
+) -> Queue:
+    """`stopped`: lane -> those that leave only after a person has decided about another."""
     waiting: dict[int, int] = dict.fromkeys(watching.LANES, 0)
     for one in counts:
         if one.state in _WAITS:
             waiting[one.lane] = waiting.get(one.lane, 0) + one.number
+    for lane, number in stopped.items():
+        waiting[lane] = max(0, waiting.get(lane, 0) - number)
     return Queue(
         axis=axis,
         waiting=waiting,
@@ -120,22 +155,29 @@ def _axis_json(seen: _Seen, made: Forecast, language: str) -> dict[str, Any]:
         },
         "lanes": [{"lane": n, "empty_at": _shown(at)} for n, at in made.lanes.items()],
         "past_due": seen.past.get(made.axis, 0),
-        "passing": {
-            "total": len(late),
-            "more": seen.more,
-            "first": [
-                {
-                    "transfer_id": p.deadline.transfer_id,
-                    "document_id": seen.names.get(p.deadline.document_ref, ""),
-                    "lane": p.deadline.lane,
-                    "passes": p.passes,
-                    "at": local_time(p.at),
-                    "due_date": p.deadline.due_date,
-                    "expires_at": local_time(p.deadline.expires_at),
-                }
-                for p in late[:NAMED]
-            ],
-        },
+        "passing": _passing_json(seen, late, more=seen.more),
+        "behind_held": seen.behind[made.axis],
+        "held_past_due": seen.held_past.get(made.axis, 0),
+        "held_passing": _passing_json(seen, seen.held_late[made.axis], more=seen.held_more),
+    }
+
+
+def _passing_json(seen: _Seen, late: Sequence[Passing], *, more: bool) -> dict[str, Any]:
+    return {
+        "total": len(late),
+        "more": more,
+        "first": [
+            {
+                "transfer_id": p.deadline.transfer_id,
+                "document_id": seen.names.get(p.deadline.document_ref, ""),
+                "lane": p.deadline.lane,
+                "passes": p.passes,
+                "at": local_time(p.at),
+                "due_date": p.deadline.due_date,
+                "expires_at": local_time(p.deadline.expires_at),
+            }
+            for p in late[:NAMED]
+        ],
     }
 
 
@@ -181,16 +223,35 @@ def _words(seen: _Seen, made: Forecast) -> Text:
                     f"{said.vi} Ít lượt quá nên chỉ là ước đoán.",
                     f"{said.en} That is a guess: they are few.",
                 )
-    held = seen.held[made.axis]
-    waits = (
-        Text(
+    waits = _held_words(seen, made.axis)
+    return Text(said.vi + late.vi + waits.vi, said.en + late.en + waits.en)
+
+
+def _held_words(seen: _Seen, axis: str) -> Text:
+    """What a person holds, what waits for it, and what is too late if it stays so."""
+    held, behind = seen.held[axis], seen.behind[axis]
+    said = Text("", "")
+    if held:
+        said = Text(
             f" {held} lượt HELD chờ người quyết định, không tính ở đây.",
             f" {held} are HELD for a person and not counted here.",
         )
-        if held
-        else Text("", "")
-    )
-    return Text(said.vi + late.vi + waits.vi, said.en + late.en + waits.en)
+    if behind:
+        said = Text(
+            f"{said.vi} {behind} lượt chờ sau các lượt HELD, cũng không tính.",
+            f"{said.en} {behind} wait behind those that are HELD, and are not counted either.",
+        )
+    count = len(seen.held_late[axis])
+    if count:
+        at_least = ("ít nhất ", "at least ") if seen.held_more else ("", "")
+        first = seen.held_late[axis][0].at.astimezone(VIETNAM)
+        said = Text(
+            f"{said.vi} Nếu không ai quyết định, {at_least[0]}{count} lượt HELD qua hạn xử lý hoặc "
+            f"hết hạn gửi, sớm nhất lúc {_clock(first, seen.now)}.",
+            f"{said.en} If nobody decides, {at_least[1]}{count} of the HELD pass their due date "
+            f"or lifetime, the first at {_clock(first, seen.now)}.",
+        )
+    return said
 
 
 def _clock(at: datetime, now: datetime) -> str:

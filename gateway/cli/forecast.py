@@ -56,11 +56,12 @@ def forecast(conf: str | None, as_json: bool, lang: str) -> None:
             str(late["lane"]),
             late["document_id"],
             late["transfer_id"],
-            _PASSES[late["passes"]][0 if vi else 1],
+            _PASSES[late["passes"]][0 if vi else 1] + held,
             late["at"],
         )
         for axis in found["axes"]
-        for late in axis["passing"]["first"]
+        for which, held in (("passing", ""), ("held_passing", " (HELD)"))
+        for late in axis[which]["first"]
     ]
     headings = ("Trục", "Độ khẩn", "Văn bản", "Lượt chuyển", "Qua", "Lúc") if vi else (
         "Axis", "Lane", "Document", "Transfer", "Passes", "At"

@@ -172,6 +172,22 @@ def too_late(made: Forecast, deadlines: Iterable[Deadline], now: datetime) -> li
     return sorted(found.values(), key=lambda p: (p.at, p.deadline.lane, p.deadline.transfer_id))
 
 
+def while_held(
+    axis: str, deadlines: Iterable[Deadline], now: datetime, until: datetime
+) -> list[Passing]:
+    """Which of the axis' held transfers pass a deadline in (now, until] if nobody decides, the
+    earliest first.
+    """
+    found = {}
+    for one in deadlines:
+        at, passes = one.first
+        if at <= now:
+            at, passes = one.expires_at, "lifetime"
+        if one.axis == axis and now < at <= until:
+            found[one.transfer_id] = Passing(one, at, passes)
+    return sorted(found.values(), key=lambda p: (p.at, p.deadline.lane, p.deadline.transfer_id))
+
+
 def _after(transfers: int, rate: Rate, now: datetime) -> datetime | None:
     if not rate.delivered:
         return None

@@ -15,7 +15,7 @@ from sqlalchemy import Integer, bindparam, func, select
 
 from gateway.model.transfer import CLAIMABLE, TransferState
 from gateway.store.session import Tx
-from gateway.store.tables import document
+from gateway.store.tables import document, turn
 from gateway.store.tables import transfer as t
 from gateway.store.watching import spelt
 
@@ -57,6 +57,45 @@ _PAST = (
     .subquery()
 )
 _PAST_BY_AXIS = select(_PAST.c.axis, func.count()).group_by(_PAST.c.axis)
+_HELD = t.c.state == spelt([TransferState.HELD])[0]
+_HELD_LAPSING = (
+    select(*_ROW)
+    .where(_HELD, t.c.expires_at > bindparam("now"), t.c.expires_at <= bindparam("until"))
+    .order_by(t.c.expires_at)
+    .limit(_MOST)
+)
+_HELD_FALLING_DUE = (
+    select(*_ROW)
+    .where(
+        _HELD,
+        t.c.due_date.is_not(None),
+        t.c.due_date >= bindparam("from_day"),
+        t.c.due_date < bindparam("to_day"),
+    )
+    .order_by(t.c.due_date)
+    .limit(_MOST)
+)
+_HELD_PAST = (
+    select(t.c.axis)
+    .where(_HELD, t.c.due_date.is_not(None), t.c.due_date < bindparam("today"))
+    .order_by(t.c.due_date)
+    .limit(_MOST)
+    .subquery()
+)
+_HELD_PAST_BY_AXIS = select(_HELD_PAST.c.axis, func.count()).group_by(_HELD_PAST.c.axis)
+_held = t.alias("held")
+_BEHIND_HELD = (
+    select(t.c.lane, func.count(t.c.id.distinct()))
+    .select_from(turn)
+    .join(_held, _held.c.id == turn.c.after_id)
+    .join(t, t.c.id == turn.c.transfer_id)
+    .where(
+        _held.c.state == spelt([TransferState.HELD])[0],
+        t.c.axis == bindparam("on_axis"),
+        t.c.state.in_(spelt([*CLAIMABLE, TransferState.ACCEPTED])),
+    )
+    .group_by(t.c.lane)
+)
 _NAMES = select(document.c.id, document.c.document_id).where(
     document.c.id.in_(bindparam("refs", expanding=True))
 )
@@ -96,6 +135,29 @@ def past_due(tx: Tx, *, today: str, most: int) -> dict[str, int]:
     """Axis -> waiting transfers whose DueDate is over; together at most `most`."""
     rows = tx.execute(_PAST_BY_AXIS, {"today": today, "most": most})
     return {str(axis): int(number) for axis, number in rows}
+
+
+def held_lapsing(tx: Tx, *, now: datetime, until: datetime, most: int) -> list[WaitingRow]:
+    """HELD transfers of all axes whose lifetime ends in (now, until], the earliest first."""
+    rows = tx.execute(_HELD_LAPSING, {"now": now, "until": until, "most": most})
+    return [WaitingRow._make(row) for row in rows]
+
+
+def held_falling_due(tx: Tx, *, from_day: str, to_day: str, most: int) -> list[WaitingRow]:
+    """HELD ones whose DueDate lies in [from_day, to_day), the earliest first."""
+    rows = tx.execute(_HELD_FALLING_DUE, {"from_day": from_day, "to_day": to_day, "most": most})
+    return [WaitingRow._make(row) for row in rows]
+
+
+def held_past_due(tx: Tx, *, today: str, most: int) -> dict[str, int]:
+    """Axis -> HELD transfers whose DueDate is over; together at most `most`."""
+    rows = tx.execute(_HELD_PAST_BY_AXIS, {"today": today, "most": most})
+    return {str(axis): int(number) for axis, number in rows}
+
+
+def behind_held(tx: Tx, axis: str) -> dict[int, int]:
+    """Lane -> transfers that wait, of their family, for one that is HELD."""
+    return {int(lane): int(n) for lane, n in tx.execute(_BEHIND_HELD, {"on_axis": axis})}
 
 
 def names(tx: Tx, refs: Sequence[str]) -> dict[str, str]:

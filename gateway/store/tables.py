@@ -84,6 +84,7 @@ def _any_of(states: Iterable[StrEnum]) -> str:
 OPEN_TRANSFERS = _any_of(sorted(UNFINISHED))
 OPEN_ITEMS = _any_of((ItemState.LEASED, ItemState.WAITING))
 _WAITING = _any_of(CLAIMABLE)
+_HELD = f"state = '{TransferState.HELD.value}'"
 
 
 class Role(StrEnum):
@@ -212,6 +213,8 @@ transfer = Table(
     Column("behind", Integer, nullable=False, server_default="0"),
     # the receiver's canonical code where there is just one; "": several
     Column("destination", Text, nullable=False, server_default=""),
+    # how long after the one before it a replay of a period leaves at the earliest (`pacing`)
+    Column("pace_ms", Integer),
     _one_of("kind", PackageKind),
     _one_of("state", TransferState),
     # what may be claimed has a due time, nothing else has: a claim reads the front of this, however
@@ -245,6 +248,11 @@ transfer = Table(
     _partly(_WAITING, "expires_at"),
     _partly(f"{_WAITING} AND due_date IS NOT NULL", "due_date"),
     _partly(f"state = '{TransferState.ON_AXIS.value}'", "axis", "moved_at"),
+    _partly(_HELD, "expires_at", name="ix_transfer_held_lapsing"),
+    _partly(f"{_HELD} AND due_date IS NOT NULL", "due_date", name="ix_transfer_held_due"),
+    _partly(
+        "pace_ms IS NOT NULL AND due_at IS NOT NULL", "axis", "due_at", name="ix_transfer_paced"
+    ),
     info={"moves": {"": TRANSFER_MOVES}},
 )
 

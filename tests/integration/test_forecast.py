@@ -121,6 +121,41 @@ def test_an_empty_queue_and_one_that_only_began_say_so(at: Door) -> None:
     assert one["message"].startswith("Chưa biết")
 
 
+def test_what_is_held_is_named_where_it_passes_a_deadline_meanwhile(at: Door) -> None:
+    now = fill(at, waiting=5, delivered=0)
+    tomorrow = (now.astimezone(VIETNAM) + timedelta(days=1)).date().isoformat()
+    held = {"state": "HELD", "due_at": None}
+    change(at, "t0", **held, due_date=tomorrow)
+    change(at, "t1", **held, expires_at=now + timedelta(minutes=5))
+    change(at, "t2", **held, due_date="2001-01-01")
+    change(at, "t3", **held, expires_at=now - HOUR)  # nothing passes any more
+    change(at, "t4", **held, due_date=tomorrow, axis="other")
+    one = asked(at, Accept_Language="en")
+    assert (one["outlook"], one["held"], one["passing"]["total"]) == ("empty", 4, 0)
+    assert one["held_past_due"] == 1
+    late = one["held_passing"]
+    assert (late["total"], late["more"]) == (2, False)
+    assert {(x["transfer_id"], x["passes"]) for x in late["first"]} == {
+        ("t0", "due_date"),
+        ("t1", "lifetime"),
+    }
+    assert [x["at"] for x in late["first"]] == sorted(x["at"] for x in late["first"])
+    assert "Nothing waits." in one["message"]
+    assert "If nobody decides, 2 of the HELD pass their due date or lifetime" in one["message"]
+
+
+def test_an_act_behind_a_held_document_is_not_counted_as_moving(at: Door) -> None:
+    def make(tx: Tx) -> None:
+        queued_transfers(tx, 1)
+        queued_transfers(tx, 2, first=1, about=["doc-0"], business_type=2)
+        walked(tx, "t0", "HELD", due_at=None)
+
+    at.run(at.gateway.store.write(make))  # type: ignore[arg-type]  # a coroutine
+    one = asked(at, Accept_Language="en")
+    assert (one["outlook"], one["waiting"], one["behind_held"]) == ("empty", 0, 2)
+    assert "2 wait behind those that are HELD" in one["message"]
+
+
 def test_beyond_what_is_looked_at_the_total_is_a_lower_bound(at: Door) -> None:
     fill(at, waiting=9, delivered=0)
     looked = at.run(Forecasting(at.gateway.desk, candidates=4).forecast("en"))
@@ -144,7 +179,7 @@ def test_the_due_date_of_a_document_is_kept_where_it_is_a_day(at: Door) -> None:
 def test_the_command_says_the_same_and_names_what_is_too_late(
     at: Door, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(at, waiting=2, delivered=0)
+    now = fill(at, waiting=2, delivered=0)
     monkeypatch.delenv("EDOC_GATEWAY_CONF", raising=False)
     monkeypatch.setenv("EDOC_GATEWAY_URL", at.url)
     monkeypatch.setenv("EDOC_GATEWAY_KEY", at.key(Role.OPS))
@@ -152,6 +187,8 @@ def test_the_command_says_the_same_and_names_what_is_too_late(
     assert ran.code == 0
     assert "vxp: Never, if it stays like this" in ran.out
     assert "doc-0" in ran.out
+    change(at, "t1", state="HELD", due_at=None, expires_at=now + HOUR)
+    assert "lifetime (HELD)" in call(capsys, "queue", "forecast", "--lang", "en").out
     ran = call(capsys, "queue", "forecast", "--json")
     shown = json.loads("{" + ran.out.partition("{\n")[2])  # the gateway logs here too
     assert {a["axis"] for a in shown["axes"]} == set(at.gateway.axes)
@@ -167,6 +204,13 @@ LOOKS = {
     "ix_transfer_expires_at": (forecasts._LAPSING, {"until": NOW, "most": 9}),
     "ix_transfer_due_date": (
         forecasts._FALLING_DUE, {"from_day": "2026-01-01", "to_day": "2026-01-02", "most": 9},
+    ),
+    "ix_transfer_held_lapsing": (
+        forecasts._HELD_LAPSING, {"now": NOW, "until": NOW, "most": 9},
+    ),
+    "ix_transfer_held_due": (
+        forecasts._HELD_FALLING_DUE,
+        {"from_day": "2026-01-01", "to_day": "2026-01-02", "most": 9},
     ),
 }  # fmt: skip
 

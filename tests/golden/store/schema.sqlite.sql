@@ -492,11 +492,17 @@ CREATE INDEX ix_transfer_due_date ON transfer (due_date) WHERE state IN ('SEALED
 
 CREATE INDEX ix_transfer_expires_at ON transfer (expires_at) WHERE state IN ('SEALED', 'DEFERRED', 'UNCERTAIN');
 
+CREATE INDEX ix_transfer_held_due ON transfer (due_date) WHERE state = 'HELD' AND due_date IS NOT NULL;
+
+CREATE INDEX ix_transfer_held_lapsing ON transfer (expires_at) WHERE state = 'HELD';
+
 CREATE INDEX ix_transfer_lapsing ON transfer (expires_at) WHERE due_at IS NOT NULL;
 
 CREATE INDEX ix_transfer_leased ON transfer (lease_until) WHERE lease_until IS NOT NULL;
 
 CREATE INDEX ix_transfer_open ON transfer (lane, id) WHERE state IN ('ACCEPTED', 'DEFERRED', 'HELD', 'SEALED', 'SENDING', 'UNCERTAIN');
+
+CREATE INDEX ix_transfer_paced ON transfer (axis, due_at) WHERE pace_ms IS NOT NULL AND due_at IS NOT NULL;
 
 CREATE INDEX ix_transfer_record_id ON transfer (record_id);
 
@@ -527,7 +533,7 @@ CREATE TABLE transfer (
 	record_id TEXT NOT NULL, 
 	replay_of TEXT, 
 	reroute_of TEXT, 
-	moved_at BIGINT NOT NULL, due_date TEXT, behind INTEGER DEFAULT '0' NOT NULL, destination TEXT DEFAULT '' NOT NULL, 
+	moved_at BIGINT NOT NULL, due_date TEXT, behind INTEGER DEFAULT '0' NOT NULL, destination TEXT DEFAULT '' NOT NULL, pace_ms INTEGER, 
 	CONSTRAINT pk_transfer PRIMARY KEY (id), 
 	CONSTRAINT ck_transfer_kind CHECK (kind IN ('document', 'status')), 
 	CONSTRAINT ck_transfer_state CHECK (state IN ('ACCEPTED', 'SEALED', 'SENDING', 'ON_AXIS', 'DEFERRED', 'REFUSED', 'UNCERTAIN', 'HELD', 'EXPIRED', 'WITHDRAWN', 'REROUTED')), 

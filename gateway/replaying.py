@@ -28,7 +28,7 @@ from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unavaila
 from gateway.model.transfer import TransferState
 from gateway.operating import Operating, must_allow, must_say_why
 from gateway.promise import Order, local_time
-from gateway.store import Tx, acts, documents, leases, ledger, transfers
+from gateway.store import Tx, acts, documents, leases, ledger, pacing, transfers
 from gateway.store import blobs as blob_rows
 from gateway.store import operating as rows
 from gateway.store.operating import Dead, Standing
@@ -57,6 +57,10 @@ class Period(NamedTuple):
 
     def wants(self, one: Dead) -> bool:
         return self.axis in ("", one.transfer.axis) and self.whose in (None, cause_of(one).whose)
+
+    @property
+    def pace_ms(self) -> int:
+        return -(-60_000 // self.rate)
 
     def holds(self, one: Dead) -> bool:
         return self.start <= one.transfer.moved_at < self.end and self.wants(one)
@@ -112,6 +116,7 @@ class Replaying:
         *,
         due_at: datetime | None,
         about: dict[str, str],
+        pace_ms: int | None = None,
         reason: str = "",
     ) -> str | None:
         """The new transfer's id; None when the old one has its replay."""
@@ -145,6 +150,7 @@ class Replaying:
             expires_at=(due_at or now) + timedelta(seconds=lifetime),
             now=now,
             recipients=[(r.agency_key, r.agency) for r in receivers],
+            pace_ms=pace_ms,
         ):
             return None
         blob_rows.refer(tx, [(old.package_sha256, old.package_size)])
@@ -215,13 +221,17 @@ class Replaying:
         def begin(tx: Tx) -> None:
             _take_turn(tx, owner)
             ledger.append(tx, [ordered])
+            now = tx.now()
+            for axis in self.outbound.outlets:
+                # what an earlier period has left over goes before this one, not beside it
+                pacing.space(tx, axis, now)
 
         def batch(tx: Tx, after: tuple[datetime, str]) -> _Batch:
             _take_turn(tx, owner)
             now = tx.now()
-            apart = timedelta(seconds=60 / period.rate)
-            last = rows.last_slot(tx, now)
-            due_at = last + apart if last else now
+            apart = timedelta(milliseconds=period.pace_ms)
+            last = rows.last_slot(tx)
+            due_at = max(last + apart, now) if last else now
             some = list(islice(_wanted(tx, period, after), BATCH))
             place = (some[-1].transfer.moved_at, some[-1].transfer.id) if some else None
             seen = set[str]()
@@ -232,7 +242,9 @@ class Replaying:
                 if old.id in undone:
                     continue
                 about = {"order": ordered.id}
-                new_id = self._make(tx, old, order, at, due_at=due_at, about=about)
+                new_id = self._make(
+                    tx, old, order, at, due_at=due_at, about=about, pace_ms=period.pace_ms
+                )
                 if new_id is not None:  # None: another made it at this moment
                     shown = {"transfer_id": new_id, "replay_of": old.id}
                     made.append({**shown, "due_at": local_time(due_at)})

@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from gateway.model.breaker import Breaker, BreakerState
 from gateway.model.transfer import CLAIMABLE, LANE_COUNT, TransferState
-from gateway.store import breakers
+from gateway.store import breakers, pacing
 from gateway.store.session import Tx
 from gateway.store.tables import attempt, recipient
 from gateway.store.tables import transfer as t
@@ -143,6 +143,7 @@ class _Row(NamedTuple):
     due_at: datetime
     expires_at: datetime
     destination: str
+    pace_ms: int | None
 
 
 _CLAIMABLE = [s.value for s in CLAIMABLE]
@@ -152,7 +153,7 @@ def _front(lane: int) -> Select[Any]:
     """The front of a lane, after a place."""
     due, name = bindparam(f"due{lane}", type_=Instant()), bindparam(f"id{lane}", type_=Text())
     rows = (
-        select(t.c.lane, t.c.id, t.c.due_at, t.c.expires_at, t.c.destination)
+        select(t.c.lane, t.c.id, t.c.due_at, t.c.expires_at, t.c.destination, t.c.pace_ms)
         .where(
             t.c.axis == bindparam("on_axis"),
             t.c.lane == lane,
@@ -210,7 +211,8 @@ def claim(
 ) -> list[tuple[Claim, tuple[str, ...]]]:
     """Take up to `most` due transfers of one axis; each with its receivers' codes.
 
-    Urgent lanes first, and in a lane the longest due first; nothing while the axis' breaker is not
+    Urgent lanes first, and in a lane the longest due first, replays of a period no faster than
+    their pace; nothing while the axis' breaker is not
     closed, but for its prober. What `look` holds stays as it was:
     `look.found` is what its owner may keep after the commit.
     """
@@ -221,6 +223,9 @@ def claim(
     began, start = look.start(full, now)
     window = LONG_WINDOW if full else WINDOW
     lanes = _fronts(tx, axis, start, window, now)
+    if pacing.together(_paced(lanes, now), now):
+        pacing.space(tx, axis, now)
+        lanes = _fronts(tx, axis, start, window, now)
     waiting = [min(len(_eligible(rows, look, now)), most) for rows in lanes]
     takes, owed = look.deal(waiting, most, look.owed)
     going: Counter[str] = Counter()
@@ -257,6 +262,15 @@ def _fronts(tx: Tx, axis: str, start: Places, window: int, now: datetime) -> lis
     for row in map(_Row._make, tx.execute(FRONT, asked(axis, start, window, now)).all()):
         lanes[row.lane].append(row)
     return [sorted(rows, key=lambda row: (row.due_at, row.id)) for rows in lanes]
+
+
+def _paced(lanes: Sequence[Sequence[_Row]], now: datetime) -> list[tuple[datetime, int]]:
+    return [
+        (row.due_at, row.pace_ms)
+        for rows in lanes
+        for row in rows
+        if row.pace_ms is not None and row.expires_at > now
+    ]
 
 
 def _eligible(

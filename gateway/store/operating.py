@@ -215,9 +215,9 @@ _ARRIVALS = (
 )
 _REPLAY_OF = select(t.c.id).where(t.c.replay_of == bindparam("id"))
 _LAST_SLOT = select(func.max(t.c.due_at)).where(
-    t.c.replay_of.is_not(None),
+    t.c.pace_ms.is_not(None),
+    t.c.due_at.is_not(None),  # as the index says it
     t.c.state.in_([TransferState.ACCEPTED.value, TransferState.SEALED.value]),
-    t.c.due_at > bindparam("now"),
 )
 _INSERT_REPLAY = insert_or_ignore(t)
 _INSERT_RECIPIENT = insert(recipient)
@@ -348,9 +348,9 @@ def replay_of(tx: Tx, transfer_id: str) -> str | None:
     return None if value is None else str(value)
 
 
-def last_slot(tx: Tx, now: datetime) -> datetime | None:
-    """When the last of the replays that wait for their turn is due."""
-    value = tx.execute(_LAST_SLOT, {"now": now}).scalar()
+def last_slot(tx: Tx) -> datetime | None:
+    """When the last of the periods' replays that wait for their turn is due, or was."""
+    value = tx.execute(_LAST_SLOT).scalar()
     return value if isinstance(value, datetime) else None
 
 
@@ -365,11 +365,12 @@ def add_replay(
     expires_at: datetime,
     now: datetime,
     recipients: Sequence[tuple[str, str]],
+    pace_ms: int | None = None,
 ) -> bool:
     """The same bytes to the same receivers (key, code), ACCEPTED. False: it has a replay already.
 
-    `due_at`: not before then; None: as soon as it is sealed. It takes its document's place in the
-    family (`families`), and the deadline of the old one.
+    `due_at`: not before then; None: as soon as it is sealed. `pace_ms`: see `pacing`. It takes its
+    document's place in the family (`families`), and the deadline of the old one.
     """
     turn = families.turn_of_replay(tx, old.document_ref, [key for key, _ in recipients])
     made = tx.execute(
@@ -395,6 +396,7 @@ def add_replay(
             "replay_of": old.id,
             "behind": len(turn.before),
             "due_date": old.due_date,
+            "pace_ms": pace_ms,
             "destination": recipients[0][0] if len(recipients) == 1 else "",
             "moved_at": now,
         },

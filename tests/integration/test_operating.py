@@ -469,6 +469,37 @@ def test_a_run_that_was_killed_goes_on_where_it_was_and_keeps_its_rate(
     play(tmp_path, plot, jobs=())
 
 
+def test_a_second_period_begins_behind_a_first_one_that_is_overdue(tmp_path: Path) -> None:
+    async def plot(scene: Scene) -> None:
+        store, person = scene.here.gateway.store, Replaying(at(scene.here))
+        await person.run(by("one"), await many_dead(scene, 5), reason="x")
+        paced = transfer.c.replay_of.is_not(None)
+
+        def stood_still(tx: Tx) -> datetime:
+            tx.execute(update(transfer).where(paced).values(due_at=tx.now() - timedelta(hours=1)))
+            return tx.now()
+
+        now = await store.write(stood_still)
+        first = {name for (name,) in await rows(scene.here, select(transfer.c.id).where(paced))}
+        later = transfer_of(await scene.submit("later"))
+
+        def expire(tx: Tx) -> datetime:
+            walked(tx, later, "EXPIRED", moved_at=tx.now())
+            return tx.now() + timedelta(microseconds=1)
+
+        end = await store.write(expire)
+        made = said(await person.run(by("two", "two"), Period(now, end), reason="x"))
+        assert made["count"] == 1
+        found = await rows(
+            scene.here, select(transfer.c.due_at, transfer.c.id).where(paced).order_by("due_at")
+        )
+        assert found[-1][1] not in first
+        assert found[0][0] >= now
+        assert min(b - a for (a, _), (b, _) in pairwise(found)) >= timedelta(seconds=1)
+
+    play(tmp_path, plot, jobs=("open",))
+
+
 NOW = datetime.fromisoformat("2026-11-20T12:00:00+07:00")
 MORNING = "2026-11-20T06:00:00+07:00"
 

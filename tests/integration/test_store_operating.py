@@ -104,8 +104,8 @@ def test_sealing_leaves_a_later_turn_alone_and_gives_others_theirs(any_store: St
     def fill(tx: Tx) -> datetime:
         queued_transfers(tx, 2)
         later = tx.now() + timedelta(hours=1)
-        assert operating.last_slot(tx, tx.now()) is None
-        assert replayed(tx, "t0", "later", later)
+        assert operating.last_slot(tx) is None
+        assert replayed(tx, "t0", "later", later, 1000)
         assert replayed(tx, "t1", "soon")
         return later
 
@@ -123,7 +123,7 @@ def test_sealing_leaves_a_later_turn_alone_and_gives_others_theirs(any_store: St
     assert due["later"] == later
     assert due["soon"] is not None
     assert due["soon"] < later
-    assert any_store.read_sync(lambda tx: operating.last_slot(tx, tx.now())) == later
+    assert any_store.read_sync(operating.last_slot) == later
 
 
 def test_a_release_asks_whether_its_record_has_its_entry(any_store: Store) -> None:

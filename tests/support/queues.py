@@ -107,7 +107,13 @@ def queued_transfers(
     return [f"t{n}" for n in numbers]
 
 
-def replayed(tx: Tx, old_id: str, new_id: str, due_at: datetime | None = None) -> bool:
+def replayed(
+    tx: Tx,
+    old_id: str,
+    new_id: str,
+    due_at: datetime | None = None,
+    pace_ms: int | None = None,
+) -> bool:
     """The replay of a transfer, as `replaying` commits it; False: it has one already."""
     old = operating.standing(tx, old_id)
     assert old is not None
@@ -123,6 +129,7 @@ def replayed(tx: Tx, old_id: str, new_id: str, due_at: datetime | None = None) -
         expires_at=now + timedelta(days=1),
         now=now,
         recipients=[(r.agency_key, r.agency) for r in transfers.recipients_of(tx, [old_id])],
+        pace_ms=pace_ms,
     )
 
 

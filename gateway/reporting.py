@@ -5,7 +5,8 @@ In:     a transfer that ended REFUSED or EXPIRED, was withdrawn, or is held for 
 Out:    an inbox item of kind `report` for the sender's agency, of a conflict also for those who
         have the first document; for each a record of its own.
 Fails:  never by itself; whatever the store raises takes the whole commit back.
-Never:  reports on a status or a report; tells the same record twice (its id is the identity).
+Never:  reports on a status or a report; tells the same record twice (its id is the identity);
+        calls undelivered what an earlier transfer, of which this is a replay, took to the axis.
 
 Nothing vanishes after the last try: whoever handed the document in reads here what became of it,
 whose fault it is and what comes next, in both languages. The unit settles it by confirming (SEEN).
@@ -46,6 +47,32 @@ _WHAT: dict[str, Text] = {
         "the document was not delivered: those who run the gateway withdrew it",
     ),
 }
+# what became of a replay of something that an axis has had since before: nobody may read here that
+# it was not delivered
+_WHAT_AGAIN: dict[str, Text] = {
+    TransferState.REFUSED: Text(
+        "Lần gửi lại bị trục từ chối; lần gửi trước đã tới trục, văn bản có thể đã tới nơi nhận",
+        "the axis refused to take it again; it took an earlier transfer of this document, which "
+        "may have been delivered",
+    ),
+    TransferState.EXPIRED: Text(
+        "Lần gửi lại đã hết thời hạn mà không tới trục; lần gửi trước đã tới trục, văn bản có thể "
+        "đã tới nơi nhận",
+        "the lifetime of the replay ended and none of its attempts reached the axis; an earlier "
+        "transfer of this document did, and may have been delivered",
+    ),
+    TransferState.HELD: Text(
+        "Lần gửi lại đang được giữ, chờ người vận hành quyết định; lần gửi trước đã tới trục",
+        "the replay is held until those who run the gateway decide; an earlier transfer of this "
+        "document is on the axis",
+    ),
+    TransferState.WITHDRAWN: Text(
+        "Người vận hành đã rút lần gửi lại; lần gửi trước đã tới trục, văn bản có thể đã tới nơi "
+        "nhận",
+        "those who run the gateway withdrew the replay; an earlier transfer of this document is "
+        "on the axis and may have been delivered",
+    ),
+}
 URGENT = 0  # the lane of statuses and reports
 
 
@@ -61,9 +88,11 @@ def tell(tx: Tx, scribe: Scribe, transfer_id: str, state: str, behind: NewRecord
     document = documents.by_id(tx, row.document_ref)
     if document is None:
         return
-    cause = causes.of_transfer(
-        state, hold_cause=row.hold_cause, code=row.last_code, doubt=row.doubt
-    )
+    there = _there_before(tx, row)
+    if there:
+        what = _WHAT_AGAIN[state]
+    doubt = row.doubt or there
+    cause = causes.of_transfer(state, hold_cause=row.hold_cause, code=row.last_code, doubt=doubt)
     receivers = [r.agency for r in transfers.recipients_of(tx, [row.id])]
     item_id = scribe.entropy.new_id()
     told: dict[str, Any] = {
@@ -76,10 +105,10 @@ def tell(tx: Tx, scribe: Scribe, transfer_id: str, state: str, behind: NewRecord
         "cause": cause.whose.value,
         "code": row.last_code,
         "hold_cause": row.hold_cause,
-        "doubt": row.doubt,
+        "doubt": doubt,
         "what": what._asdict(),
         "reason": cause.reason._asdict(),
-        "next_step": causes.for_sender(state, cause, doubt=row.doubt)._asdict(),
+        "next_step": causes.for_sender(state, cause, doubt=doubt)._asdict(),
     }
     added = inbox.add(
         tx,
@@ -120,6 +149,18 @@ def tell(tx: Tx, scribe: Scribe, transfer_id: str, state: str, behind: NewRecord
     )
     ledger.append(tx, [made])
     tx.notify("inbox")
+
+
+def _there_before(tx: Tx, row: transfers.TransferRow) -> bool:
+    """Whether the axis has, or may have, what this one replays, or what that one replayed."""
+    while row.replay_of is not None:
+        earlier = transfers.by_id(tx, row.replay_of)
+        if earlier is None:
+            return False
+        if earlier.state == TransferState.ON_AXIS or earlier.doubt:
+            return True
+        row = earlier
+    return False
 
 
 # -- a conflict ------------------------------------------------------------------------------------

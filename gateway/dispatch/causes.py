@@ -376,6 +376,12 @@ _WAIT = Text(
     "Chờ: người vận hành gateway quyết định có gửi tiếp hay không; nếu gấp thì hỏi họ",
     "wait: those who run the gateway decide whether it goes on; ask them if it is urgent",
 )
+_WAIT_FOR_STATUS = Text(
+    "Không gửi lại: trục đã có văn bản này từ lượt trước. Chờ trạng thái của nơi nhận; nếu lâu "
+    "không có thì hỏi người vận hành gateway",
+    "do not send it again: the axis has it from before. Wait for the receiver's status; if none "
+    "comes, ask those who run the gateway",
+)
 _ASK_FOR_A_REPLAY = Text(
     "Chưa tới nơi nhận qua gateway này. Hỏi người vận hành gateway: khi đã xử lý nguyên nhân, họ "
     "gửi lại được; nếu gấp thì gửi bằng đường khác",
@@ -388,6 +394,8 @@ def for_sender(state: str, cause: Cause, *, doubt: bool) -> Text:
     """The next step of the unit whose document it is: it has no queue to release anything from."""
     if state == TransferState.HELD:
         return _WAIT_IN_DOUBT if doubt else _WAIT
+    if doubt:  # of a replay: what it repeated had left before it
+        return _WAIT_FOR_STATUS
     if state == TransferState.WITHDRAWN or cause.whose is Whose.UNIT:
         return cause.next_step
     return _ASK_FOR_A_REPLAY

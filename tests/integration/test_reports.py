@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from gateway.errors import Unknown
+from gateway.operating import Operating
+from gateway.promise import Order
+from gateway.replaying import Replaying
 from gateway.store import Tx
 from gateway.store.tables import inbox_item, record, transfer
 from tests.support.databases import Postgres
@@ -103,6 +107,70 @@ def test_an_end_by_lifetime_is_reported_once_whoever_saw_it_first(tmp_path: Path
         plot,
         changes=with_changes(dispatch={"retry": "20ms then every 50ms for 400ms, jitter full"}),
     )
+
+
+async def replayed_in_vain(scene: Scene) -> None:
+    """The axis has the document; a replay of it is refused, and the replay of that one expires."""
+    answer = await scene.submit()
+    await scene.until(answer, state="ON_AXIS")
+    old = answer["transfers"][0]["transfer_id"]
+    gateway = scene.here.gateway
+    person = Replaying(Operating(gateway.outbound, gateway.settling))
+
+    async def again(one: str) -> str:
+        order = Order("console", one, None)
+        made = await person.one(order, one, again=True, reason="Nơi nhận báo mất")
+        return str(json.loads(made.answer)["transfer_id"])
+
+    async def ended(number: int, state: str) -> dict[str, Any]:
+        def there(shown: dict[str, Any]) -> bool:
+            return [t["state"] for t in shown["transfers"]][number:] == [state]
+
+        await scene.here.until(SO19, answer["id"], there)
+        told = [i["report"] for i in await reports(scene.here)]
+        (one,) = (t for t in told if t["state"] == state)
+        return one
+
+    scene.axis.faults.add("error", "sendEdoc", code="22", times=1)
+    refused = await again(old)
+    told = await ended(1, "REFUSED")
+    assert (told["transfer_id"], told["doubt"]) == (refused, True)
+    assert "có thể đã tới nơi nhận" in told["what"]
+    assert "không được chuyển đi" not in told["what"]
+
+    await scene.axis.refuse_connections()
+    expired = await again(refused)
+
+    def over(tx: Tx) -> None:
+        asked = update(transfer).where(transfer.c.id == expired)
+        tx.execute(asked.values(expires_at=tx.now()))
+
+    await gateway.store.write(over)
+    told = await ended(2, "EXPIRED")
+    assert (told["transfer_id"], told["doubt"]) == (expired, True), "the first one is on the axis"
+    assert "có thể đã tới nơi nhận" in told["what"]
+    assert await books_disagree(scene.here) == []
+
+
+def test_a_replay_of_what_the_axis_has_is_never_told_as_not_delivered(tmp_path: Path) -> None:
+    play(
+        tmp_path,
+        replayed_in_vain,
+        profile={"never": ["22"]},
+        changes=with_changes(dispatch={"retry": "50ms then every 50ms for 3d"}),
+    )
+
+
+@pytest.mark.postgres
+def test_a_replay_in_vain_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+    with postgres.database(migrated=True) as one, postgres.database(migrated=True) as two:
+        play(
+            tmp_path,
+            replayed_in_vain,
+            profile={"never": ["22"]},
+            changes=with_changes(dispatch={"retry": "50ms then every 50ms for 3d"}),
+            databases=(one, two),
+        )
 
 
 def test_a_transfer_that_a_person_must_decide_about_is_reported_as_delayed(tmp_path: Path) -> None:

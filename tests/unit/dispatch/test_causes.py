@@ -57,8 +57,7 @@ def test_a_unit_is_told_nothing_that_only_an_operator_can_do(state: str, doubt: 
             words = for_sender(state, cause, doubt=doubt)
             assert all(words)
             assert not [w for w in ("release", "queue show", "conf") if w in words.en + words.vi]
-            if state == "HELD":
-                assert ("do not send it again" in words.en) is doubt
+            assert ("do not send it again" in words.en) is doubt
 
 
 def test_what_came_and_cannot_be_opened_is_the_senders_unless_it_is_not_for_us() -> None:

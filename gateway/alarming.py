@@ -118,7 +118,7 @@ def alarms_of(
     yield from _stale(seen, patience)
     yield from _filling(backlog, patience)
     for axis, standing in seen.standing.items():
-        yield from _paused(axis, standing)
+        yield from _paused(axis, standing, seen.now)
     for axis, due in seen.due.items():
         yield from _late(axis, due)
     yield from _unlisted(seen, patience)
@@ -276,10 +276,9 @@ def _filling(backlog: int, patience: Patience) -> list[Alarm]:
     ]
 
 
-def _paused(axis: str, standing: Breaker) -> list[Alarm]:
+def _paused(axis: str, standing: Breaker, now: datetime) -> list[Alarm]:
     if standing.state is BreakerState.CLOSED:
         return []
-    until = _clock(standing.until) if standing.until else "-"
     return [
         Alarm(
             path=f"dispatch.{axis}",
@@ -290,19 +289,35 @@ def _paused(axis: str, standing: Breaker) -> list[Alarm]:
                 f"axis {axis} failed again and again and was paused {standing.trips} times",
             ),
             at_risk=Text(
-                "mọi văn bản qua trục này chờ lại; hết dispatch.retry thì không gửi nữa",
-                "everything for this axis waits, and lapses at the end of dispatch.retry",
+                "mọi văn bản qua trục này chờ lại; hết dispatch.retry thì không gửi nữa, hoặc bị "
+                "giữ (HELD) nếu có thể đã tới trục",
+                "everything for this axis waits; at the end of dispatch.retry it lapses, or is "
+                "HELD where it may have been delivered",
             ),
-            until=Text(
-                f"một lượt gửi thử thành công; lần thử kế tiếp lúc {until}",
-                f"one transfer that tries succeeds; the next try is at {until}",
-            ),
+            until=_until_tried(standing, now),
             do=Text(
                 "hỏi bên vận hành trục; xem `queue list` để biết câu trả lời cuối của trục",
                 "ask the axis' operator; `queue list` shows what the axis answered last",
             ),
         )
     ]
+
+
+def _until_tried(standing: Breaker, now: datetime) -> Text:
+    if standing.state is BreakerState.HALF_OPEN:
+        return Text(
+            "một lượt gửi thử thành công; một lượt đang thử",
+            "one transfer that tries succeeds; one is trying now",
+        )
+    if standing.until is None or standing.until <= now:  # nobody came for the place meanwhile
+        return Text(
+            "một lượt gửi thử thành công; lượt kế tiếp tới hạn sẽ thử, từ đó chưa có lượt nào",
+            "one transfer that tries succeeds; the next one that is due tries, and none came yet",
+        )
+    return Text(
+        f"một lượt gửi thử thành công; lần thử kế tiếp lúc {_clock(standing.until)}",
+        f"one transfer that tries succeeds; the next try is at {_clock(standing.until)}",
+    )
 
 
 def _late(axis: str, due: Mapping[int, float]) -> list[Alarm]:

@@ -9,7 +9,7 @@ Never:  writes; looks at more than CANDIDATES deadlines and LATEST deliveries of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,9 +17,10 @@ from gateway.desk import Desk
 from gateway.dispatch import forecast as room
 from gateway.dispatch.forecast import Deadline, Forecast, Outlook, Passing, Queue
 from gateway.errors import Text
+from gateway.model.breaker import BreakerState
 from gateway.model.transfer import CLAIMABLE, TransferState
 from gateway.promise import VIETNAM, local_time
-from gateway.store import Tx, forecasts, watching
+from gateway.store import Tx, breakers, forecasts, watching
 
 LATEST = 2_000
 CANDIDATES = 10_000
@@ -36,6 +37,7 @@ class _Seen(NamedTuple):
     made: Sequence[Forecast]
     held: Mapping[str, int]
     behind: Mapping[str, int]  # acts that wait for what is held
+    paused: Mapping[str, datetime | None]  # axis -> when the next one may try
     late: Mapping[str, Sequence[Passing]]
     past: Mapping[str, int]
     more: bool
@@ -62,12 +64,16 @@ class Forecasting:
     def _look(self, tx: Tx) -> _Seen:
         now = tx.now()
         outlets = self.desk.outbound.outlets
-        queues, held, behind = [], {}, {}
+        queues, held, behind, paused = [], {}, {}, {}
         for axis in outlets:
+            gate = breakers.seen(tx, axis)
+            if gate.state is not BreakerState.CLOSED:
+                paused[axis] = gate.until
             counts = watching.waiting(tx, axis)
             stopped = forecasts.behind_held(tx, axis)
             behind[axis] = sum(stopped.values())
-            queues.append(_queue(tx, axis, counts, stopped, now))
+            queue = _queue(tx, axis, counts, stopped, now)
+            queues.append(replace(queue, paused=axis in paused))
             held[axis] = sum(w.number for w in counts if w.state == TransferState.HELD.value)
         made = [room.emptying(queue, now) for queue in queues]
         # an attempt may lie further away than the end of the queue, by one wait at most
@@ -103,6 +109,7 @@ class Forecasting:
             made=made,
             held=held,
             behind=behind,
+            paused=paused,
             late=late,
             past=forecasts.past_due(tx, today=today.isoformat(), most=self.candidates),
             more=self.candidates in (len(lapsing), len(falling)),
@@ -201,6 +208,8 @@ def _words(seen: _Seen, made: Forecast) -> Text:
                 f"in the {minutes} minutes before.",
             )
             late = Text("", "")
+        case Outlook.STANDS if made.axis in seen.paused:
+            said = _paused_words(seen, made)
         case Outlook.STANDS:
             said = Text(
                 f"Không bao giờ, nếu cứ thế này: {minutes} phút qua không lượt nào lên trục, "
@@ -225,6 +234,18 @@ def _words(seen: _Seen, made: Forecast) -> Text:
                 )
     waits = _held_words(seen, made.axis)
     return Text(said.vi + late.vi + waits.vi, said.en + late.en + waits.en)
+
+
+def _paused_words(seen: _Seen, made: Forecast) -> Text:
+    at = seen.paused[made.axis]
+    due = at is not None and at > seen.now
+    when = "" if at is None or not due else _clock(at.astimezone(VIETNAM), seen.now)
+    return Text(
+        f"Không bao giờ, nếu trục cứ im: đang tạm dừng gửi, {made.waiting} lượt đang chờ; "
+        + (f"lần gửi thử kế tiếp lúc {when}." if when else "đang gửi thử một lượt."),
+        f"Never, as long as the axis fails: sending is paused, and {made.waiting} transfers wait; "
+        + (f"the next one tries at {when}." if when else "one is trying now."),
+    )
 
 
 def _held_words(seen: _Seen, axis: str) -> Text:

@@ -55,7 +55,8 @@ class Queue:
     them were tried in vain; `due_since`: since when the oldest of them could have been sent.
 
     `delivered`: instants of the latest deliveries, the newest first, at least those of the longest
-    window unless there are more than `most`, which then are the newest.
+    window unless there are more than `most`, which then are the newest. `paused`: the breaker lets
+    nothing leave but a probe now and then; what left before says nothing of that.
     """
 
     axis: str
@@ -64,6 +65,7 @@ class Queue:
     due_since: datetime | None
     delivered: Sequence[datetime]
     most: int
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def present_rate(delivered: Sequence[datetime], most: int, now: datetime) -> Rat
 
 def emptying(queue: Queue, now: datetime) -> Forecast:
     """What is to be expected of a queue, before anybody looked at its documents."""
-    rate = present_rate(queue.delivered, queue.most, now)
+    rate = present_rate(() if queue.paused else queue.delivered, queue.most, now)
     total = sum(queue.waiting.values())
     lanes: dict[int, datetime | None] = {}
     before = 0
@@ -146,7 +148,8 @@ def emptying(queue: Queue, now: datetime) -> Forecast:
     elif rate.delivered:
         outlook = Outlook.MOVING
     else:
-        outlook = Outlook.UNKNOWN if young and not queue.failed else Outlook.STANDS
+        fresh = young and not queue.failed and not queue.paused
+        outlook = Outlook.UNKNOWN if fresh else Outlook.STANDS
     empty_at = now if outlook is Outlook.EMPTY else _after(total, rate, now)
     return Forecast(queue.axis, outlook, total, rate, empty_at, lanes, ())
 

@@ -16,8 +16,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.dispatch.forecast import end_of_day
 from gateway.forecasting import Forecasting
+from gateway.model.breaker import Breaker, BreakerState
 from gateway.promise import VIETNAM, due_day, local_time
-from gateway.store import Tx, forecasts
+from gateway.store import Tx, breakers, forecasts
 from gateway.store.tables import Role
 from gateway.store.tables import transfer as t
 from tests.support.api import FARAWAY, PDF, Door, door, letter
@@ -67,6 +68,23 @@ def asked(at: Door, axis: str = "vxp", **headers: str) -> dict[str, Any]:
     assert answer.status == 200
     (one,) = (a for a in answer.json()["axes"] if a["axis"] == axis)
     return dict(one)
+
+
+def test_a_paused_axis_promises_no_hour_whatever_left_it_before(at: Door) -> None:
+    until = fill(at, waiting=10, delivered=60) + HOUR
+    assert asked(at)["outlook"] == "moving"
+
+    def pause(tx: Tx) -> None:
+        old = breakers.seen(tx, "vxp")
+        assert breakers.swap(tx, "vxp", old, Breaker(BreakerState.OPEN, 5, 1, until, 0))
+
+    at.run(at.gateway.store.write(pause))  # type: ignore[arg-type]  # a coroutine
+    said = asked(at, **{"Accept-Language": "en"})
+    assert (said["outlook"], said["empty_at"]) == ("stands", None)
+    assert said["passing"]["total"] > 0, "what lapses while nothing leaves"
+    clock = until.astimezone(VIETNAM).strftime("%H:%M")
+    assert "sending is paused, and 10 transfers wait; the next one tries at" in said["message"]
+    assert clock in said["message"]
 
 
 def test_a_queue_that_moves_says_when_it_is_empty_and_what_is_too_late(at: Door) -> None:

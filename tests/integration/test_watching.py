@@ -16,9 +16,10 @@ from gateway import watch
 from gateway.alarming import Alarm, Patience
 from gateway.braking import BrakeLimits, Braking
 from gateway.model.arrival import ArrivalState
+from gateway.model.breaker import Breaker, BreakerState
 from gateway.promise import VIETNAM
 from gateway.scribe import Scribe
-from gateway.store import Store, Tx, operating, reconciliations, watching
+from gateway.store import Store, Tx, breakers, operating, reconciliations, watching
 from gateway.store.tables import arrival, pending, transfer
 from gateway.telemetry.metrics import Metrics
 from gateway.wiring.process import SystemEntropy
@@ -293,6 +294,23 @@ def test_every_alarm_says_what_is_at_risk_until_when_and_what_to_do(any_store: S
             assert all(head in told["message"] for head in heads)
     assert found[2].path == "dispatch.vxp"
     assert "lane 0" in found[2].text.en
+
+
+def test_a_paused_axis_says_when_it_is_tried_and_by_what(any_store: Store) -> None:
+    def stand(state: BreakerState, ahead: timedelta) -> str:
+        def move(tx: Tx) -> None:
+            watching.turned(tx, list(WORKERS), "host:1")
+            old = breakers.seen(tx, "vxp")
+            assert breakers.swap(tx, "vxp", old, Breaker(state, 5, 2, tx.now() + ahead, 0))
+
+        any_store.write_sync(move)
+        (found,) = alarms(any_store)
+        assert found.code == "dispatch.paused"
+        return found.until.en
+
+    assert "the next try is at" in stand(BreakerState.OPEN, HOUR)
+    assert "none came yet" in stand(BreakerState.OPEN, -HOUR)
+    assert "one is trying now" in stand(BreakerState.HALF_OPEN, HOUR)
 
 
 def test_a_list_that_no_process_can_read_is_said_once_for_its_axis(any_store: Store) -> None:

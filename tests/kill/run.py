@@ -1,4 +1,8 @@
-"""SIGKILL at random points of random processes, under faults on both axes, and the verdict."""
+"""SIGKILL at random points of random processes, under faults on both axes, and the verdict.
+
+Meanwhile units send documents of every urgency, recall, update and replace some of them a moment
+later, and at both gateways an operator holds, releases and retries what is on its way.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,10 @@ from typing import Any
 
 from tests.kill.scenario import trouble
 from tests.support.fleet.judge import Verdict, judge, quiet
+from tests.support.fleet.mix import Mix
+from tests.support.fleet.operators import Operator
 from tests.support.fleet.units import Told, Traffic
-from tests.support.fleet.world import World, world
+from tests.support.fleet.world import OPERATOR, World, world
 
 SIZES = ((0.3, 2_000), (0.6, 10_000), (0.09, 100_000), (0.01, 1_500_000))
 PATIENCE = 90.0  # seconds without any progress after which it is not quiet, but stuck
@@ -90,17 +96,23 @@ async def run(wish: Wish, folder: Path, say: Callable[[str], None] = print) -> O
         traffic = Traffic(made, told, wish.seed)
         traffic.receive()
         killing = asyncio.create_task(_kill(made, rng, wish, outcome, say))
-        sending = asyncio.create_task(traffic.send(rate=wish.rate, sizes=SIZES, until=killing.done))
+        over = killing.done
+        work = [
+            Operator(traffic.unit(side, OPERATOR), random.Random(f"{wish.seed} {side}")).work(over)
+            for side in made.sides
+        ]
+        work.append(traffic.send(rate=wish.rate, sizes=SIZES, until=over, mix=Mix(wish.seed)))
+        working = asyncio.gather(*work)
         try:
             await killing
-            await sending
+            await working
             for axis in made.axes.values():
                 await axis.follow({})
             say(f"healed after {time.monotonic() - began:.0f} s; waiting until it is quiet")
             left = await quiet(made, told, PATIENCE)
         finally:
             killing.cancel()
-            sending.cancel()
+            working.cancel()
             await traffic.stop()
         outcome.kills = Counter()
         for process in made.processes:

@@ -1,23 +1,33 @@
 """The verdict over a run: every id is accounted for, at both ends, in both ledgers, on the axes.
 
-End states that are allowed, whatever the faults in `tests/kill/scenario.py` did and whoever died:
+End states that are allowed, whatever the faults in `tests/kill/scenario.py` did and whoever died.
+An act (recall, update, replacement) is a document here, with its own id, items and 01:
 
-- a document that its unit has a 202 for: one document row, one transfer for each axis, ON_AXIS
-  (with or without doubt); every recipient ARRIVED by a 01;
+- a document that its unit has a 202 for: one document row, one transfer for each axis, ON_AXIS,
+  in the lane of its urgency; every recipient ARRIVED by a 01;
 - in the receiver's inbox one item of it, ENTERED; what came again on the axis is DUPLICATE;
 - its 01: one item in the sender's inbox, SEEN; its transfer ON_AXIS, its recipient ON_AXIS;
-- where an axis says the 01 itself (SOAP), when a copy is confirmed: one 01 for each copy that it
-  laid out, at most; the sender's recipient stays ARRIVED by the first;
 - every fetch FETCHED, every arrival OPENED or DUPLICATE, every copy on the axes acknowledged;
+- nobody waits in a family any more; an act was never taken before its document (`taken.py`);
 - both ledgers verify with every record sealed and stamped; every receipt that anybody was given is
   found in the tree.
 
-- one more, for kills alone: an arrival whose opening was begun three times because two processes
-  died of a SIGKILL in the middle of it is QUARANTINED as poison, with its bytes, for a person (a
-  gateway cannot tell a kill from a package that kills). Then its item, and what would have followed
-  from it, may be missing. It is counted and shown.
+And those that need a cause, which is looked for:
 
-Nothing is HELD, EXPIRED or REFUSED, and nothing else is in quarantine: no fault here justifies it.
+- a package that an axis took more than once: its transfer is in doubt; not oftener than it tried;
+- more copies on an axis than packages: it laid out twice (`duplicate`), so many at most;
+- DUPLICATE at the receiver: a copy beyond the first on an axis, one each;
+- a second 01 from an axis that says it itself (SOAP): a second copy was confirmed there;
+- a report HELD to the sender, SEEN: a person was told 200 for holding that transfer, one each;
+- a record of holding, releasing or retrying: a person was told 200 for it, one each;
+- QUARANTINED as poison, with its bytes: two kills at least of processes that open, at that side.
+
+The last: an arrival whose opening was begun three times because two processes died in the middle of
+it (a gateway cannot tell a kill from a package that kills). Then its item, and what would have
+followed from it, may be missing. It is counted and shown.
+
+Nothing is HELD in the end, EXPIRED, REFUSED or WITHDRAWN, and nothing else is in quarantine: no
+fault here justifies it, and every person releases what he held.
 """
 
 from __future__ import annotations
@@ -35,6 +45,7 @@ from sqlalchemy import Executable, func, select
 
 from gateway.arriving import POISON_AFTER
 from gateway.audit.books import look_for, verify_books
+from gateway.dispatch import lane_of
 from gateway.ledger.receipt import ReceiptVerdict
 from gateway.packing.read import read_package
 from gateway.store.tables import (
@@ -48,8 +59,11 @@ from gateway.store.tables import (
     record,
     stamp,
     transfer,
+    turn,
 )
 from gateway.wiring.books import Books, open_books
+from tests.support.fleet import taken
+from tests.support.fleet.taken import Sending
 from tests.support.fleet.units import Told
 from tests.support.fleet.world import RECEIVER, SENDER, TO, World
 
@@ -75,6 +89,7 @@ _SENT = (
         transfer.c.state,
         transfer.c.doubt,
         transfer.c.attempts,
+        transfer.c.lane,
         recipient.c.agency,
         recipient.c.state,
         recipient.c.status_code,
@@ -88,6 +103,21 @@ _ITEMS = select(
 _BY_STATE = select(arrival.c.state, func.count()).group_by(arrival.c.state)
 _POISON = select(arrival.c.raw_sha256).where(
     arrival.c.state == "QUARANTINED", arrival.c.opens > POISON_AFTER
+)
+_ARRIVED = select(func.count()).select_from(arrival).where(arrival.c.kind == "document")
+_IN_LINE = select(func.count()).select_from(turn)
+_OF_DOCUMENTS = select(transfer.c.id).where(transfer.c.kind == "document")
+_BEHIND = select(func.count()).where(transfer.c.behind != 0)
+_REPORTS = select(inbox_item.c.content).where(inbox_item.c.kind == "report")
+_BY_PERSONS = {
+    "hold": "transfer.held",
+    "release": "transfer.released",
+    "retry": "transfer.retried",
+}
+_ACTS = (
+    select(record.c.event, func.count())
+    .where(record.c.event.in_(_BY_PERSONS.values()))
+    .group_by(record.c.event)
 )
 _ENTERED = select(func.count()).where(record.c.event == "item.entered")
 
@@ -210,26 +240,37 @@ async def judge(world: World, told: Told) -> Verdict:
     """To be asked once the processes have stopped; the axes may still be there."""
     verdict = Verdict(list(told.wrong))
     verdict.check(not told.under_way, f"submissions without an answer: {len(told.under_way)}")
+    states = {name: await axis.state() for name, axis in world.axes.items()}
+    faults = {
+        name: dict(sorted((axis.met + Counter(states[name]["faults"])).items()))
+        for name, axis in world.axes.items()
+    }
     with books_of(world) as books:
         excused = await poisoned(books)
         verdict.facts["quarantined as poison"] = len(excused)
         if SENDER in books:
-            _sending(verdict, told, books[SENDER], excused, await _confirmed_there(world))
+            confirmed = _confirmed_there({name: states[name] for name in world.over_soap})
+            sending = _sending(verdict, told, books[SENDER], excused, confirmed)
+            for name, state in states.items():
+                verdict.problems += taken.problems(name, state, told.sent, sending, faults[name])
         if RECEIVER in books:
-            _receiving(verdict, told, books[RECEIVER], excused)
+            _receiving(verdict, told, books[RECEIVER], excused, states)
         for side, one in books.items():
+            _persons(verdict, told, side, one)
+            _quarantine(verdict, world, side, one)
             _ledger(verdict, world, told, side, one)
     copies: Counter[str] = Counter()
-    faults: dict[str, dict[str, int]] = {}
-    for name, axis in world.axes.items():
-        state = await axis.state()
+    for name, state in states.items():
         copies.update(f"{p['kind']} on {name}" for p in state["received"])
         unread = _unread(world, name, state["entries"], excused)
         verdict.check(not unread, f"axis {name} was never told that {len(unread)} arrived")
-        faults[name] = dict(sorted((axis.met + Counter(state["faults"])).items()))
     for process in world.processes:
         verdict.check(not process.surprises, f"{process} ended by itself: {process.last_words()}")
+    acts = Counter(len(one.earlier) for one in told.sent.values())
     verdict.facts["documents"] = len(told.sent)
+    verdict.facts["of them acts about another"] = len(told.sent) - acts[0]
+    verdict.facts["acts of persons"] = dict(Counter(f"{m.side} {m.act}" for m in told.moved))
+    verdict.facts["that came too late"] = dict(told.forbidden)
     verdict.facts["deliveries expected"] = len(told.expected)
     verdict.facts["packages on the axes"] = dict(copies)
     verdict.facts["faults met"] = faults
@@ -259,11 +300,11 @@ def _unread(
     ]
 
 
-async def _confirmed_there(world: World) -> Counter[tuple[str, str]]:
+def _confirmed_there(states: Mapping[str, Mapping[str, Any]]) -> Counter[tuple[str, str]]:
     """(receiver, DocumentId) -> copies confirmed on axes that say 01 themselves, one for each."""
     copies: Counter[tuple[str, str]] = Counter()
-    for name in world.over_soap:
-        for entry in (await world.axes[name].state())["entries"]:
+    for state in states.values():
+        for entry in state["entries"]:
             if entry["status"] == "done":
                 copies.update((code, entry["document_id"]) for code in entry["to"])
     return copies
@@ -275,8 +316,11 @@ def _sending(
     books: Books,
     excused: set[tuple[str, str]],
     copies: Counter[tuple[str, str]],
-) -> None:
-    """The sender's gateway: documents, transfers, recipients, statuses that came back."""
+) -> dict[tuple[str, str], Sending]:
+    """The sender's gateway: documents, transfers, recipients, statuses that came back.
+
+    How each document was sent, by axis and DocumentId.
+    """
     found: dict[str, list[tuple[Any, ...]]] = {}
     sent = rows(books, _SENT.where(document.c.kind == "document"))
     for row in sent:
@@ -290,10 +334,14 @@ def _sending(
         its = found.get(document_id, [])
         about = f"{document_id} {its}"
         verdict.check(len({row[0] for row in its}) == 1, f"not one document: {about}")
-        reached = sorted((row[2], row[6]) for row in its)
+        reached = sorted((row[2], row[7]) for row in its)
         expected = sorted((axis_of[code], code) for code in one.to)
         verdict.check(reached == expected, f"other transfers than promised: {about}")
         verdict.check({row[3] for row in its} == {"ON_AXIS"}, f"not on the axis: {about}")
+        lanes = {row[6] for row in its}
+        verdict.check(
+            lanes == {lane_of(one.priority)}, f"not in the lane of {one.priority}: {about}"
+        )
         for *_, agency, state, code in its:
             arrived = (state, code) == ("ARRIVED", "01")
             waiting = (state, code) == ("ON_AXIS", "") and (agency, document_id) in excused
@@ -302,19 +350,26 @@ def _sending(
         (s, d) for _, s, d, _ in rows(books, _ITEMS.where(inbox_item.c.kind == "status"))
     )
     again = {key: count - 1 for key, count in heard.items() if 1 < count <= copies[key]}
-    _once(verdict, heard - Counter(again), told, excused, "status of")
+    once(verdict, heard - Counter(again), told, excused, "status of")
     verdict.facts["01 of second copies, said by an axis"] = sum(again.values())
     states = Counter(row[3] for row in rows(books, _ITEMS))
     verdict.check(set(states) <= {"SEEN"}, f"sender's inbox: {dict(states)}")
     verdict.facts["attempts"] = sum({row[2]: row[6] for row in sent}.values())
     verdict.facts["transfers in doubt"] = len({row[2] for row in sent if row[5]})
     _arrivals(verdict, SENDER, books)
+    return {(row[3], row[0]): Sending(row[5], row[6]) for row in sent}
 
 
-def _receiving(verdict: Verdict, told: Told, books: Books, excused: set[tuple[str, str]]) -> None:
+def _receiving(
+    verdict: Verdict,
+    told: Told,
+    books: Books,
+    excused: set[tuple[str, str]],
+    axes: Mapping[str, Mapping[str, Any]],
+) -> None:
     """The receiver's gateway: one item each, and one status for it."""
     items = rows(books, _ITEMS)
-    _once(verdict, Counter((a, d) for a, _, d, _ in items), told, excused, "copy of")
+    once(verdict, Counter((a, d) for a, _, d, _ in items), told, excused, "copy of")
     states = Counter(row[3] for row in items)
     verdict.check(set(states) <= {"ENTERED"}, f"receiver's inbox: {dict(states)}")
     entered = number(books, _ENTERED)
@@ -324,18 +379,46 @@ def _receiving(verdict: Verdict, told: Told, books: Books, excused: set[tuple[st
         len(statuses) == len(items) == len({row[1] for row in statuses}),
         f"{len(statuses)} statuses for {len(items)} items",
     )
-    ends = {(row[4], row[8]) for row in statuses}
+    ends = {(row[4], row[9]) for row in statuses}
     verdict.check(ends <= {("ON_AXIS", "ON_AXIS")}, f"statuses ended as {ends}")
     _arrivals(verdict, RECEIVER, books)
+    opened = dict(rows(books, _BY_STATE)).get("OPENED", 0)
+    verdict.check(opened == len(items), f"{opened} arrivals OPENED for {len(items)} items")
+    copies = sum(taken.copies(state, f"sys.{RECEIVER}") for state in axes.values())
+    came = number(books, _ARRIVED)
+    verdict.check(came == copies, f"{came} documents came, and {copies} copies were laid out")
 
 
-def _once(
+def _persons(verdict: Verdict, told: Told, side: str, books: Books) -> None:
+    """What persons did stands in the ledger once for each 200, and the sender was told of each
+    hold; nobody waits any more for somebody of his family.
+    """
+    moved = [m for m in told.moved if m.side == side]
+    said = Counter(_BY_PERSONS[m.act] for m in moved)
+    kept = dict(rows(books, _ACTS))
+    verdict.check(kept == dict(said), f"{side}: persons were told {dict(said)}, recorded {kept}")
+    documents = {name for (name,) in rows(books, _OF_DOCUMENTS)}
+    held = Counter(m.transfer_id for m in moved if m.act == "hold" and m.transfer_id in documents)
+    reports = Counter(content["report"]["transfer_id"] for (content,) in rows(books, _REPORTS))
+    verdict.check(reports == held, f"{side}: holds {held - reports}, reports {reports - held}")
+    waiting = (number(books, _IN_LINE), number(books, _BEHIND))
+    verdict.check(waiting == (0, 0), f"{side}: {waiting} still wait for others of their family")
+
+
+def _quarantine(verdict: Verdict, world: World, side: str, books: Books) -> None:
+    found = len(rows(books, _POISON))
+    kills = sum(p.kills for p in world.processes if p.side == side and p.job in {"open", "all"})
+    verdict.check(not found or kills > 1, f"{side}: {found} are poison, after {kills} kills")
+
+
+def once(
     verdict: Verdict,
     found: Counter[tuple[str, str]],
     told: Told,
     excused: set[tuple[str, str]],
     what: str,
 ) -> None:
+    """`found`: (receiver, DocumentId) -> how often. Everything accepted once, and nothing else."""
     doubled = {key: count for key, count in found.items() if count != 1}
     verdict.check(not doubled, f"doubled, {what}: {doubled}")
     lost = told.expected - set(found) - excused

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0  # of forty that may start at once, on a machine that others use as well
 STOP_SECONDS = 30.0
 _NAMES = itertools.count()
 

@@ -2,7 +2,8 @@
 
 Whoever got no answer asks again, unchanged, until there is one: a submission with the same
 Idempotency-Key until its 202, a confirmation until its receipt. What they were told is kept: it is
-what the gateways are held to afterwards.
+what the gateways are held to afterwards. What a run sends beside plain documents says its mix
+(`mix.py`); the people who run the gateways are in `operators.py`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import functools
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
@@ -22,6 +24,7 @@ from typing import Any
 import aiohttp
 
 from gateway.c14n import canonical_json
+from tests.support.fleet.mix import PLAIN, Letter, Mix, PlannedAct
 from tests.support.fleet.world import FROM, RECEIVER, SENDER, TO, World
 from tests.support.houses import metadata
 
@@ -29,12 +32,17 @@ AGAIN = 0.05
 WAIT = 2  # seconds of a long poll
 WORTH_REPEATING = frozenset({408, 429, 500, 502, 503, 504})
 
-Body = Callable[[], aiohttp.FormData]
+Body = Callable[[], aiohttp.FormData | bytes]
+JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(slots=True)
 class Sent:
-    """A document that was accepted. `asked`: requests until the 202; `seconds`: of the last one."""
+    """A document that was accepted. `asked`: requests until the 202; `seconds`: of the last one.
+
+    `earlier`: of an act, the ids of its document and of the acts about it that were promised before
+    this one was handed in, in that order. `priority`: None where the document says none.
+    """
 
     number: int
     document_id: str
@@ -44,6 +52,17 @@ class Sent:
     asked: int
     seconds: float
     answer: dict[str, Any]
+    earlier: tuple[str, ...] = ()
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a person did to a transfer and was told 200 for."""
+
+    side: str
+    act: str
+    transfer_id: str
 
 
 @dataclass(slots=True)
@@ -54,6 +73,9 @@ class Told:
     under_way: set[str] = field(default_factory=set)
     taken: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # -> ids of items
     heard: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    reported: set[str] = field(default_factory=set)  # ids of reports to the sender
+    moved: list[Moved] = field(default_factory=list)
+    forbidden: Counter[str] = field(default_factory=Counter)  # acts of persons that came too late
     receipts: dict[str, list[bytes]] = field(default_factory=lambda: {SENDER: [], RECEIVER: []})
     wrong: list[str] = field(default_factory=list)
 
@@ -115,32 +137,69 @@ class Unit:
 
     # -- the sender's system ----------------------------------------------------------------------
 
-    async def submit(self, number: int, to: tuple[str, ...], size: int) -> None:
+    async def submit(
+        self, number: int, to: tuple[str, ...], size: int, letter: Letter = PLAIN
+    ) -> None:
+        """A document, and what follows from it."""
         meta = metadata(FROM, *to, number=str(number), subject=f"Về việc thử số {number}")
         content = contents(number, size)
-
-        def form() -> aiohttp.FormData:
-            made = aiohttp.FormData(default_to_multipart=True)
-            made.add_field("metadata", json.dumps(meta), content_type="application/json")
-            file = BytesIO(content)
-            made.add_field("file", file, filename="vb.pdf", content_type="application/pdf")
-            return made
-
-        document_id = meta["document_id"]
-        self.told.under_way.add(document_id)
-        status, asked, body, seconds = await self.ask(
-            "POST", "/v1/documents", form=form, **{"Idempotency-Key": f"fleet-{number}"}
+        digest = (await asyncio.to_thread(sha256, content)).hexdigest()
+        promised = await self._hand_in(
+            "/v1/documents",
+            meta["document_id"],
+            _form({**meta, **_other(letter.priority)}, content),
+            f"fleet-{number}",
+            Sent(number, "", to, digest, size, 0, 0.0, {}, priority=letter.priority),
         )
-        self.told.under_way.discard(document_id)
+        for act in letter.acts if promised else ():
+            await asyncio.sleep(act.after)
+            assert promised is not None
+            promised = await self._act(promised, act) or promised
+
+    async def _act(self, earlier: Sent, act: PlannedAct) -> Sent | None:
+        """An act about the document with which the chain of `earlier` began. Its DocumentId is the
+        gateway's, so that an act that is asked for twice and made twice is two.
+        """
+        chain = (*earlier.earlier, earlier.document_id)
+        document = self.told.sent[chain[0]]
+        key = f"fleet-{earlier.number}-{act.word}"
+        # a recall and an update repeat the document's header where they say nothing else
+        unsaid = None if act.word == "replace" else document.priority
+        priority = unsaid if act.priority is None else act.priority
+        next_one = replace(document, earlier=chain, priority=priority)
+        headers: Mapping[str, str] = JSON
+        if act.word == "replace":
+            number = f"{earlier.number}-TT"
+            meta = metadata(FROM, number=number, subject=f"Về việc thử số {number}")
+            del meta["to"], meta["document_id"]
+            content = contents(-earlier.number, document.size)
+            digest = (await asyncio.to_thread(sha256, content)).hexdigest()
+            next_one = replace(next_one, sha256=digest)
+            body, headers = _form({**meta, **_other(act.priority)}, content), {}
+        else:
+            said = {"business": act.says, **_other(act.priority)}
+            body = json.dumps(said).encode
+        path = f"/v1/documents/{document.answer['id']}/{act.word}"
+        return await self._hand_in(path, key, body, key, next_one, **headers)
+
+    async def _hand_in(
+        self, path: str, name: str, form: Body, key: str, one: Sent, **headers: str
+    ) -> Sent | None:
+        """What was promised, kept under the DocumentId of the answer; None: refused, and noted."""
+        self.told.under_way.add(name)
+        status, asked, body, seconds = await self.ask(
+            "POST", path, form=form, **{"Idempotency-Key": key, **headers}
+        )
+        self.told.under_way.discard(name)
         if status != 202:
-            self.told.wrong.append(f"submission {number}: {status} {body[:300]!r}")
-            return
+            self.told.wrong.append(f"{key} to {path}: {status} {body[:300]!r}")
+            return None
         answer = json.loads(body)
         self._keep_receipt(answer)
-        digest = (await asyncio.to_thread(sha256, content)).hexdigest()
-        self.told.sent[document_id] = Sent(
-            number, document_id, to, digest, size, asked, seconds, answer
-        )
+        document_id = answer["document_id"]
+        made = replace(one, document_id=document_id, asked=asked, seconds=seconds, answer=answer)
+        self.told.sent[document_id] = made
+        return made
 
     # -- inboxes ----------------------------------------------------------------------------------
 
@@ -152,6 +211,12 @@ class Unit:
             await asyncio.gather(*(self._take(code, kind, item) for item in items))
 
     async def _take(self, code: str, kind: str, item: Mapping[str, Any]) -> None:
+        if kind == "report":
+            self.told.reported.add(item["id"])
+            if item["report"]["state"] != "HELD":  # the end states of `judge`
+                self.told.wrong.append(f"report about {item['document_id']}: {item['report']}")
+            await self.json("POST", f"/v1/inbox/{item['id']}/confirm")
+            return
         kept = self.told.taken if kind == "document" else self.told.heard
         who = code if kind == "document" else item["from"]
         ids = kept.setdefault((who, item["document_id"]), [])
@@ -168,6 +233,23 @@ class Unit:
         elif item["status"]["code"] != "01":
             self.told.wrong.append(f"status {item['status']} of {item['document_id']}")
         await self.json("POST", f"/v1/inbox/{item['id']}/confirm")
+
+
+def _other(priority: int | None) -> dict[str, Any]:
+    return {} if priority is None else {"other": {"priority": priority}}
+
+
+def _form(meta: Mapping[str, Any], content: bytes) -> Body:
+    """Metadata and one file, made anew for each request."""
+
+    def form() -> aiohttp.FormData:
+        made = aiohttp.FormData(default_to_multipart=True)
+        made.add_field("metadata", json.dumps(meta), content_type="application/json")
+        file = BytesIO(content)
+        made.add_field("file", file, filename="vb.pdf", content_type="application/pdf")
+        return made
+
+    return form
 
 
 def contents(number: int, size: int) -> bytes:
@@ -212,7 +294,9 @@ class Traffic:
         for code in TO.values() if RECEIVER in self._world.sides else ():
             self._begin(self.unit(RECEIVER, code).empty_inbox(code, "document"))
         if SENDER in self._world.sides:
-            self._begin(self.unit(SENDER, FROM).empty_inbox(FROM, "status"))
+            unit = self.unit(SENDER, FROM)
+            self._begin(unit.empty_inbox(FROM, "status"))
+            self._begin(unit.empty_inbox(FROM, "report"))
 
     async def send(
         self,
@@ -221,8 +305,10 @@ class Traffic:
         sizes: Sequence[tuple[float, int]],
         until: Callable[[], bool],
         both: bool = True,
+        mix: Mix | None = None,
     ) -> None:
         """`rate` documents a second, to one receiver or (`both`) two; `sizes`: (weight, bytes).
+        `mix`: how urgent they are and what is said about them later; None: plain documents.
 
         A rate, not a queue: who is not answered in time does not hold up those who come after.
         Returns when every submission begun before `until` has its answer.
@@ -240,7 +326,8 @@ class Traffic:
             to = self._rng.choice(((north,), (south,), (north, south))[: 3 if both else 2])
             weights, lengths = zip(*sizes, strict=True)
             (size,) = self._rng.choices(lengths, weights)
-            task = asyncio.create_task(unit.submit(self._numbers, to, size))
+            letter = mix.letter(self._numbers) if mix is not None else PLAIN
+            task = asyncio.create_task(unit.submit(self._numbers, to, size, letter))
             begun.add(task)
             task.add_done_callback(partial(self._handed_in, begun))
         await asyncio.gather(*begun, return_exceptions=True)

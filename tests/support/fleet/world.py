@@ -33,6 +33,7 @@ from tests.support.houses import NOW, House, WallClock
 
 SENDER, RECEIVER = "sender", "receiver"
 FROM = "000.00.19.H14"
+OPERATOR = "operator"  # the name of the account of those who run a gateway
 TO = {"north": "000.00.00.G22", "south": "000.00.00.G12"}
 JOBS = ("seal", "stamp", "deliver", "collect", "open", "sweep")
 SOAP = ("-m", "gateway", "simulate", "edoc-soap", "--faults")
@@ -97,7 +98,7 @@ class Axis:
 
 @dataclass(slots=True)
 class Side:
-    """One gateway: its folder, its processes, the keys of its unit systems."""
+    """One gateway: its folder, its processes, the keys of its unit systems and of its operator."""
 
     name: str
     house: House
@@ -229,6 +230,9 @@ async def _keys(house: House) -> dict[str, str]:
             _, made[code] = await gateway.desk.add_account(
                 "test", name=code, role=Role.UNIT, agencies=[code]
             )
+        _, made[OPERATOR] = await gateway.desk.add_account(
+            "test", name=OPERATOR, role=Role.OPS, agencies=[]
+        )
     return made
 
 

@@ -50,6 +50,7 @@ class FaultyServer(ABC):
     ) -> None:
         self.faults = Faults()
         self.requests: Counter[str] = Counter()  # by operation, failed ones too
+        self._met: Counter[str] = Counter()  # under the plans before this one
         self._clock = SkewedClock(clock)
         self._host = host
         self._port = port
@@ -243,7 +244,12 @@ class FaultyServer(ABC):
     # --- control -----------------------------------------------------------------------------
 
     async def _show_state(self, _: web.Request) -> web.Response:
-        told = {"requests": dict(self.requests), "faults": dict(self.faults.met)}
+        """`faults`: met since the plan was last replaced; `met`: since the axis began."""
+        told = {
+            "requests": dict(self.requests),
+            "faults": dict(self.faults.met),
+            "met": dict(self._met + self.faults.met),
+        }
         return web.json_response({**self.state(), **told})
 
     async def _change_faults(self, request: web.Request) -> web.Response:
@@ -262,6 +268,7 @@ class FaultyServer(ABC):
 
     def follow(self, scenario: Scenario) -> None:
         """From the next request on: these faults, counted from 1. Accounts stay as they are."""
+        self._met.update(self.faults.met)
         self.faults.replace(scenario.faults, seed=scenario.seed)
         self._closed_until = 0.0
 

@@ -237,6 +237,7 @@ class ScenarioSuite(ABC):
                 async with session.get(f"{base}/state") as answer:
                     state = await answer.json()
                 assert state["faults"] == {f"{self.send} http": codes.count("http.500")}
+                assert state["met"] == {f"{self.send} http": 2 * codes.count("http.500")}
                 assert len(state["received"]) == 2 * codes.count("ok") == len(self.taken(sim))
                 for bad in ({"fault": [{"kind": "x"}]}, {"sead": 1}, [{"kind": "refuse"}], 3):
                     assert (await post(bad))[0] == 400

@@ -241,10 +241,7 @@ async def judge(world: World, told: Told) -> Verdict:
     verdict = Verdict(list(told.wrong))
     verdict.check(not told.under_way, f"submissions without an answer: {len(told.under_way)}")
     states = {name: await axis.state() for name, axis in world.axes.items()}
-    faults = {
-        name: dict(sorted((axis.met + Counter(states[name]["faults"])).items()))
-        for name, axis in world.axes.items()
-    }
+    faults = {name: dict(sorted(state["met"].items())) for name, state in states.items()}
     with books_of(world) as books:
         excused = await poisoned(books)
         verdict.facts["quarantined as poison"] = len(excused)

@@ -14,7 +14,6 @@ import json
 import shutil
 import signal
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -69,7 +68,6 @@ class Axis:
     url: str
     pid: int
     session: aiohttp.ClientSession
-    met: Counter[str] = field(default_factory=Counter)  # under the scenarios before this one
 
     @property
     def control(self) -> str:
@@ -77,7 +75,6 @@ class Axis:
 
     async def follow(self, scenario: Mapping[str, Any]) -> None:
         """Another scenario; it may be down for the moment, so this is asked until answered."""
-        self.met.update((await self.state())["faults"])
         await self._ask("POST", "faults", dict(scenario))
 
     async def state(self) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from typing import Any
 from tests.support.fleet.units import JSON, Moved, Unit
 
 PAUSE = (0.02, 0.3)  # seconds between two looks at the queue
-SHARE = 0.4  # of the transfers seen that something is done to, all at once
+SHARE = 0.4  # of the transfers seen that something is done to, all at once,
+MOST = 4  # and no more than so many: behind a backlog the rest is to go its own way
 ACTS: Mapping[str, tuple[str, ...]] = {
     "ACCEPTED": ("hold",),
     "SEALED": ("hold",),
@@ -42,8 +43,10 @@ class Operator:
         """Returns when all that was held is released."""
         while not until():
             await asyncio.sleep(self._rng.uniform(*PAUSE))
-            chosen = [row for row in await self._queue() if self._rng.random() < SHARE]
-            await asyncio.gather(*(self._move(row) for row in chosen))
+            seen = await self._queue()
+            self._rng.shuffle(seen)
+            chosen = [row for row in seen if self._rng.random() < SHARE]
+            await asyncio.gather(*(self._move(row) for row in chosen[:MOST]))
         while held := await self._queue("&state=HELD"):
             for row in held:
                 await self._release(row["transfer_id"])

@@ -322,6 +322,11 @@ def queue_full(backlog: int) -> Unavailable:
     )
 
 
+def no_axis(name: str) -> Text:
+    """`axis.unknown`, wherever somebody names one."""
+    return Text(f"Không có trục {name[:60]!r}", f"there is no axis {name[:60]!r}")
+
+
 def not_served(code: str, path: str) -> Finding:
     """A gateway speaks only for the agencies it serves (`[local] agencies`): one office each."""
     return Finding(

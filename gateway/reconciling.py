@@ -27,6 +27,7 @@ from gateway.enquiring import Enquiry, Judgement, Ours, Pace, Place
 from gateway.errors import Rejected, Text, Unavailable, Unknown
 from gateway.ledger.reconciliation import sign_report
 from gateway.ports import Axis
+from gateway.promise import no_axis
 from gateway.scribe import Scribe
 from gateway.settling import Settling
 from gateway.shapes import listed_json, reconciliation_json
@@ -90,20 +91,26 @@ class Reconciling:
     async def begin(self, axis: str, day: date, by: str) -> Run:
         """Take the axis' turn, and go on with what a run before left of this day.
 
-        Unknown `axis.unknown`; Rejected `reconciliation.future`; Unavailable
-        `reconciliation.running`: one at a time for each axis.
+        Unknown `axis.unknown`; Rejected `reconciliation.future`, `reconciliation.before`;
+        Unavailable `reconciliation.running`: one at a time for each axis.
         """
         found = self.axes.get(axis)
         if found is None:
-            raise Unknown(
-                Text(f"Không có trục {axis[:60]!r}", f"there is no axis {axis[:60]!r}"),
-                code="axis.unknown",
-            )
+            raise Unknown(no_axis(axis), code="axis.unknown")
         at = self.scribe.now()
-        if reconcile.day_bounds(day)[0] > at:
+        # days are compared, not their instants: the first and the last of the calendar have none
+        if day > at.astimezone(reconcile.VIETNAM).date():
             raise Rejected(
-                Text("Ngày này chưa đến", "that day has not come yet"),
+                Text(f"Ngày {day} chưa đến", f"the day {day} has not come yet"),
                 code="reconciliation.future",
+            )
+        if day < reconcile.FIRST_DAY:
+            raise Rejected(
+                Text(
+                    f"Ngày {day} có trước gateway này; hãy xem lại năm",
+                    f"the day {day} is before this gateway; look at the year again",
+                ),
+                code="reconciliation.before",
             )
         fresh = self.scribe.entropy.new_id()
         owner = f"{self.owner}/{fresh}"

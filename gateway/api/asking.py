@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -22,6 +22,7 @@ from gateway.api.problems import Malformed, Stalled, WrongMedia
 from gateway.errors import Finding, Rejected, Severity, Text, TooLarge
 
 S = TypeVar("S", bound=msgspec.Struct)
+Also = Callable[[Mapping[str, Any]], Iterable[Finding]]
 
 DEFAULT_PAGE = 50
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
@@ -169,8 +170,11 @@ async def _go_on(request: web.Request) -> None:
         request.writer.output_size = 0  # the answer itself has not begun
 
 
-async def read_json(call: Call, shape: type[S]) -> S:
-    """A JSON object of exactly this shape; every member that is wrong is named at once."""
+async def read_json(call: Call, shape: type[S], also: Also | None = None) -> S:
+    """A JSON object of exactly this shape; every member that is wrong is named at once.
+
+    `also`: what else is wrong with an object of another shape, so that nobody mends twice.
+    """
     refuse_encoded(call.request)
     if media_type(call.request) != "application/json":
         raise WrongMedia(
@@ -195,6 +199,9 @@ async def read_json(call: Call, shape: type[S]) -> S:
         )
     wrong = tuple(wrong_members(value, shape))
     if wrong:
+        if also is not None:
+            named = {finding.path for finding in wrong}
+            wrong += tuple(finding for finding in also(value) if finding.path not in named)
         raise Rejected(
             Text("Thân yêu cầu chưa đúng; xem từng lỗi", "the body is wrong; see each finding"),
             code="request.invalid",

@@ -54,6 +54,15 @@ def _noun(kind: inspect.Type) -> Text:
             return _one_of([str(member.value) for member in cls])
         case inspect.StrType():
             return _text(kind)
+        case inspect.BoolType():
+            return Text("true hoặc false", "true or false")
+        case inspect.IntType():
+            return _whole(kind)
+        case inspect.DateType():
+            return Text(
+                "ngày viết dạng YYYY-MM-DD, ví dụ 2026-11-20",
+                "a date written YYYY-MM-DD, such as 2026-11-20",
+            )
         case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):
             each = _noun(item)
             return Text(f"danh sách, mỗi mục là {each.vi}", f"a list, each item {each.en}")
@@ -66,6 +75,16 @@ def _noun(kind: inspect.Type) -> Text:
 def _one_of(values: list[str]) -> Text:
     listed = ", ".join(f'"{v}"' for v in values)
     return Text(f"một trong các chuỗi: {listed}", f"one of the strings: {listed}")
+
+
+def _whole(kind: inspect.IntType) -> Text:
+    """Bounds as `Meta(ge=..., le=...)` gives them."""
+    vi, en = "số nguyên", "a whole number"
+    if kind.ge is not None:
+        vi, en = f"{vi} từ {kind.ge}", f"{en} from {kind.ge}"
+    if kind.le is not None:
+        vi, en = f"{vi} đến {kind.le}", f"{en} to {kind.le}"
+    return Text(vi, en)
 
 
 def _text(kind: inspect.StrType) -> Text:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
@@ -13,7 +14,8 @@ from aiohttp import web
 from gateway.api.asking import PRINTABLE, cursor_of, json_answer, limit_of, only, read_json
 from gateway.api.deps import Call
 from gateway.api.problems import Malformed
-from gateway.errors import Text
+from gateway.errors import Finding, Severity, Text
+from gateway.promise import no_axis
 from gateway.shapes import reconciliation_json
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -24,21 +26,27 @@ class ReconciliationBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True
     """`day`: yyyy-mm-dd, a day of Vietnam that has begun."""
 
     axis: Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=PRINTABLE)]
-    day: Annotated[str, msgspec.Meta(min_length=10, max_length=10, pattern=PRINTABLE)]
+    day: date
 
 
 async def make(call: Call) -> web.Response:
     """201 with the report, or 202 while the axis is still being asked."""
     only(call.request)
-    body = await read_json(call, ReconciliationBody)
     reconciling = call.deps.reconciling
-    run = await reconciling.begin(body.axis, _day(body.day), call.who.id)
+
+    def also(said: Mapping[str, Any]) -> Iterator[Finding]:
+        axis = said.get("axis")
+        if isinstance(axis, str) and axis not in reconciling.axes:
+            yield Finding("axis", "axis.unknown", Severity.ERROR, no_axis(axis))
+
+    body = await read_json(call, ReconciliationBody, also)
+    run = await reconciling.begin(body.axis, body.day, call.who.id)
     address = {"Location": f"/v1/reconciliations/{run.id}"}
     under_way = reconciling.start(run)
     done, _ = await asyncio.wait({under_way}, timeout=WAIT_SECONDS)
     if done:
         return json_answer(reconciliation_json(under_way.result()), 201, **address)
-    told = {"id": run.id, "state": "running", "axis": body.axis, "day": body.day}
+    told = {"id": run.id, "state": "running", "axis": body.axis, "day": body.day.isoformat()}
     return json_answer(told, 202, **address)
 
 

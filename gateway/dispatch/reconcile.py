@@ -27,6 +27,7 @@ from gateway.model.transfer import TRANSFER_TRANSITIONS, RecipientState, Transfe
 
 # days of deadlines, statistics and reconciliation are those of Vietnam (architecture 4, "Clocks")
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
+FIRST_DAY = date(2000, 1, 1)  # older than any document of a gateway, and far from year 1
 NO_ID = "no_id"  # the axis' answer was lost, and with it the id by which it could be asked
 NOT_ASKED = "not_asked"  # the axis left too many questions before this one without an answer
 NOT_ABLE = "not_able"  # this axis has no such question

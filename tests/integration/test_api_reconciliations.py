@@ -90,9 +90,20 @@ def test_what_cannot_be_asked_is_refused(at: Door) -> None:
     assert (unknown.status, unknown.code) == (404, "axis.unknown")
     future = ask(at, Role.OPS, axis="vxp", day=today(at, -1))
     assert (future.status, future.code) == (422, "reconciliation.future")
-    for day in ("2026-02-30", "2026-W47-5"):
-        assert ask(at, Role.OPS, axis="vxp", day=day).code == "parameter.invalid"
-    assert ask(at, Role.OPS, axis="vxp", day="20261120").findings() == {("day", "member.invalid")}
+    for day, code in (
+        ("0001-01-01", "reconciliation.before"),
+        ("1999-12-31", "reconciliation.before"),
+        ("9999-12-31", "reconciliation.future"),
+    ):
+        impossible = ask(at, Role.OPS, axis="vxp", day=day)
+        assert (impossible.status, impossible.code) == (422, code), day
+        assert day in impossible.json()["detail"]
+    for day in ("2026-02-30", "2026-W47-5", "20261120", "x"):
+        wrong = ask(at, Role.OPS, axis="vxp", day=day)
+        assert (wrong.status, wrong.findings()) == (422, {("day", "member.invalid")})
+        assert "YYYY-MM-DD" in wrong.json()["findings"][0]["message"]
+    both = ask(at, Role.OPS, axis="no", day="x")
+    assert both.findings() == {("day", "member.invalid"), ("axis", "axis.unknown")}
     assert ask(at, Role.OPS, axis="vxp").findings() == {("day", "member.missing")}
     assert at.get("/v1/reconciliations?day=now", Role.OPS).code == "parameter.invalid"
     missing = at.get("/v1/reconciliations/0198c0de", Role.OPS)

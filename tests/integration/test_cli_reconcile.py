@@ -101,6 +101,10 @@ def test_with_the_gateway_standing_still_the_command_asks_the_axis_itself(tmp_pa
             )
             assert unknown.code == 65
             assert "axis.unknown" in unknown.err
+            early = ("--axis", "vxp", "--day", "0001-01-01", "--conf", house.conf, "--lang", "en")
+            ran = await asyncio.to_thread(run, "reconcile", *early)
+            assert ran.code == 65
+            assert "0001-01-01 is before this gateway" in ran.err
 
     asyncio.run(scene())
 

@@ -22,7 +22,7 @@ from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unknown
 from gateway.model.arrival import FetchState
 from gateway.model.transfer import TransferState, person_may, step
 from gateway.outbound import MINIMUM_RATE, Outbound
-from gateway.promise import Order, keep_answer, local_time
+from gateway.promise import Order, keep_answer, local_time, no_axis
 from gateway.settling import Settling
 from gateway.store import Tx, documents, transfers
 from gateway.store import ledger as ledger_rows
@@ -166,6 +166,8 @@ class Operating:
         self, order: Order, axis: str, axis_doc_id: str, *, reason: str
     ) -> documents.Answered:
         """A package that could not be fetched is tried again at once; the axis still has it."""
+        if axis not in self.outbound.outlets:
+            raise Unknown(no_axis(axis), code="axis.unknown")
         at = self.scribe.now()
         facts = {"axis": axis, "axis_doc_id": axis_doc_id, "state": FetchState.DUE.value}
         about = {"account": order.account_id}

@@ -16,7 +16,7 @@ replaced or asked back since is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -27,7 +27,7 @@ from gateway.dispatch.causes import Whose
 from gateway.errors import Conflict, Finding, Rejected, Severity, Text, Unavailable
 from gateway.model.transfer import TransferState
 from gateway.operating import Operating, must_allow, must_say_why
-from gateway.promise import Order, local_time
+from gateway.promise import VIETNAM, Order, local_time, no_axis
 from gateway.store import Tx, acts, documents, leases, ledger, pacing, transfers
 from gateway.store import blobs as blob_rows
 from gateway.store import operating as rows
@@ -37,7 +37,8 @@ from gateway.telemetry.events import Event
 
 BATCH = 50  # replays a commit
 MOST_NAMED = 200  # ids in an answer; the counts are of all
-MOST_RATE = 6000
+USUAL_RATE, MOST_RATE = 60, 6000
+FIRST_YEAR, LAST_YEAR = 1990, 2199
 TURN = timedelta(seconds=30)
 LEASE = "replay"
 Place = tuple[datetime, str] | None  # the last transfer looked at; None: there was none
@@ -161,6 +162,11 @@ class Replaying:
         """On the database's clock, by which transfers end."""
         return await self.outbound.store.read(lambda tx: tx.now())
 
+    @property
+    def axes(self) -> Container[str]:
+        """The axes that there are, the house itself among them."""
+        return self.outbound.outlets
+
     # -- a period ----------------------------------------------------------------------------------
 
     async def preview(self, period: Period) -> dict[str, Any]:
@@ -282,15 +288,18 @@ def period_of(
     end: str,
     *,
     now: datetime,
+    axes: Container[str],
     whose: str = "",
     axis: str = "",
-    rate: int = 60,
+    rate: int = USUAL_RATE,
     preview: bool = False,
+    reason: str = "",
 ) -> Period:
-    """A period as somebody wrote it: instants with their offset, whole and in the past.
+    """A period as somebody wrote it: whole and in the past; without an offset, Vietnam's time.
 
     Only a preview may leave the end open: a run that is asked for again must mean the same.
-    Raises Rejected (`replay.period`) with a finding for each member that is wrong.
+    Raises Rejected with a finding for each member that is wrong or missing: `replay.period`, or
+    what alone is wrong, `axis.unknown` or `transfer.reason_missing`.
     """
     wrong: list[Finding] = []
     begins = _instant("from", start, wrong)
@@ -304,19 +313,30 @@ def period_of(
     if whose and whose not in list(Whose):
         text = Text("cause là unit, peer hoặc ours", "cause is unit, peer or ours")
         wrong.append(Finding("cause", "replay.period", Severity.ERROR, text))
+    if axis and axis not in axes:
+        wrong.append(Finding("axis", "axis.unknown", Severity.ERROR, no_axis(axis)))
     if not 1 <= rate <= MOST_RATE:
         text = Text(
             f"rate (lượt mỗi phút) từ 1 đến {MOST_RATE}",
             f"rate is a number of replays a minute, 1 to {MOST_RATE}",
         )
         wrong.append(Finding("rate", "replay.period", Severity.ERROR, text))
+    if not preview and not reason.strip():
+        text = Text("Thiếu lý do: gửi lại phải nêu lý do", "it is missing: a replay needs a reason")
+        wrong.append(Finding("reason", "transfer.reason_missing", Severity.ERROR, text))
     if wrong or begins is None or ends is None:
-        raise Rejected(
-            Text("Yêu cầu gửi lại theo khoảng thời gian chưa đúng", "the period is not right"),
-            code="replay.period",
-            findings=tuple(wrong),
-        )
+        raise _no_period(wrong)
     return Period(begins, ends, Whose(whose) if whose else None, axis, rate)
+
+
+def _no_period(wrong: Sequence[Finding]) -> Rejected:
+    text, code = (
+        Text("Yêu cầu gửi lại theo khoảng thời gian chưa đúng", "the period is not right"),
+        "",
+    )
+    if len(wrong) == 1 and wrong[0].code != "replay.period":
+        text, code = wrong[0].text, wrong[0].code
+    return Rejected(text, code=code or "replay.period", findings=tuple(wrong))
 
 
 def _instant(path: str, text: str, wrong: list[Finding]) -> datetime | None:
@@ -324,12 +344,25 @@ def _instant(path: str, text: str, wrong: list[Finding]) -> datetime | None:
         read = datetime.fromisoformat(text)
     except ValueError:
         read = None
-    if read is not None and read.tzinfo is not None and 1990 <= read.year < 2200:
-        return read
-    said = Text(
-        "Thời điểm phải viết theo RFC 3339 có múi giờ, ví dụ 2026-11-20T08:00:00+07:00",
-        "an instant is written as in RFC 3339, with its offset: 2026-11-20T08:00:00+07:00",
-    )
+    if read is not None and FIRST_YEAR <= read.year <= LAST_YEAR:
+        return read if read.tzinfo is not None else read.replace(tzinfo=VIETNAM)
+    if not text.strip():
+        said = Text(
+            "Thiếu thời điểm này; chỉ xem trước (preview) mới được bỏ trống to",
+            "it is missing; only a preview may leave out to",
+        )
+    elif read is not None:
+        said = Text(
+            f"Thời điểm ngoài phạm vi: năm từ {FIRST_YEAR} đến {LAST_YEAR}",
+            f"it is out of range: years {FIRST_YEAR} to {LAST_YEAR} are taken",
+        )
+    else:
+        said = Text(
+            "Thời điểm phải viết như 2026-11-20T08:00:00+07:00 (RFC 3339); không có múi giờ là giờ "
+            "Việt Nam",
+            "an instant is written as 2026-11-20T08:00:00+07:00 (RFC 3339); without an offset it "
+            "is Vietnam's time",
+        )
     wrong.append(Finding(path, "replay.period", Severity.ERROR, said))
     return None
 

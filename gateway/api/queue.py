@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from collections.abc import Callable, Container, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
@@ -11,6 +14,7 @@ from aiohttp import web
 from gateway import deadletters
 from gateway.api.asking import (
     PRINTABLE,
+    Also,
     S,
     cursor_of,
     idempotency_key,
@@ -25,10 +29,10 @@ from gateway.api.inbox import Description
 from gateway.api.problems import Malformed
 from gateway.c14n import canonical_json
 from gateway.dispatch.causes import Whose
-from gateway.errors import Text
+from gateway.errors import Finding, Rejected, Text
 from gateway.model.transfer import TransferState
 from gateway.promise import Order
-from gateway.replaying import MOST_RATE, period_of
+from gateway.replaying import MOST_RATE, USUAL_RATE, Period, period_of
 
 Word = Annotated[str, msgspec.Meta(max_length=60, pattern=PRINTABLE)]
 
@@ -69,13 +73,15 @@ class ReplayBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class PeriodBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename={"start": "from"}):
-    """What ended in [from, to). `rate`: replays a minute. A preview needs no `to`, no `reason`."""
+    """What ended in [from, to), without an offset Vietnam's time. `rate`: replays a minute. A
+    preview needs no `to`, no `reason`.
+    """
 
     start: Word
     to: Word = ""
     cause: Literal["", "unit", "peer", "ours"] = ""
     axis: Word = ""
-    rate: Annotated[int, msgspec.Meta(ge=1, le=MOST_RATE)] = 60
+    rate: Annotated[int, msgspec.Meta(ge=1, le=MOST_RATE)] = USUAL_RATE
     preview: bool = False
     reason: Description = ""
 
@@ -173,29 +179,52 @@ async def replay(call: Call) -> web.Response:
 
 async def replay_period(call: Call) -> web.Response:
     """POST /v1/queue/replay: with `preview` nothing is written."""
-    body = await _body(call, PeriodBody)
-    period = period_of(
-        body.start,
-        body.to,
-        now=await call.replaying.now(),
-        whose=body.cause,
-        axis=body.axis,
-        rate=body.rate,
-        preview=body.preview,
-    )
+    judge = partial(_period, now=await call.replaying.now(), axes=call.replaying.axes)
+    body = await _body(call, PeriodBody, partial(_period_faults, judge))
+    period = judge(msgspec.to_builtins(body))
     if body.preview:
         return json_answer(await call.replaying.preview(period))
     order = _order(call, "replay", body)
     return stored_answer(await call.replaying.run(order, period, reason=body.reason))
 
 
-async def _body(call: Call, shape: type[S]) -> S:
+def _period(said: Mapping[str, Any], *, now: datetime, axes: Container[str]) -> Period:
+    """Of members as they were given; those of another type count as absent."""
+
+    def text(name: str) -> str:
+        return value if isinstance(value := said.get(name), str) else ""
+
+    rate = said.get("rate")
+    return period_of(
+        text("from"),
+        text("to"),
+        now=now,
+        axes=axes,
+        whose=text("cause"),
+        axis=text("axis"),
+        rate=rate if isinstance(rate, int) else USUAL_RATE,
+        preview=bool(said.get("preview")),
+        reason=text("reason"),
+    )
+
+
+def _period_faults(
+    judge: Callable[[Mapping[str, Any]], Period], said: Mapping[str, Any]
+) -> Sequence[Finding]:
+    try:
+        judge(said)
+    except Rejected as wrong:
+        return wrong.findings
+    return ()
+
+
+async def _body(call: Call, shape: type[S], also: Also | None = None) -> S:
     """A JSON object; where every member may be absent, so may the object."""
     only(call.request)
     idle = not any(f.required for f in msgspec.structs.fields(shape))
     if idle and not call.request.body_exists:
         return shape()
-    return await read_json(call, shape)
+    return await read_json(call, shape, also)
 
 
 def _order(call: Call, act: str, body: msgspec.Struct) -> Order:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +97,12 @@ def _order(lang: str, *said: object) -> Order:
     return Order(BY, hashlib.sha256(repr(said).encode()).hexdigest(), None, lang)
 
 
+def _must_name(axis: str | None) -> None:
+    """An empty name is a variable of somebody's script that was not set, not all axes."""
+    if axis is not None and not axis.strip():
+        raise click.UsageError("--axis needs the name of an axis")
+
+
 def _replaying(desk: Desk) -> Replaying:
     from gateway.operating import Operating
     from gateway.replaying import Replaying
@@ -164,7 +169,7 @@ def hold(transfer_id: str, reason: str, conf: str | None, as_json: bool, lang: s
     ),
 )
 @click.argument("transfer_id")
-@click.option("--axis", default="", help="TRANSFER_ID is the docId of a held fetch of this axis.")
+@click.option("--axis", help="TRANSFER_ID is the docId of a held fetch of this axis.")
 @click.option(
     "--yes-again", "again", is_flag=True, help="Also when the axis may have these bytes already."
 )
@@ -173,7 +178,7 @@ def hold(transfer_id: str, reason: str, conf: str | None, as_json: bool, lang: s
 @json_option
 def release(
     transfer_id: str,
-    axis: str,
+    axis: str | None,
     again: bool,
     reason: str,
     conf: str | None,
@@ -185,17 +190,19 @@ def release(
     When an earlier attempt may have delivered it, the same bytes go again: ask the axis or the
     receiver first, then say --yes-again.
     """
+    _must_name(axis)
     if axis and again:
         raise click.UsageError("--yes-again belongs to a transfer, --axis to a fetch")
     if axis:
+        of = axis
         _act(
             conf,
             lang,
             as_json,
             "/v1/quarantine/fetches/release",
-            {"axis": axis, "axis_doc_id": transfer_id, "reason": reason},
+            {"axis": of, "axis_doc_id": transfer_id, "reason": reason},
             lambda at: at.operating.release_fetch(
-                _order(lang, "release", axis, transfer_id), axis, transfer_id, reason=reason
+                _order(lang, "release", of, transfer_id), of, transfer_id, reason=reason
             ),
         )
         return
@@ -274,7 +281,7 @@ def withdraw(transfer_id: str, reason: str, conf: str | None, as_json: bool, lan
 @click.option("--from", "start", default="", help="Everything that died from then on; +07:00.")
 @click.option("--to", "end", default="", help="Until then; a preview may leave it out.")
 @click.option("--cause", type=click.Choice(["unit", "peer", "ours"]), help="Only these.")
-@click.option("--axis", default="", help="Only of this axis.")
+@click.option("--axis", help="Only of this axis.")
 @click.option("--rate", default=60, show_default=True, help="Replays a minute at most.")
 @click.option("--preview", is_flag=True, help="Count and name them, send nothing.")
 @click.option(
@@ -291,7 +298,7 @@ def replay(
     start: str,
     end: str,
     cause: str | None,
-    axis: str,
+    axis: str | None,
     rate: int,
     preview: bool,
     again: bool,
@@ -306,6 +313,7 @@ def replay(
     nothing is replayed twice, and the rate holds. What its sender has recalled, replaced or asked
     back since is counted and left alone.
     """
+    _must_name(axis)
     if (transfer_id is None) == (not start):
         raise click.UsageError("give TRANSFER_ID, or a period with --from")
     if transfer_id is not None:
@@ -323,10 +331,10 @@ def replay(
     if again:
         raise click.UsageError("--yes-again belongs to one TRANSFER_ID")
     asked = {
-        "from": _in_vietnam(start),
-        "to": _in_vietnam(end),
+        "from": start,
+        "to": end,
         "cause": cause or "",
-        "axis": axis,
+        "axis": axis or "",
         "rate": rate,
         "preview": preview,
         "reason": reason,
@@ -345,17 +353,6 @@ def replay(
         _say_recalled(found, lang)
 
 
-def _in_vietnam(text: str) -> str:
-    """An instant as people type it: without an offset it is Vietnam's time."""
-    from gateway.promise import VIETNAM
-
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        return text  # whoever judges it says what is wrong
-    return (read if read.tzinfo else read.replace(tzinfo=VIETNAM)).isoformat()
-
-
 def _replay_period(asked: Mapping[str, Any], conf: str | None, lang: str) -> dict[str, Any]:
     async def directly(desk: Desk) -> dict[str, Any]:
         from gateway.replaying import period_of
@@ -365,10 +362,12 @@ def _replay_period(asked: Mapping[str, Any], conf: str | None, lang: str) -> dic
             asked["from"],
             asked["to"],
             now=await replaying.now(),
+            axes=replaying.axes,
             whose=asked["cause"],
             axis=asked["axis"],
             rate=asked["rate"],
             preview=asked["preview"],
+            reason=asked["reason"],
         )
         if asked["preview"]:
             return await replaying.preview(period)

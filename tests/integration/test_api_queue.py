@@ -281,9 +281,21 @@ def test_a_period_is_previewed_then_replayed(at: Door) -> None:
     assert seen["by_cause"]["ours"] == {"count": 1, "transfer_ids": [mine]}
     assert ask(to=until).code == "transfer.reason_missing"
     assert ask(reason="x").code == "replay.period"
-    assert ask(to=until, rate=0).code == "request.invalid"
+    assert ask(to=until, axis="nosuch", reason="x").code == "axis.unknown"
+    assert ask(preview=True, axis="nosuch").status == 422
+    for rate in (0, -5, 100_000):
+        wrong = ask(to=until, rate=rate)
+        assert wrong.findings() == {
+            ("rate", "member.invalid"),
+            ("reason", "transfer.reason_missing"),
+        }
+        assert "1" in wrong.json()["findings"][0]["message"]
+        assert "6000" in wrong.json()["findings"][0]["message"]
+    assert "true" in ask(preview="maybe").json()["findings"][0]["message"]
     assert ask(to=until, cause="moon").code == "request.invalid"
-    assert at.post_json("/v1/queue/replay", Role.OPS, {}).code == "request.invalid"
+    nothing = at.post_json("/v1/queue/replay", Role.OPS, {})
+    assert nothing.code == "request.invalid"
+    assert {path for path, _ in nothing.findings()} == {"from", "to", "reason"}
     assert at.post_json("/v1/queue/replay", SENDER, {"from": since}).code == "account.role"
     made = ask(to=until, cause="peer", rate=120, reason="Trục thông lại").json()
     assert {r["replay_of"] for r in made["replays"]} == ids

@@ -62,6 +62,9 @@ def a_night(typist: Typist, ids: list[str], put: Any, now: Any) -> None:
     assert "HELD" in twice.err
     assert "release, withdraw" in twice.err
     assert typist.types("release", "none").code == 65
+    no_axis = typist.types("release", "none", "--axis", "nosuch")
+    assert (no_axis.code, "axis.unknown" in no_axis.err) == (65, True)
+    assert typist.types("release", "none", "--axis", "").code == 64
     no_fetch = typist.types("release", "none", "--axis", "vxp")
     assert (no_fetch.code, "fetch.unknown" in no_fetch.err) == (65, True)
     assert typist.types("release", "none", "--axis", "vxp", "--yes-again").code == 64
@@ -116,6 +119,12 @@ def a_night(typist: Typist, ids: list[str], put: Any, now: Any) -> None:
     for period in (("--from", "soon"), ("--from", "2026-11-20", "--to", "2199-01-01")):
         wrong = typist.types("replay", *period, "--reason", "x")
         assert (wrong.code, "replay.period" in wrong.err) == (65, True)
+    missing = typist.types("replay", "--from", "2026-11-20", "--axis", "nosuch")
+    assert missing.code == 65
+    for path in ("to:", "reason:", "axis:"):
+        assert path in missing.err
+    nowhere = typist.types("replay", "--from", "2026-11-20", "--axis", "nosuch", "--preview")
+    assert (nowhere.code, "axis.unknown" in nowhere.err) == (65, True)
     preview = typist.types("replay", "--from", since.isoformat(), "--preview")
     assert preview.code == 0
     assert fourth in preview.out

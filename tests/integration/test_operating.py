@@ -508,8 +508,9 @@ MORNING = "2026-11-20T06:00:00+07:00"
     ("wrong", "paths"),
     [
         ({"start": "yesterday", "end": MORNING}, {"from"}),
-        ({"start": "2026-11-20T06:00:00", "end": MORNING}, {"from"}),
+        ({"start": "0001-01-01T00:00", "end": "9999-12-31T23:59"}, {"from", "to"}),
         ({"start": MORNING, "end": ""}, {"to"}),
+        ({"start": "", "end": "", "axis": "none", "reason": " "}, {"from", "to", "axis", "reason"}),
         ({"start": MORNING, "end": MORNING}, {"to"}),
         ({"start": MORNING, "end": "2026-11-21T06:00:00+07:00"}, {"to"}),
         ({"start": MORNING, "end": "", "preview": True, "rate": 0}, {"rate"}),
@@ -521,10 +522,45 @@ def test_a_period_that_is_none_is_refused_with_all_that_is_wrong(
     wrong: dict[str, Any], paths: set[str]
 ) -> None:
     with pytest.raises(Rejected) as refused:
-        period_of(**wrong, now=NOW)
+        period_of(**{"reason": "x", **wrong}, now=NOW, axes={"vxp"})
     assert refused.value.code == "replay.period"
     assert {f.path for f in refused.value.findings} == paths
 
 
 def test_only_a_preview_may_leave_its_end_open() -> None:
-    assert period_of(MORNING, "", now=NOW, preview=True).end == NOW
+    assert period_of(MORNING, "", now=NOW, axes=(), preview=True).end == NOW
+
+
+def test_an_instant_without_an_offset_is_vietnams() -> None:
+    period = period_of("2026-11-20T06:00", MORNING[:-6] + "+06:00", now=NOW, axes=(), reason="x")
+    assert period.start == datetime.fromisoformat(MORNING)
+    assert period.end - period.start == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("", "missing"),
+        ("soon", "Vietnam's time"),
+        ("9999-12-31T23:59", "out of range: years 1990 to 2199"),
+        ("0001-01-01T00:00", "out of range: years 1990 to 2199"),
+    ],
+)
+def test_what_is_wrong_with_an_instant_is_told_apart(given: str, says: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        period_of(given, MORNING, now=NOW, axes=(), reason="x")
+    (finding,) = refused.value.findings
+    assert says in finding.text.en
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [({"axis": "none"}, "axis.unknown"), ({"reason": " "}, "transfer.reason_missing")],
+)
+def test_what_alone_is_wrong_with_a_period_has_its_own_code(
+    wrong: dict[str, str], code: str
+) -> None:
+    said = {"reason": "x", **wrong}
+    with pytest.raises(Rejected) as refused:
+        period_of("2026-11-20T05:00", MORNING, now=NOW, axes={"vxp"}, **said)
+    assert refused.value.code == code

@@ -7,6 +7,7 @@ import pytest
 from gateway.api.accounts import AccountBody
 from gateway.api.expected import wrong_members
 from gateway.api.inbox import StatusBody
+from gateway.api.queue import PeriodBody, ReleaseBody
 
 
 def told(value: dict[str, object], shape: type = StatusBody) -> list[tuple[str, str, str]]:
@@ -40,6 +41,17 @@ def test_a_text_is_answered_with_its_length_and_letters(name: object) -> None:
 def test_a_list_is_answered_with_what_its_items_are() -> None:
     (found,) = told({"name": "a", "role": "unit", "agencies": "H14"}, AccountBody)
     assert found[2] == "the value must be a list, each item a string"
+
+
+@pytest.mark.parametrize("rate", [0, 6001, "60", True])
+def test_a_number_is_answered_with_its_range(rate: object) -> None:
+    (found,) = told({"from": "2026-11-20", "rate": rate}, PeriodBody)
+    assert found == ("rate", "member.invalid", "the value must be a whole number from 1 to 6000")
+
+
+def test_a_switch_is_answered_with_its_two_values() -> None:
+    (found,) = told({"again": "yes"}, ReleaseBody)
+    assert found == ("again", "member.invalid", "the value must be true or false")
 
 
 def test_members_of_members_are_named_by_their_path() -> None:

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from gateway.errors import (
     Broken,
@@ -218,18 +218,20 @@ class Client:
             raise self._no_gateway(str(error) or type(error).__name__) from error
 
     def _connection(self) -> http.client.HTTPConnection:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(self.url)
+            scheme, host, port = parts.scheme, parts.hostname, parts.port
+        except ValueError:  # a port that is none, brackets that do not close
+            scheme, host, port = "", None, None
+        if scheme not in ("http", "https") or not host:
             raise Misconfigured(
                 Text(f"{URL}: không phải địa chỉ http(s)", f"{URL}: not an http(s) address"),
                 code="client.bad_address",
             )
-        if parts.scheme == "https":
+        if scheme == "https":
             context = ssl.create_default_context()
-            return http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=_PATIENCE, context=context
-            )
-        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=_PATIENCE)
+            return http.client.HTTPSConnection(host, port, timeout=_PATIENCE, context=context)
+        return http.client.HTTPConnection(host, port, timeout=_PATIENCE)
 
     def _prefix(self) -> str:
         return urlsplit(self.url).path.rstrip("/")
@@ -246,13 +248,25 @@ class Client:
         return kind(Text(detail, detail), code=code, findings=findings)
 
     def _no_gateway(self, why: str) -> Unavailable:
+        at = shown(self.url)
         return Unavailable(
             Text(
-                f"Không có gateway nào trả lời tại {self.url} ({why})",
-                f"no gateway answers at {self.url} ({why})",
+                f"Không có gateway nào trả lời tại {at} ({why})",
+                f"no gateway answers at {at} ({why})",
             ),
             code="client.no_answer",
         )
+
+
+def shown(url: str) -> str:
+    """An address for people: what may be a password in it, before the @ or behind the ?, is not
+    shown. Nothing of either is ever sent.
+    """
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    name = f"{user.partition(':')[0]}:***@" if at and ":" in user else "***@" if at else ""
+    query = "***" if parts.query else ""
+    return urlunsplit((parts.scheme, name + host, parts.path, query, ""))
 
 
 def quoted(text: str) -> str:

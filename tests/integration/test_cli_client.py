@@ -179,3 +179,22 @@ def test_a_receipt_is_kept_byte_by_byte_and_never_replaced(tmp_path: Path) -> No
     assert (tmp_path / "r.json").read_bytes() == canonical_json(receipt) + b"\n"
     with pytest.raises(Rejected):
         keep_receipt(tmp_path / "r.json", {**receipt, "note": "other"})
+
+
+def test_a_password_in_the_address_is_not_shown(capsys, monkeypatch):
+    monkeypatch.setenv("EDOC_GATEWAY_KEY", "edoc_x")
+    for address in ("http://u:p4ss@127.0.0.1:1", "http://p4ss@127.0.0.1:1/?token=p4ss#p4ss"):
+        monkeypatch.setenv("EDOC_GATEWAY_URL", address)
+        for lang in ("vi", "en"):
+            ran = call(capsys, "inbox", "--lang", lang)
+            assert ran.code == 75
+            assert "***@127.0.0.1:1" in ran.err
+            assert "p4ss" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:port", "http://[::1", "ftp://127.0.0.1"])
+def test_what_is_no_address_is_said_so(capsys, monkeypatch, address):
+    monkeypatch.setenv("EDOC_GATEWAY_KEY", "edoc_x")
+    monkeypatch.setenv("EDOC_GATEWAY_URL", address)
+    ran = call(capsys, "inbox")
+    assert (ran.code, "client.bad_address" in ran.err) == (78, True)

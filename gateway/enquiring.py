@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -48,6 +49,14 @@ class Pace:
     def lease(self) -> timedelta:
         """Longer than a page can last, whatever the axis does."""
         return timedelta(seconds=self.deadline * (GIVE_UP + PAGE / self.at_once) + 60)
+
+    @property
+    def silence(self) -> timedelta:
+        """How long an axis that answers nothing is asked: until it is given up, and both lists
+        with their counts.
+        """
+        rounds = math.ceil(GIVE_UP / self.at_once) + 1
+        return timedelta(seconds=self.deadline * (rounds + 2 * 3))
 
 
 class Judgement(NamedTuple):

@@ -6,6 +6,7 @@ import asyncio
 import json
 from datetime import timedelta
 
+from gateway.cli import reconcile
 from gateway.ledger.keys import vkey
 from gateway.store.tables import Role
 from tests.support.commands import call, run
@@ -55,6 +56,11 @@ def test_an_operator_asks_a_running_gateway_and_keeps_the_signed_report(tmp_path
             silent = await ask("--json")
             assert silent.code == 2
             assert silent.json()["report"]["counts"]["wanting"] == 0
+            told = (await ask("--lang", "en")).out.splitlines()
+            (count,) = [line for line in told if "how many wait" in line]
+            assert count == "  ? how many wait (documents, statuses): connect.refused x 4"
+            assert any("questions put to the axis" in line for line in told)
+            assert any("left open, asked or not" in line for line in told)
             await day.axis.accept_connections()
 
     asyncio.run(scene())
@@ -96,6 +102,11 @@ def test_with_the_gateway_standing_still_the_command_asks_the_axis_itself(tmp_pa
             ran = await asyncio.to_thread(run, *asked, "--json")
             assert ran.code == 0, ran.err
             assert ran.json()["report"]["by"] == "cli"
+            assert "asking axis vxp about" in ran.err or "Đang hỏi trục vxp" in ran.err
+            itself = ("--axis", "loopback", "--day", day, "--conf", house.conf, "--lang", "en")
+            ran = await asyncio.to_thread(run, "reconcile", *itself)
+            assert ran.code == 0, ran.err
+            assert "the house itself" in ran.out
             unknown = await asyncio.to_thread(
                 run, "reconcile", "--axis", "none", "--day", day, "--conf", house.conf
             )
@@ -114,6 +125,20 @@ def house_day():
     from tests.support.houses import NOW
 
     return NOW.astimezone(VIETNAM).date()
+
+
+def test_ids_and_words_of_questions_are_shown_as_they_are_written(capsys):
+    questions = [
+        {"asked": "sent", "why": "no_id", "times": 4, "about": ["văn-bản-1", "b", "c", "d"]},
+        {"asked": "count", "why": "answer.silence", "times": 3, "about": ["document"] * 3},
+        {"asked": "waiting", "why": "not_able", "times": 1, "about": []},
+    ]
+    reconcile._open(questions, "vi")
+    assert capsys.readouterr().out.splitlines() == [
+        "  ? gói tin đã gửi (văn-bản-1, b, c …): không có mã của trục (mất cùng câu trả lời) x 4",
+        "  ? số gói tin chờ nhận (văn bản): answer.silence x 3",
+        "  ? danh sách chờ nhận: trục này không có câu hỏi đó x 1",
+    ]
 
 
 def test_a_command_that_names_no_day_was_called_wrongly(capsys):

@@ -28,6 +28,7 @@ import click
 
 from gateway import __version__
 from gateway.cli.answers import INTERRUPTED, USAGE
+from gateway.cli.wrongly import language_of, show
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -86,7 +87,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     try:
         code = cli.main(args, prog_name="edoc-gateway", standalone_mode=False)
     except click.UsageError as wrong:
-        wrong.show()
+        show(wrong, language_of(sys.argv[1:] if args is None else args))
         sys.exit(USAGE)
     except click.ClickException as wrong:
         wrong.show()

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from gateway.cli.answers import Command, complain, example, finding_line, json_option, say, say_json
+from gateway.cli.wrongly import Wrongly
 from gateway.errors import Finding, Rejected, Severity, Text
 
 if TYPE_CHECKING:
@@ -108,9 +109,12 @@ def pack(
 
         holder = key_holder(key, certificate=cert, password_file=password_file, now=at)
     elif cert is not None or password_file is not None:
-        raise click.UsageError("--cert and --password-file belong to --sign")
+        raise Wrongly(
+            "--cert và --password-file đi cùng --sign",
+            "--cert and --password-file belong to --sign",
+        )
     elif profile != "relay":
-        raise click.UsageError("--profile belongs to --sign")
+        raise Wrongly("--profile đi cùng --sign", "--profile belongs to --sign")
     if encrypt_to:
         from gateway.cli.encryption import encrypt_all
 
@@ -214,7 +218,10 @@ def unpack(
         now = datetime.fromtimestamp(time.time(), UTC)
         opener = key_holder(key, certificate=cert, password_file=password_file, now=now)
     elif cert is not None or password_file is not None:
-        raise click.UsageError("--cert and --password-file belong to --key")
+        raise Wrongly(
+            "--cert và --password-file đi cùng --key",
+            "--cert and --password-file belong to --key",
+        )
     from gateway.cli.files import exists, free_names, publish, staged
 
     target = Path(directory)

@@ -26,6 +26,7 @@ from gateway.cli.answers import (
 from gateway.cli.forecast import forecast
 from gateway.cli.operating import ask
 from gateway.cli.queue_acts import WHOSE, hold, release, replay, retry, say_fields, withdraw
+from gateway.cli.wrongly import Wrongly
 from gateway.errors import Text
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ def list_queue(
     known = [s.value for s in TransferState]
     asked = [s.upper() for s in states] or [s for s in known if s not in ENDS]
     if wrong := [s for s in asked if s not in known]:
-        raise click.UsageError(f"no such state: {', '.join(wrong)}; there are {', '.join(known)}")
+        raise Wrongly(
+            f"không có trạng thái: {', '.join(wrong)}; có: {', '.join(known)}",
+            f"no such state: {', '.join(wrong)}; there are {', '.join(known)}",
+        )
 
     async def directly(desk: Desk) -> dict[str, Any]:
         rows, after = await desk.queue(states=asked, cursor=cursor, limit=limit)

@@ -31,6 +31,7 @@ from gateway.cli.answers import (
     told,
 )
 from gateway.cli.operating import ask
+from gateway.cli.wrongly import Wrongly
 from gateway.errors import Text
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _order(lang: str, *said: object) -> Order:
 def _must_name(axis: str | None) -> None:
     """An empty name is a variable of somebody's script that was not set, not all axes."""
     if axis is not None and not axis.strip():
-        raise click.UsageError("--axis needs the name of an axis")
+        raise Wrongly("--axis cần tên một trục", "--axis needs the name of an axis")
 
 
 def _replaying(desk: Desk) -> Replaying:
@@ -192,7 +193,10 @@ def release(
     """
     _must_name(axis)
     if axis and again:
-        raise click.UsageError("--yes-again belongs to a transfer, --axis to a fetch")
+        raise Wrongly(
+            "--yes-again dùng cho một lượt chuyển, --axis cho một lần tải về",
+            "--yes-again belongs to a transfer, --axis to a fetch",
+        )
     if axis:
         of = axis
         _act(
@@ -315,10 +319,16 @@ def replay(
     """
     _must_name(axis)
     if (transfer_id is None) == (not start):
-        raise click.UsageError("give TRANSFER_ID, or a period with --from")
+        raise Wrongly(
+            "cần TRANSFER_ID, hoặc một khoảng thời gian với --from",
+            "give TRANSFER_ID, or a period with --from",
+        )
     if transfer_id is not None:
         if end or cause or axis or preview:
-            raise click.UsageError("--to, --cause, --axis and --preview belong to --from")
+            raise Wrongly(
+                "--to, --cause, --axis và --preview đi cùng --from",
+                "--to, --cause, --axis and --preview belong to --from",
+            )
         one = transfer_id
 
         async def directly(at: Replaying) -> Answered:
@@ -329,7 +339,10 @@ def replay(
         _act(conf, lang, as_json, _path(one, "replay"), body, directly)
         return
     if again:
-        raise click.UsageError("--yes-again belongs to one TRANSFER_ID")
+        raise Wrongly(
+            "--yes-again dùng cho một TRANSFER_ID",
+            "--yes-again belongs to one TRANSFER_ID",
+        )
     asked = {
         "from": start,
         "to": end,

@@ -31,6 +31,7 @@ from gateway.cli.answers import (
     table,
     told,
 )
+from gateway.cli.wrongly import Wrongly
 from gateway.errors import Text, Unavailable, Untrusted
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ def reconcile(
             _page(report, lang)
         return
     if not axis.strip() or day is None:
-        raise click.UsageError("give --axis and --day, or --verify FILE")
+        raise Wrongly(
+            "cần --axis và --day, hoặc --verify FILE", "give --axis and --day, or --verify FILE"
+        )
     made = _asked(axis, day.date().isoformat(), conf, lang)
     if output is not None:
         _keep(Path(output), made["signed"])

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.answers import Command, conf_option, example, json_option
+from gateway.cli.wrongly import Wrongly
 from gateway.errors import GatewayError, Misconfigured, Text
 
 if TYPE_CHECKING:
@@ -102,7 +103,10 @@ def _address(value: str | None) -> tuple[str, int] | None:
         return None
     host, _, port = value.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise click.BadParameter("HOST:PORT is needed, such as 127.0.0.1:9303")
+        raise Wrongly(
+            "--metrics cần HOST:PORT, ví dụ 127.0.0.1:9303",
+            "--metrics needs HOST:PORT, such as 127.0.0.1:9303",
+        )
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 

@@ -23,6 +23,7 @@ from gateway.cli.answers import (
     say,
     say_json,
 )
+from gateway.cli.wrongly import Wrongly
 from gateway.errors import Finding, Severity, Text
 
 if TYPE_CHECKING:
@@ -65,7 +66,10 @@ def init(
     from gateway.wiring.founding import Wish, found
 
     if profile == "province" and not database.startswith("postgresql://"):
-        raise click.UsageError("--profile province needs --database postgresql://...")
+        raise Wrongly(
+            "--profile province cần --database postgresql://...",
+            "--profile province needs --database postgresql://...",
+        )
     wish = Wish(
         directory=Path(directory), profile=profile, name=name, agencies=agencies, database=database
     )

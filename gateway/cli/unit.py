@@ -24,6 +24,7 @@ from gateway.cli.answers import (
     say_json,
     table,
 )
+from gateway.cli.wrongly import Wrongly
 from gateway.errors import Finding, Rejected, Severity, Text
 
 ENVIRONMENT = ("export EDOC_GATEWAY_URL=http://127.0.0.1:8080", "export EDOC_GATEWAY_KEY=edoc_...")
@@ -62,7 +63,10 @@ def send(
     from gateway.cli import client
 
     if (package is None) == (metadata is None) or (package is not None and files):
-        raise click.UsageError("give METADATA and FILES, or --package alone")
+        raise Wrongly(
+            "cần METADATA và FILES, hoặc chỉ --package",
+            "give METADATA and FILES, or --package alone",
+        )
     gateway = client.Client.from_environment(lang)
     _must_take(receipt)
     if package is not None:
@@ -167,7 +171,7 @@ def inbox(
             _say_item(found, lang)
         return
     if directory is not None:
-        raise click.UsageError("-d needs the ITEM to fetch")
+        raise Wrongly("-d cần ITEM để tải về", "-d needs the ITEM to fetch")
     answer = gateway.get("/v1/inbox", agency=agency, kind=kind, wait=wait or None, limit=limit)
     if as_json:
         say_json(answer)

@@ -18,6 +18,7 @@ from gateway.cli.answers import (
     plain,
     table,
 )
+from gateway.cli.wrongly import words
 from gateway.errors import (
     Broken,
     Conflict,
@@ -200,7 +201,61 @@ def test_a_command_called_wrongly_ends_with_64(args, capsys) -> None:
     ran = call(capsys, *args)
     assert ran.code == 64
     assert ran.out == ""
-    assert "Usage: edoc-gateway" in ran.err
+    assert "Cách dùng: edoc-gateway" in ran.err or "Usage: edoc-gateway" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("args", "vi", "en"),
+    [
+        (["nosuch"], "Không có lệnh 'nosuch'. Có: init, conf", "There are: init, conf"),
+        (["queue", "hodl"], "Có phải: 'hold'?", "Did you mean 'hold'?"),
+        (["queue", "hold"], "Thiếu tham số 'TRANSFER_ID'.", "Missing argument 'TRANSFER_ID'."),
+        (["unpack", __file__], "Thiếu tùy chọn '-d' / '--dir", "Missing option '-d' / '--dir"),
+        (["inspect", "--nope", "x"], "Không có tùy chọn '--nope'.", "No such option '--nope'."),
+        (["queue", "hold", "a", "b"], "Thừa tham số: b", "unexpected extra argument (b)"),
+        (["queue", "dead", "--cause", "x"], "'x' không phải một trong 'unit', 'peer'", "'unit'"),
+        (["queue", "list", "--limit", "0"], "0 không nằm trong khoảng 1<=x<=200.", "1<=x<=200"),
+        (["queue", "list", "--limit", "x"], "'x' không phải số nguyên.", "not a valid integer"),
+        (["queue", "list", "--state", "x"], "không có trạng thái: X; có:", "no such state: X"),
+        (["queue", "dead", "--cause"], "Tùy chọn '--cause' cần một giá trị.", "requires an arg"),
+        (["queue", "list", "--json=1"], "Tùy chọn '--json' không nhận giá trị.", "not take a val"),
+        (["reconcile", "--day", "x"], "'x' không viết theo dạng YYYY-MM-DD.", "YYYY-MM-DD"),
+        (["inspect", "/no/file"], "Tệp '/no/file' không tồn tại.", "does not exist."),
+        (["inspect", "/"], "Tệp '/' lại là một thư mục.", "is a directory."),
+        (["run", "--metrics", "x"], "cần HOST:PORT", "needs HOST:PORT"),
+    ],
+)
+def test_what_was_called_wrongly_is_told_in_the_language_asked_for(args, vi, en, capsys) -> None:
+    for lang, said, other in (("vi", vi, "Error:"), ("en", en, "Lỗi:")):
+        place = 2 if args[0] == "queue" else 1
+        ran = call(capsys, *args[:place], f"--lang={lang}", *args[place:])
+        assert ran.code == 64
+        assert said in ran.err
+        assert other not in ran.err
+
+
+def test_every_refusal_of_click_has_vietnamese_words() -> None:
+    """What a later version of click words anew would be shown in English."""
+    asked = click.Context(click.Command("x"))
+    number = click.IntRange(1, 2)
+    for kind, value in (
+        (click.Choice(["a", "b"]), "c"),
+        (click.Choice(["a"]), "c"),
+        (click.INT, "x"),
+        (click.FLOAT, "x"),
+        (number, "x"),
+        (number, "3"),
+        (click.DateTime(["%Y-%m-%d"]), "x"),
+        (click.Path(exists=True), "/no/such"),
+        (click.Path(exists=True, file_okay=False), __file__),
+        (click.Path(exists=True, dir_okay=False), "/"),
+    ):
+        with pytest.raises(click.BadParameter) as refused:
+            kind.convert(value, None, asked)
+        said = words(refused.value)
+        assert said.vi.startswith("Giá trị không hợp lệ: ")
+        assert " is " not in said.vi
+        assert " not " not in said.vi
 
 
 def test_a_command_that_needs_a_gateway_asks_which(capsys, monkeypatch) -> None:

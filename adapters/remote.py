@@ -73,6 +73,12 @@ def broken_code(error: BaseException) -> str:
             return "answer.reset"
 
 
+def _words(error: BaseException) -> str:
+    """With its kind, where it has words at all: the code says what became of the rest."""
+    said = str(error)
+    return f"{type(error).__name__}: {said}" if said else ""
+
+
 def not_submitted(
     error: BaseException, clean: Callable[[str], str], *, handed_over: bool
 ) -> Outcome:
@@ -80,7 +86,7 @@ def not_submitted(
 
     `clean`: makes a remote's words fit for a log.
     """
-    words = clean(f"{type(error).__name__}: {error}")
+    words = clean(_words(error))
     if connect := connect_code(error):
         return Deferred(connect, words, alarm=connect == "connect.certificate")
     if not handed_over:
@@ -92,7 +98,7 @@ def not_submitted(
 def unanswered(error: BaseException, clean: Callable[[str], str]) -> Deferred:
     """`not_submitted` for a question: there is nothing to doubt about."""
     code = connect_code(error) or broken_code(error)
-    words = clean(f"{type(error).__name__}: {error}")
+    words = clean(_words(error))
     return Deferred(code, words, alarm=code == "connect.certificate")
 
 

@@ -112,12 +112,17 @@ def file_problem(problem: OSError) -> GatewayError | None:
     if not full and (problem.filename is None or problem.errno is None):
         return None
     names = " → ".join(os.fsdecode(n) for n in (problem.filename, problem.filename2) if _is_path(n))
-    what = ": ".join(part for part in (names, problem.strerror or str(problem)) if part)
     if full:
+        what = names or problem.strerror or str(problem)
         text = Text(f"Hết chỗ trên đĩa: {what}", f"no space left: {what}")
         return Unavailable(text, code="file.no_space")
+    from gateway.config.words import of_machine
+
+    why = of_machine(problem)
     return Rejected(
-        Text(f"Không dùng được tệp: {what}", f"the file cannot be used: {what}"),
+        Text(
+            f"Không dùng được tệp: {names}: {why.vi}", f"the file cannot be used: {names}: {why.en}"
+        ),
         code="file.unusable",
     )
 

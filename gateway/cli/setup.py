@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "init",
     cls=Command,
     epilog=example(
-        "edoc-gateway init /srv/edoc --profile unit --agency H14.19",
+        "edoc-gateway init /srv/edoc --profile unit --agency H14",
         "edoc-gateway init sandbox --profile sandbox",
         "edoc-gateway init /srv/tinh --profile province --database postgresql:///edoc",
     ),

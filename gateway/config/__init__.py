@@ -43,6 +43,7 @@ from gateway.config.sections import (
     Settings,
     Written,
 )
+from gateway.config.words import needed, not_toml, of_machine
 from gateway.dispatch import parse_retry
 from gateway.errors import Finding, Misconfigured, Severity, Text, errors_in
 from gateway.ledger.cosignature import parse_witness_vkey
@@ -223,19 +224,18 @@ class _Source:
 
 def _parse(path: Path, findings: list[Finding]) -> tuple[_Source, Any]:
     """The file and its table; an unreadable one is a finding and gives an empty table."""
-    source, text = _Source(path, "", findings), ""
+    source, data = _Source(path, "", findings), b""
     try:
-        text = path.read_bytes().decode("utf-8")
+        data = path.read_bytes()
+        text = data.decode("utf-8")
         source = _Source(path, text, findings)
         return source, tomllib.loads(text)
     except OSError as error:
-        why = str(error.strerror)
-        source.say((), "conf.unreadable", f"Không đọc được tệp: {why}", f"cannot read: {why}")
-    except ValueError as error:  # no TOML, or no UTF-8; only TOML's text names a line
-        line = re.search(r"line (\d+)", str(error))
-        told = Text(f"Sai cú pháp TOML: {error}", f"not TOML: {error}")
-        where = f"{path}:{line[1] if line else len(text.splitlines()) or 1}:"
-        findings.append(Finding(where, "conf.syntax", Severity.ERROR, told))
+        why = of_machine(error)
+        source.say((), "conf.unreadable", f"Không đọc được tệp: {why.vi}", f"cannot read: {why.en}")
+    except ValueError as error:  # no TOML, or no UTF-8
+        line, told = not_toml(data, error)
+        findings.append(Finding(f"{path}:{line}:", "conf.syntax", Severity.ERROR, told))
     return source, {}
 
 
@@ -299,8 +299,8 @@ def _value(
         return _integer(raw, path, source, bounds)
     try:
         return msgspec.convert(raw, hint)
-    except msgspec.ValidationError as error:
-        return source.refuse(path, str(error), str(error))
+    except msgspec.ValidationError:
+        return source.refuse(path, *needed(hint))
 
 
 def _duration(raw: Any, path: Where, source: _Source, bounds: Mapping[str, Any]) -> Any:

@@ -8,7 +8,12 @@ Never:  guesses: an unknown agency, a closed one, or one without a route is a fi
 Next:   packing writes one package for each AxisRoute.
 """
 
-from gateway.routing.directory import Directory, agency_json, load_agencies
+from gateway.routing.directory import (
+    Directory,
+    agency_json,
+    load_agencies,
+    not_in_directory,
+)
 from gateway.routing.plan import LOOPBACK, Explanation, Route, RoutePlan, RoutingTable
 
 __all__ = [
@@ -20,4 +25,5 @@ __all__ = [
     "RoutingTable",
     "agency_json",
     "load_agencies",
+    "not_in_directory",
 ]

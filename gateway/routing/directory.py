@@ -80,7 +80,7 @@ class Directory:
             served = self.find(code)
             if served is None:
                 path = f"local.agencies[{number}]"
-                findings.append(_mistake(path, f"`{code}` is not in the directory"))
+                findings.append(_mistake(path, *not_in_directory(code)))
             else:
                 self._local[served.code.upper()] = served
         if findings:
@@ -256,8 +256,15 @@ def _parsed(code: str) -> AgencyCode | None:
         return None
 
 
-def _mistake(path: str, detail: str) -> Finding:
-    text = Text(f"Danh mục cơ quan không hợp lệ: {detail}", f"agency directory: {detail}")
+def not_in_directory(code: str) -> Text:
+    """Of a code as somebody wrote it."""
+    vi = f"không có cơ quan `{code[:60]}` trong danh mục"
+    return Text(vi, f"`{code[:60]}` is not in the directory")
+
+
+def _mistake(path: str, detail: str, en: str = "") -> Finding:
+    """`detail`: where the words are the same in both languages, or the Vietnamese ones."""
+    text = Text(f"Danh mục cơ quan không hợp lệ: {detail}", f"agency directory: {en or detail}")
     return Finding(path, "conf.agencies_invalid", Severity.ERROR, text)
 
 

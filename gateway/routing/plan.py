@@ -16,7 +16,7 @@ from datetime import date
 from gateway.errors import Finding, Misconfigured, Severity, Text
 from gateway.model.agency import Agency, AgencyCode
 from gateway.model.submission import AxisRoute
-from gateway.routing.directory import Directory
+from gateway.routing.directory import Directory, not_in_directory
 
 LOOPBACK = "loopback"
 _SERVED_HERE = Text("cơ quan do chính cổng này phục vụ", "served by this gateway itself")
@@ -226,7 +226,7 @@ class RoutingTable:
         for name in ("agency", "under"):
             code = getattr(route, name)
             if code and self.directory.find(code) is None:
-                yield _mistake(f"route[{number}].{name}", f"`{code}` is not in the directory")
+                yield _mistake(f"route[{number}].{name}", *not_in_directory(code))
         for axis in (route.axis, *route.also):
             if axis in ("", LOOPBACK):
                 detail = "an axis is named; local agencies need no route"
@@ -243,6 +243,7 @@ def _ready_made() -> Finding:
     return Finding("to", "encryption.ready_made", Severity.ERROR, text)
 
 
-def _mistake(path: str, detail: str) -> Finding:
-    text = Text(f"Bảng định tuyến không hợp lệ: {detail}", f"routing table: {detail}")
+def _mistake(path: str, detail: str, en: str = "") -> Finding:
+    """`detail`: where the words are the same in both languages, or the Vietnamese ones."""
+    text = Text(f"Bảng định tuyến không hợp lệ: {detail}", f"routing table: {en or detail}")
     return Finding(path, "conf.routes_invalid", Severity.ERROR, text)

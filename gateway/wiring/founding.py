@@ -19,6 +19,7 @@ import json
 import os
 import secrets
 import shutil
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,8 +31,9 @@ from adapters.keys.make import make_agency_key
 from adapters.keys.private import write_public
 from adapters.keys.vault import SecretVault
 from gateway import config
-from gateway.errors import Rejected, Text
+from gateway.errors import Finding, Misconfigured, Rejected, Severity, Text
 from gateway.ledger import keys as ledger_keys
+from gateway.routing import Directory, load_agencies, not_in_directory
 from gateway.store.migrations import migrate
 from gateway.store.tables import Role
 from gateway.wiring.process import SystemClock, open_gateway
@@ -141,6 +143,7 @@ def found(wish: Wish, packaged: Path) -> Founded:
     """
     target = wish.directory.absolute()
     _must_be_empty(target)
+    _must_be_known(wish, packaged)
     target.parent.mkdir(parents=True, exist_ok=True)
     building = target.with_name(f".{target.name[:100]}.founding-{secrets.token_hex(4)}")
     with _private_files():
@@ -248,6 +251,32 @@ def _must_be_empty(target: Path) -> None:
         raise not_empty(target)
     if target.is_dir() and any(target.iterdir()):
         raise not_empty(target)
+
+
+def _must_be_known(wish: Wish, packaged: Path) -> None:
+    """Before anything is made, so that nobody is told of a folder that is gone again."""
+    tables = {
+        file.name: tomllib.loads(file.read_text("utf-8"))
+        for file in sorted((packaged / "agencies").glob("*.toml"))
+        if wish.profile == "sandbox" or not file.match(SAMPLES)
+    }
+    directory = Directory(load_agencies(tables))
+    findings = tuple(
+        Finding("--agency", "init.agency_unknown", Severity.ERROR, not_in_directory(code[:60]))
+        for code in wish.agencies
+        if directory.find(code) is None
+    )
+    if findings:
+        raise Misconfigured(
+            Text(
+                f"Danh mục đi kèm ({', '.join(tables)}) không có cơ quan đã nêu; hãy init không "
+                "kèm mã đó, thêm cơ quan vào conf/agencies rồi ghi mã vào local.agencies",
+                f"the directory that goes with it ({', '.join(tables)}) does not have every agency "
+                "named; init without it, add it to conf/agencies, then to local.agencies",
+            ),
+            code="init.agency_unknown",
+            findings=findings,
+        )
 
 
 def not_empty(target: Path) -> Rejected:

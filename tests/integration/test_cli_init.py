@@ -198,3 +198,17 @@ def test_the_key_of_another_ledger_verifies_nothing(tmp_path, capsys) -> None:
         capsys, "ledger", "verify", "--conf", tmp_path / "one/conf", "--vkey", other, "--json"
     )
     assert (ran.code, ran.json()["code"]) == (78, "ledger.other_key")
+
+
+def test_an_agency_that_the_directory_has_not_is_named_and_nothing_is_made(
+    tmp_path, capsys
+) -> None:
+    codes = ("--agency", "H14", "--agency", "văn", "--agency", "H14.19")
+    ran = call(capsys, "init", tmp_path / "gw", *codes, "--lang", "vi")
+    assert ran.code == 78
+    assert "init.agency_unknown" in ran.err
+    assert "`văn`" in ran.err
+    assert "`H14.19`" in ran.err, "samples are for a sandbox"
+    assert "`H14`" not in ran.err
+    assert "founding" not in ran.err
+    assert list(tmp_path.iterdir()) == []

@@ -228,8 +228,48 @@ def test_a_file_that_is_not_utf8_is_refused(home: Path) -> None:
     assert [f.code for f in config.check(file)] == ["conf.syntax"]
 
 
+@pytest.mark.parametrize(
+    ("raw", "line", "vi", "en"),
+    [
+        (b"\xef\xbb\xbf[gateway]\n", 1, "BOM (Notepad", "which Notepad adds"),
+        ("[gateway]\n".encode("utf-16"), 1, "UTF-16", "UTF-16"),
+        (b"[gateway]\nname = '\xff'", 2, "dòng 2 không phải", "line 2 is not"),
+        (b"a = 1\n\nb = = 2", 3, "ở dòng 3, cột 5 (bộ đọc TOML: Inv", "at line 3, column 5 (the"),
+        (b"a = [\n1,", 2, "ở cuối tệp", "at its end"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_its_place(
+    home: Path, raw: bytes, line: int, vi: str, en: str
+) -> None:
+    file = home / "gateway.toml"
+    file.write_bytes(raw)
+    (finding,) = config.check(file)
+    assert (finding.path, finding.code) == (f"{file}:{line}:", "conf.syntax")
+    assert vi in finding.text.vi
+    assert en in finding.text.en
+
+
+@pytest.mark.parametrize(
+    ("text", "vi"),
+    [
+        ('[log]\nlevel = "loud"', 'cần một trong "debug", "info", "warning", "error"'),
+        ("[log]\nlevel = 1", 'cần một trong "debug"'),
+        ("[gateway]\nname = 1", "cần chuỗi trong dấu nháy"),
+        ('[local]\nagencies = "H14"', 'cần danh sách chuỗi như ["a", "b"]'),
+        ('[signing]\ncountersign_weak = "yes"', "cần true hoặc false"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_is_right(home: Path, text: str, vi: str) -> None:
+    (finding,) = config.check(write(home, text))
+    assert vi in finding.text.vi
+    assert "enum" not in finding.text.vi + finding.text.en
+    assert "Expected" not in finding.text.vi + finding.text.en
+
+
 def test_a_missing_file_is_a_finding_and_not_a_crash(home: Path) -> None:
-    assert [f.code for f in config.check(home / "none.toml")] == ["conf.unreadable"]
+    (finding,) = config.check(home / "none.toml")
+    assert finding.code == "conf.unreadable"
+    assert finding.text.vi == "Không đọc được tệp: không có tệp hoặc thư mục này"
     with pytest.raises(Misconfigured):
         config.load(home / "none.toml")
 

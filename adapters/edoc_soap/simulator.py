@@ -447,7 +447,7 @@ def run(
     """
     with contextlib.ExitStack() as stack:
         kept = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soap-axis-")))
-        scenario = read_fault_file(faults) if faults else Scenario()
+        scenario = read_fault_file(faults, frozenset(soap.OPERATIONS)) if faults else Scenario()
         settings = SimulatorSettings(
             scenario.systems or SAMPLE_SYSTEMS, kept, port=port, faults_file=faults
         )

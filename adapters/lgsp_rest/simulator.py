@@ -31,7 +31,7 @@ from adapters.faults.answers import failed
 from adapters.faults.bends import BENDS, DAMAGES, STEPS, Dropped, lines_as_told
 from adapters.faults.server import FaultyServer, SystemClock, serve_axis
 from adapters.lgsp_rest.depot import BAD_ACCOUNT, BAD_FILE, DONE, Copy, Depot, Refusal
-from adapters.lgsp_rest.profile import RestProfile, read_profile
+from adapters.lgsp_rest.profile import Paths, RestProfile, read_profile
 from gateway.model.package import PackageKind
 from gateway.ports import Clock
 
@@ -349,7 +349,8 @@ def run(port: int, faults: Path | None = None, *, say: Callable[[str], None] = p
     Accounts are those of the fault file, else the sample ones; both are said aloud. Everything is
     forgotten at the end. Raises Misconfigured for a bad fault file.
     """
-    scenario = read_fault_file(faults) if faults else Scenario()
+    operations = frozenset(field.name for field in msgspec.structs.fields(Paths))
+    scenario = read_fault_file(faults, operations) if faults else Scenario()
     with tempfile.TemporaryDirectory(prefix="rest-axis-") as folder:
         settings = SimulatorSettings(
             scenario.systems or SAMPLE_SYSTEMS, Path(folder), port=port, faults_file=faults

@@ -417,7 +417,7 @@ def run(
     """
     with contextlib.ExitStack() as stack:
         kept = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vxp-axis-")))
-        scenario = read_fault_file(faults) if faults else Scenario()
+        scenario = read_fault_file(faults, frozenset(Operation)) if faults else Scenario()
         settings = SimulatorSettings(
             scenario.systems or SAMPLE_SYSTEMS, kept, port=port, faults_file=faults
         )

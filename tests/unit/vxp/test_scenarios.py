@@ -144,8 +144,51 @@ def test_a_file_says_seed_dedupe_and_phases(tmp_path: Path) -> None:
     assert (scenario.seed, scenario.dedupe) == (9, False)
     assert scenario.faults == (Fault("hang", rate=0.5, first=1, last=3),)
     path.write_text("seed = 9\nfaults = []\n")
-    with pytest.raises(Misconfigured, match="unknown: faults"):
+    with pytest.raises(Misconfigured) as refused:
         read_fault_file(path)
+    assert "unknown: faults" in refused.value.findings[0].text.en
+
+
+def test_every_mistake_of_a_file_is_named_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(
+        "seed = 'x'\nsead = 1\n[[fault]]\nkind = 'html'\n"
+        "[[fault]]\nkind = 'htlm'\noperation = 'sendEdoK'\n"
+        "[[fault]]\noperation = 3\nrate = 'often'\ntimes = true\n"
+        "[[phase]]\nrequests = 0\n[[phase.fault]]\nkind = 'html'\nrate = 7\n"
+        "[systems.a]\nsecret = 1\n"
+    )
+    with pytest.raises(Misconfigured) as refused:
+        read_fault_file(path, frozenset(Operation))
+    found = {f.path.removeprefix(f"{path}:"): f.text.en for f in refused.value.findings}
+    assert set(found) == {
+        "",
+        "seed",
+        "fault[1]",
+        "fault[1].operation",
+        "fault[2]",
+        "fault[2].operation",
+        "fault[2].rate",
+        "fault[2].times",
+        "phase[0].requests",
+        "phase[0].fault[0]",
+        "systems.a",
+    }
+    assert "sead" in found[""]
+    assert "htlm" in found["fault[1]"]
+    assert "sendEdoc" in found["fault[1].operation"]
+    assert found["fault[2]"] == "kind is missing"
+
+
+def test_an_operation_that_there_is_not_is_refused_where_operations_are_known() -> None:
+    told = {"fault": [{"kind": "html", "operation": "SendDocument"}]}
+    assert scenario_from(told).faults[0].operation == "SendDocument"
+    with pytest.raises(ValueError, match="no operation SendDocument"):
+        scenario_from(told, frozenset(Operation))
+    for operation in ("*", "sendEdoc"):
+        assert scenario_from(
+            {"fault": [{"kind": "html", "operation": operation}]}, frozenset(Operation)
+        )
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)

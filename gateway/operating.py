@@ -286,8 +286,10 @@ def forbids(row: Standing, act: str) -> Conflict:
     can = ", ".join(person_may(S(row.state), doubt=row.doubt))
     if row.state == S.SENDING:
         text = Text(
-            f"Lượt chuyển đang được gửi (SENDING): chờ lần gửi này kết thúc rồi {act} lại",
-            f"the transfer is SENDING: wait for this attempt to end, then {act} again",
+            f"Lượt chuyển đang được gửi (SENDING), chưa {act} được: chờ lần gửi này kết thúc rồi "
+            "xem lại (queue show) khi đó làm được gì",
+            f"the transfer is SENDING, which allows no {act}: wait for this attempt to end, then "
+            "look again at what can be done (`queue show`)",
         )
     else:
         text = Text(

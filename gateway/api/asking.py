@@ -63,13 +63,18 @@ def only(request: web.Request, *names: str) -> None:
         )
 
 
-def number(request: web.Request, name: str, default: float, most: float) -> float:
+def number(
+    request: web.Request, name: str, default: float, most: float, *, least: int = 0
+) -> float:
     text = request.query.get(name)
     if text is None:
         return default
-    if not _NUMBER.fullmatch(text) or float(text) > most:
+    if not _NUMBER.fullmatch(text) or not least <= float(text) <= most:
         raise Malformed(
-            Text(f"{name} phải là số từ 0 đến {most:g}", f"{name} is a number from 0 to {most:g}"),
+            Text(
+                f"{name} phải là số từ {least} đến {most:g}",
+                f"{name} is a number from {least} to {most:g}",
+            ),
             code="parameter.invalid",
         )
     return float(text)
@@ -77,8 +82,8 @@ def number(request: web.Request, name: str, default: float, most: float) -> floa
 
 def limit_of(call: Call) -> int:
     most = call.deps.limits.page
-    value = number(call.request, "limit", min(DEFAULT_PAGE, most), most)
-    if value < 1 or value != int(value):
+    value = number(call.request, "limit", min(DEFAULT_PAGE, most), most, least=1)
+    if value != int(value):
         raise Malformed(
             Text(f"limit phải từ 1 đến {most}", f"limit is a whole number from 1 to {most}"),
             code="parameter.invalid",

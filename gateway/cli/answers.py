@@ -189,13 +189,18 @@ def finding_line(finding: Finding, lang: str) -> str:
 
 
 def fail(problem: GatewayError, lang: str, *, as_json: bool) -> NoReturn:
-    """Say what is wrong, every finding of it, errors first, and end with the family's code."""
+    """Say what is wrong, every finding of it, errors first, and end with the family's code.
+
+    JSON has every finding, also one that says the same as the whole.
+    """
     if as_json:
         say_json(error_json(problem, lang))
     else:
         complain(f"edoc-gateway: {told(problem.text, lang)} [{problem.code}]")
         worst_first = list(Severity)
         for finding in sorted(problem.findings, key=lambda f: worst_first.index(f.severity)):
+            if (finding.code, finding.text) == (problem.code, problem.text):
+                continue  # it was said in the line above
             complain(f"  {finding_line(finding, lang)}")
     raise click.exceptions.Exit(exit_code(problem))
 

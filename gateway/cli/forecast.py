@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.answers import Command, conf_option, example, json_option, say, say_json, table
+from gateway.cli.queue_acts import urgency
 
 if TYPE_CHECKING:
     from gateway.cli.client import Client
@@ -53,7 +54,7 @@ def forecast(conf: str | None, as_json: bool, lang: str) -> None:
     rows = [
         (
             axis["axis"],
-            str(late["lane"]),
+            urgency(late["lane"], lang),
             late["document_id"],
             late["transfer_id"],
             _PASSES[late["passes"]][0 if vi else 1] + held,
@@ -64,7 +65,7 @@ def forecast(conf: str | None, as_json: bool, lang: str) -> None:
         for late in axis[which]["first"]
     ]
     headings = ("Trục", "Độ khẩn", "Văn bản", "Lượt chuyển", "Qua", "Lúc") if vi else (
-        "Axis", "Lane", "Document", "Transfer", "Passes", "At"
+        "Axis", "Urgency", "Document", "Transfer", "Passes", "At"
     )  # fmt: skip
     if rows:
         table(headings, rows, "")

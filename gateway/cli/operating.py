@@ -61,7 +61,7 @@ def ask_gateway(
 
     if not conf:
         if not os.environ.get(client.URL):
-            named(conf)  # refuses: neither a configuration nor an address was given
+            named(conf, or_asked=True)  # refuses: neither a configuration nor an address was given
         return by_rest(client.Client.from_environment(lang))
     settings = load(conf)
     try:

@@ -51,12 +51,15 @@ def algorithms() -> Policy:
     return load_policy({file.name: tomllib.loads(file.read_text("utf-8"))})
 
 
-def named(conf: str | None) -> Path:
+def named(conf: str | None, *, or_asked: bool = False) -> Path:
+    """`or_asked`: the command can also ask a running gateway, whose address would do."""
     if not conf:
+        url = " (hoặc EDOC_GATEWAY_URL)", " (or EDOC_GATEWAY_URL)"
+        vi, en = url if or_asked else ("", "")
         raise Misconfigured(
             Text(
-                "Chưa biết gateway nào: dùng --conf hoặc EDOC_GATEWAY_CONF (hoặc EDOC_GATEWAY_URL)",
-                "which gateway? give --conf or EDOC_GATEWAY_CONF (or EDOC_GATEWAY_URL)",
+                f"Chưa biết gateway nào: dùng --conf hoặc EDOC_GATEWAY_CONF{vi}",
+                f"which gateway? give --conf or EDOC_GATEWAY_CONF{en}",
             ),
             code="conf.not_named",
         )

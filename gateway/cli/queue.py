@@ -25,7 +25,16 @@ from gateway.cli.answers import (
 )
 from gateway.cli.forecast import forecast
 from gateway.cli.operating import ask
-from gateway.cli.queue_acts import WHOSE, hold, release, replay, retry, say_fields, withdraw
+from gateway.cli.queue_acts import (
+    WHOSE,
+    hold,
+    path_of,
+    release,
+    replay,
+    retry,
+    say_fields,
+    withdraw,
+)
 from gateway.cli.wrongly import Wrongly
 from gateway.errors import Text
 
@@ -127,9 +136,7 @@ def show(transfer_id: str, conf: str | None, as_json: bool, lang: str) -> None:
         return await desk.queued(transfer_id)
 
     def by_rest(gateway: Client) -> dict[str, Any]:
-        from gateway.cli.client import quoted
-
-        answer: dict[str, Any] = gateway.get(f"/v1/queue/{quoted(transfer_id)}")
+        answer: dict[str, Any] = gateway.get(path_of(transfer_id))
         return answer
 
     found = ask(conf, lang, directly, by_rest)

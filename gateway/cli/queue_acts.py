@@ -13,6 +13,7 @@ salted digest.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ FIELDS: Mapping[str, Text] = MappingProxyType(
         "state": Text("trạng thái", "state"),
         "axis": Text("trục", "axis"),
         "recipients": Text("nơi nhận", "receivers"),
-        "lane": Text("độ khẩn", "lane"),
+        "lane": Text("độ khẩn", "urgency"),
         "attempts": Text("số lần gửi", "attempts"),
         "due_at": Text("lần tới", "due"),
         "last_outcome": Text("kết quả cuối", "last outcome"),
@@ -64,6 +65,7 @@ FIELDS: Mapping[str, Text] = MappingProxyType(
         "package": Text("gói tin", "package"),
     }
 )
+_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 BOOLS = {True: Text("có", "yes"), False: Text("không", "no")}
 WHOSE = {
     "unit": Text("đơn vị", "the unit"),
@@ -72,11 +74,20 @@ WHOSE = {
 }
 
 
+def urgency(lane: int, lang: str) -> str:
+    """A lane by the word that stands on the paper; one of a later version by its number."""
+    from gateway.dispatch.lanes import URGENCY
+
+    return told(URGENCY[lane], lang) if 0 <= lane < len(URGENCY) else str(lane)
+
+
 def say_fields(found: Mapping[str, Any], lang: str) -> None:
     """One line a member, in the words of people; what is empty has none."""
     for name, value in found.items():
         words = told(FIELDS[name], lang) if name in FIELDS else name
-        if isinstance(value, bool):
+        if name == "lane":
+            shown = urgency(value, lang)
+        elif isinstance(value, bool):
             shown = told(BOOLS[value], lang)
         elif isinstance(value, list):
             shown = ", ".join(value)
@@ -111,10 +122,15 @@ def _replaying(desk: Desk) -> Replaying:
     return Replaying(Operating(desk.outbound, desk.inbound.settling))
 
 
-def _path(transfer_id: str, act: str) -> str:
-    from gateway.cli.client import quoted
+def path_of(transfer_id: str, act: str = "") -> str:
+    """The address of a transfer, or of an act on it. What can be no id of one is told as an id
+    that nothing has, as the desk does: REST knows no such address.
+    """
+    if not _ID.fullmatch(transfer_id):
+        from gateway.operating import no_transfer
 
-    return f"/v1/queue/{quoted(transfer_id)}/{act}"
+        raise no_transfer()
+    return f"/v1/queue/{transfer_id}/{act}".rstrip("/")
 
 
 def _act(
@@ -157,7 +173,7 @@ def hold(transfer_id: str, reason: str, conf: str | None, as_json: bool, lang: s
         order = _order(lang, "hold", transfer_id)
         return await at.operating.hold(order, transfer_id, reason=reason)
 
-    _act(conf, lang, as_json, _path(transfer_id, "hold"), {"reason": reason}, directly)
+    _act(conf, lang, as_json, path_of(transfer_id, "hold"), {"reason": reason}, directly)
 
 
 @click.command(
@@ -216,7 +232,7 @@ def release(
         return await at.operating.release(order, transfer_id, again=again, reason=reason)
 
     body = {"again": again, "reason": reason}
-    _act(conf, lang, as_json, _path(transfer_id, "release"), body, directly)
+    _act(conf, lang, as_json, path_of(transfer_id, "release"), body, directly)
 
 
 @click.command(
@@ -246,7 +262,7 @@ def retry(
         return await at.operating.retry(order, transfer_id, force=force, reason=reason)
 
     body = {"force": force, "reason": reason}
-    _act(conf, lang, as_json, _path(transfer_id, "retry"), body, directly)
+    _act(conf, lang, as_json, path_of(transfer_id, "retry"), body, directly)
 
 
 @click.command(
@@ -265,7 +281,7 @@ def withdraw(transfer_id: str, reason: str, conf: str | None, as_json: bool, lan
         order = _order(lang, "withdraw", transfer_id)
         return await at.operating.withdraw(order, transfer_id, reason=reason)
 
-    _act(conf, lang, as_json, _path(transfer_id, "withdraw"), {"reason": reason}, directly)
+    _act(conf, lang, as_json, path_of(transfer_id, "withdraw"), {"reason": reason}, directly)
 
 
 # -- replay ----------------------------------------------------------------------------------------
@@ -336,7 +352,7 @@ def replay(
             return await at.one(order, one, again=again, reason=reason)
 
         body = {"again": again, "reason": reason}
-        _act(conf, lang, as_json, _path(one, "replay"), body, directly)
+        _act(conf, lang, as_json, path_of(one, "replay"), body, directly)
         return
     if again:
         raise Wrongly(

@@ -28,6 +28,10 @@ _LEVELS = {
     "provisional": Text("tạm tính: chưa có dấu thời gian", "provisional: no stamp"),
     "brake": Text("PHANH: văn bản mới bị giữ hoặc từ chối", "BRAKE: new documents do not go"),
 }
+_NOBODY = Text(
+    "chưa cấu hình nơi cấp dấu thời gian nào (stamp.authorities): không có dấu nào được xin",
+    "no timestamp authority is configured (stamp.authorities): no stamp is asked for",
+)
 
 
 @click.command(
@@ -50,8 +54,12 @@ def stamps(conf: str | None, as_json: bool, lang: str) -> None:
         say_json(found)
         return
     vi = lang == "vi"
-    level = _LEVELS[found["level"]]
-    say(level.vi if vi else level.en)
+    nobody = not any(authority["asked"] for authority in found["authorities"])
+    if nobody:
+        say(_NOBODY.vi if vi else _NOBODY.en)
+    if not nobody or found["level"] != "normal":
+        level = _LEVELS[found["level"]]
+        say(level.vi if vi else level.en)
     covered, entries, at = found["stamped_entries"], found["entries"], found["stamped_at"] or "-"
     say(
         f"Dấu gần nhất: {at}, trên {covered} trong {entries} mục"

@@ -12,12 +12,21 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from gateway.errors import Text
 from gateway.model.transfer import LANE_COUNT
 
 ORDINARY = LANE_COUNT - 1
 # standards 1.8: 0 thường, 1 khẩn, 2 thượng khẩn, 3 hỏa tốc, 4 hỏa tốc hẹn giờ (legacy: as hỏa tốc,
 # standards 8.6). One database writes thường as 5.
 LANES: Mapping[int, int] = MappingProxyType({4: 0, 3: 0, 2: 1, 1: 2, 0: ORDINARY, 5: ORDINARY})
+
+# by lane, as letterheads have it; English keeps the term that stands on the paper
+URGENCY = (
+    Text("hỏa tốc", "express (hỏa tốc)"),
+    Text("thượng khẩn", "very urgent (thượng khẩn)"),
+    Text("khẩn", "urgent (khẩn)"),
+    Text("thường", "ordinary (thường)"),
+)
 
 # What a waiting lane is owed, in eighths of a place, for each place that goes to a more urgent one.
 # Together less than a place, so that however many wait below, hỏa tốc keeps half.

@@ -288,6 +288,14 @@ def test_a_parameter_that_is_wrong_is_a_malformed_request(at: Door, query: str) 
     assert answer.code in ("parameter.invalid", "parameter.unknown", "cursor.invalid")
 
 
+@pytest.mark.parametrize("limit", ["0", "-1", "201", "x"])
+def test_a_limit_that_is_wrong_is_answered_with_the_range_that_is_taken(
+    at: Door, limit: str
+) -> None:
+    answer = at.get(f"/v1/inbox?limit={limit}", RECEIVER)
+    assert "1 đến 200" in answer.json()["detail"]
+
+
 def test_both_written_forms_of_a_code_ask_for_the_same_inbox(at: Door) -> None:
     got = received(at)
     for code in (RECEIVER, "H14.20", "h14.20"):

@@ -114,6 +114,8 @@ def test_each_state_allows_what_the_table_says_and_refuses_the_rest_by_name(
         else:
             assert (answer.status, answer.code) == (409, "transfer.state_forbids"), word
             assert state in answer.json()["detail"]
+            assert f"{word} again" not in answer.json()["detail"]
+            assert f"{word} lại" not in answer.json()["detail"]
             assert answer.findings() == {("state", "transfer.state_forbids")}
 
 

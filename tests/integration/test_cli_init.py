@@ -212,3 +212,13 @@ def test_an_agency_that_the_directory_has_not_is_named_and_nothing_is_made(
     assert "`H14`" not in ran.err
     assert "founding" not in ran.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_an_authority_stamps_are_told_as_not_configured_and_not_as_normal(
+    tmp_path, capsys
+) -> None:
+    made = call(capsys, "init", tmp_path / "gw", "--json").json()
+    ran = call(capsys, "ledger", "stamps", "--conf", made["conf"], "--lang", "vi")
+    assert ran.code == 0
+    assert "chưa cấu hình nơi cấp dấu thời gian" in ran.out
+    assert "bình thường" not in ran.out

@@ -61,7 +61,12 @@ def a_night(typist: Typist, ids: list[str], put: Any, now: Any) -> None:
     assert twice.code == 65
     assert "HELD" in twice.err
     assert "release, withdraw" in twice.err
+    assert "the transfer is HELD" in twice.err
+    assert twice.err.count("transfer.state_forbids") == 1, "it is said once"
     assert typist.types("release", "none").code == 65
+    for words in (("show", "văn bản"), ("hold", "văn bản"), ("retry", "a/../b")):
+        nowhere = typist.types(*words)
+        assert (nowhere.code, "transfer.unknown" in nowhere.err) == (65, True), words
     no_axis = typist.types("release", "none", "--axis", "nosuch")
     assert (no_axis.code, "axis.unknown" in no_axis.err) == (65, True)
     assert typist.types("release", "none", "--axis", "").code == 64
@@ -106,6 +111,7 @@ def a_night(typist: Typist, ids: list[str], put: Any, now: Any) -> None:
     shown = typist.types("show", made["transfer_id"]).out
     assert third in shown
     assert "hold, withdraw" in shown
+    assert "ordinary (thường)" in shown
     second = typist.types("replay", third, "--reason", "Trục đã sửa")
     assert (second.code, made["transfer_id"] in second.err) == (65, True)
 

@@ -263,6 +263,9 @@ def test_a_command_that_needs_a_gateway_asks_which(capsys, monkeypatch) -> None:
     ran = call(capsys, "ledger", "verify", "--lang", "en")
     assert (ran.code, ran.out) == (78, "")
     assert "conf.not_named" in ran.err
+    assert "EDOC_GATEWAY_URL" not in ran.err, "no gateway is asked here"
+    monkeypatch.delenv("EDOC_GATEWAY_URL", raising=False)
+    assert "EDOC_GATEWAY_URL" in call(capsys, "queue", "list", "--lang", "en").err
 
 
 def test_a_client_without_address_says_which_variable_to_set(capsys, monkeypatch) -> None:

@@ -37,6 +37,7 @@ from gateway.telemetry.events import Event
 
 BATCH = 50  # replays a commit
 MOST_NAMED = 200  # ids in an answer; the counts are of all
+MOST_HELD = 10_000  # counted beside a period; more are a lower bound
 USUAL_RATE, MOST_RATE = 60, 6000
 FIRST_YEAR, LAST_YEAR = 1990, 2199
 TURN = timedelta(seconds=30)
@@ -172,7 +173,7 @@ class Replaying:
     async def preview(self, period: Period) -> dict[str, Any]:
         """How many there are by cause, and which; nothing is written."""
 
-        def look(tx: Tx) -> tuple[dict[str, list[str]], list[str]]:
+        def look(tx: Tx) -> tuple[dict[str, list[str]], list[str], list[str]]:
             found, undone = dict[str, list[str]](), list[str]()
             wanted = _wanted(tx, period, (period.start, ""))
             while some := list(islice(wanted, MOST_NAMED)):
@@ -182,9 +183,9 @@ class Replaying:
                         undone.append(one.transfer.id)
                     else:
                         found.setdefault(cause_of(one).whose.value, []).append(one.transfer.id)
-            return found, undone
+            return found, undone, _held(tx, period)
 
-        found, undone = await self.outbound.store.read(look)
+        found, undone, held = await self.outbound.store.read(look)
         count = sum(len(ids) for ids in found.values())
         return {
             "preview": True,
@@ -197,6 +198,7 @@ class Replaying:
                 for whose, ids in sorted(found.items())
             },
             "recalled": _counted(undone),
+            "held": _counted(held),
         }
 
     async def run(self, order: Order, period: Period, *, reason: str) -> documents.Answered:
@@ -258,6 +260,7 @@ class Replaying:
             return _Batch(place, made, [old.id for old in ordered_ones if old.id in undone])
 
         await store.write(begin)
+        held = await store.read(lambda tx: _held(tx, period))
         count, named, end = 0, list[dict[str, Any]](), None
         undone = dict[str, None]()  # in a family one may be met twice
         place: Place = (period.start, "")
@@ -273,6 +276,7 @@ class Replaying:
             "last_due_at": end,
             "replays": named,
             "recalled": _counted(list(undone)),
+            "held": _counted(held),
         }
 
         def finish(tx: Tx) -> documents.Answered:
@@ -383,6 +387,12 @@ def _in_order(tx: Tx, period: Period, one: Dead, seen: set[str]) -> Iterator[Sta
         if period.holds(earlier):
             yield from _in_order(tx, period, earlier, seen)
     yield one.transfer
+
+
+def _held(tx: Tx, period: Period) -> list[str]:
+    """Of the same period, and no replay's business: a person decides about each."""
+    found = rows.held_between(tx, start=period.start, end=period.end, most=MOST_HELD)
+    return [one.transfer.id for one in found if period.wants(one)]
 
 
 def _counted(ids: list[str]) -> dict[str, Any]:

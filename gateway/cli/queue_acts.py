@@ -379,7 +379,7 @@ def replay(
         if found["last_due_at"]:
             last = "lượt cuối lúc" if lang == "vi" else "the last is due at"
             say(f"  {last} {found['last_due_at']}")
-        _say_recalled(found, lang)
+        _say_left(found, lang)
 
 
 def _replay_period(asked: Mapping[str, Any], conf: str | None, lang: str) -> dict[str, Any]:
@@ -410,7 +410,7 @@ def _replay_period(asked: Mapping[str, Any], conf: str | None, lang: str) -> dic
     return ask(conf, lang, directly, by_rest)
 
 
-def _say_recalled(found: Mapping[str, Any], lang: str) -> None:
+def _say_left(found: Mapping[str, Any], lang: str) -> None:
     """What stays as it is; the ids, so that one of them can be sent by itself all the same."""
     left = found["recalled"]
     if left["count"]:
@@ -421,6 +421,14 @@ def _say_recalled(found: Mapping[str, Any], lang: str) -> None:
         )
         say(told(text, lang))
         say("  " + " ".join(left["transfer_ids"]))
+    if held := found["held"]["count"]:
+        text = Text(
+            f"{held:,} lượt của khoảng này đang HELD, không thuộc phần gửi lại: `queue dead` nêu "
+            "từng lượt, hỏi trục hoặc nơi nhận rồi release",
+            f"{held:,} of this period are HELD, which is no matter of a replay: `queue dead` names "
+            "them; ask the axis or the receiver, then release",
+        )
+        say(told(text, lang))
 
 
 def _say_preview(found: Mapping[str, Any], asked: Mapping[str, Any], lang: str) -> None:
@@ -430,7 +438,7 @@ def _say_preview(found: Mapping[str, Any], asked: Mapping[str, Any], lang: str) 
         for whose, one in found["by_cause"].items()
     ]
     table(headings, rows, "Không có gì để gửi lại" if lang == "vi" else "Nothing to replay")
-    _say_recalled(found, lang)
+    _say_left(found, lang)
     if not found["count"]:
         return
     minutes = "phút" if lang == "vi" else "minutes"

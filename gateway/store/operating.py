@@ -153,6 +153,11 @@ _ENDED = _dead.where(
         and_(t.c.moved_at == bindparam("after_at"), t.c.id > bindparam("after_id")),
     ),
 ).order_by(t.c.moved_at, t.c.id)
+_HELD_SINCE = _dead.where(
+    t.c.state == TransferState.HELD.value,
+    t.c.moved_at >= bindparam("start"),
+    t.c.moved_at < bindparam("end"),
+).order_by(t.c.moved_at, t.c.id)
 _beside = recipient.alias("beside")
 _DEAD_OF = (
     select(*_COLUMNS, document.c.document_id)
@@ -305,6 +310,11 @@ def ended(
         "most": most,
     }
     return _rows(tx.execute(_ENDED, params).all())
+
+
+def held_between(tx: Tx, *, start: datetime, end: datetime, most: int) -> list[Dead]:
+    """HELD since an instant in [start, end), the oldest first."""
+    return _rows(tx.execute(_HELD_SINCE, {"start": start, "end": end, "most": most}).all())
 
 
 def dead_before(tx: Tx, one: Standing) -> list[Dead]:

@@ -215,6 +215,8 @@ def test_what_its_sender_recalled_is_counted_and_not_sent(
             for name in ("t0", "t1"):
                 walked(tx, name, "EXPIRED", due_at=None)
             queued_transfers(tx, 1, first=2, about=["doc-1"], business_type=1)
+            queued_transfers(tx, 1, first=3)
+            walked(tx, "t3", "HELD", due_at=None, hold_cause="lifetime_in_doubt")
             return tx.now()
 
         now = at.run(at.gateway.store.write(fill))  # type: ignore[arg-type]  # a coroutine
@@ -225,11 +227,13 @@ def test_what_its_sender_recalled_is_counted_and_not_sent(
             "1 left alone, since recalled, replaced or asked back by the sender:\n  t1" in seen.out
         )
         assert "1 / 60" in seen.out
+        assert "1 of this period are HELD" in seen.out
         assert "1 lượt không gửi lại" in typist.types("replay", *period, "--preview", lang="vi").out
         to = at.run(at.gateway.store.read(lambda tx: tx.now()))  # type: ignore[arg-type]
         made = typist.types("replay", *period, "--to", to.isoformat(), "--reason", "x")
         assert made.out.splitlines()[0] == "1 replays made"
         assert "1 left alone" in made.out
+        assert "1 of this period are HELD" in made.out
         refused = typist.types("replay", "t1", "--reason", "x")
         assert (refused.code, "transfer.recalled" in refused.err) == (65, True)
         sent = typist.json("replay", "t1", "--reason", "Nơi nhận cần", "--yes-again")

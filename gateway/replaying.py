@@ -232,7 +232,7 @@ class Replaying:
             now = tx.now()
             for axis in self.outbound.outlets:
                 # what an earlier period has left over goes before this one, not beside it
-                pacing.space(tx, axis, now)
+                pacing.space(tx, axis, now, unsealed=True)
 
         def batch(tx: Tx, after: tuple[datetime, str]) -> _Batch:
             _take_turn(tx, owner)

@@ -144,6 +144,7 @@ class _Row(NamedTuple):
     expires_at: datetime
     destination: str
     pace_ms: int | None
+    state: str
 
 
 _CLAIMABLE = [s.value for s in CLAIMABLE]
@@ -153,7 +154,9 @@ def _front(lane: int) -> Select[Any]:
     """The front of a lane, after a place."""
     due, name = bindparam(f"due{lane}", type_=Instant()), bindparam(f"id{lane}", type_=Text())
     rows = (
-        select(t.c.lane, t.c.id, t.c.due_at, t.c.expires_at, t.c.destination, t.c.pace_ms)
+        select(
+            t.c.lane, t.c.id, t.c.due_at, t.c.expires_at, t.c.destination, t.c.pace_ms, t.c.state
+        )
         .where(
             t.c.axis == bindparam("on_axis"),
             t.c.lane == lane,
@@ -212,8 +215,7 @@ def claim(
     """Take up to `most` due transfers of one axis; each with its receivers' codes.
 
     Urgent lanes first, and in a lane the longest due first, replays of a period no faster than
-    their pace; nothing while the axis' breaker is not
-    closed, but for its prober. What `look` holds stays as it was:
+    their pace; nothing while the axis' breaker is not closed, but for its prober. What `look` holds stays as it was:
     `look.found` is what its owner may keep after the commit.
     """
     look.found, look.standing = None, breakers.seen(tx, axis)
@@ -223,8 +225,8 @@ def claim(
     began, start = look.start(full, now)
     window = LONG_WINDOW if full else WINDOW
     lanes = _fronts(tx, axis, start, window, now)
-    if pacing.together(_paced(lanes, now), now):
-        pacing.space(tx, axis, now)
+    if pacing.together(_paced(lanes, look, now), now):
+        pacing.space(tx, axis, now, full=full)
         lanes = _fronts(tx, axis, start, window, now)
     waiting = [min(len(_eligible(rows, look, now)), most) for rows in lanes]
     takes, owed = look.deal(waiting, most, look.owed)
@@ -264,12 +266,15 @@ def _fronts(tx: Tx, axis: str, start: Places, window: int, now: datetime) -> lis
     return [sorted(rows, key=lambda row: (row.due_at, row.id)) for rows in lanes]
 
 
-def _paced(lanes: Sequence[Sequence[_Row]], now: datetime) -> list[tuple[datetime, int]]:
+def _paced(
+    lanes: Sequence[Sequence[_Row]], look: Look, now: datetime
+) -> list[tuple[datetime, int]]:
+    """Of those that may go somewhere."""
     return [
         (row.due_at, row.pace_ms)
         for rows in lanes
-        for row in rows
-        if row.pace_ms is not None and row.expires_at > now
+        for row in _eligible(rows, look, now)
+        if row.pace_ms is not None and row.state == TransferState.SEALED.value
     ]
 
 

@@ -383,6 +383,8 @@ def add_replay(
     document's place in the family (`families`), and the deadline of the old one.
     """
     turn = families.turn_of_replay(tx, old.document_ref, [key for key, _ in recipients])
+    if turn.after:  # an act on it could leave now: it is not kept waiting for a slot
+        due_at = pace_ms = None
     made = tx.execute(
         _INSERT_REPLAY.on(tx),
         {

@@ -117,6 +117,23 @@ def test_an_act_that_waits_lets_the_replay_of_its_refused_document_go_first(
     leaves_in_order(any_store, "again", "t1")
 
 
+def test_a_replay_for_which_an_act_waits_that_could_leave_has_no_slot(any_store: Store) -> None:
+    """Else the act, urgent or not, lapsed behind a period that takes ten hours."""
+    any_store.write_sync(partial(queued_transfers, count=1))
+    dead(any_store, "t0", state="EXPIRED")
+    act(any_store, 1)
+
+    def make(tx: Tx) -> None:
+        assert replayed(tx, "t0", "again", tx.now() + timedelta(hours=10), 1000)
+        transfers.mark_sealed(tx, ["r-again"], tx.now())
+
+    any_store.write_sync(make)
+    (first,) = take(any_store)
+    assert first.id == "again"
+    on_axis(any_store, first)
+    assert ids(take(any_store)) == ["t1"]
+
+
 def test_a_take_back_and_an_act_in_doubt_wait_for_the_replay_too(any_store: Store) -> None:
     any_store.write_sync(partial(queued_transfers, count=1))
     any_store.write_sync(

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 from sqlalchemy import select, update
 
-from gateway.store import Store, Tx, transfers
+from gateway.dispatch import share
+from gateway.store import Store, Tx, claims, transfers
 from gateway.store.pacing import SLACK
 from gateway.store.tables import transfer as t
 from tests.support.queues import claimed, queued_transfers, replayed, walked
@@ -64,9 +65,9 @@ def test_those_still_to_come_make_room_and_those_far_away_stay(any_store: Store)
     far = HOUR * 9
 
     def when(now: datetime, n: int) -> datetime:
-        return now + far + n * SECOND if n >= 30 else now + (n - 20) * SECOND
+        return now + far + n * SECOND if n >= 130 else now + (n - 100) * SECOND
 
-    period(any_store, 35, when)
+    period(any_store, 135, when)
     last = due(any_store)[-5:]
     assert take(any_store) == ["p0"]
     left = due(any_store)
@@ -78,6 +79,36 @@ def test_what_was_sealed_late_and_all_at_once_leaves_one_by_one(any_store: Store
     period(any_store, 30, lambda now, _: now)
     assert len(take(any_store)) == 1
     assert len({at for _, at in due(any_store)}) == 29
+
+
+def test_what_waits_for_room_does_not_hold_up_the_others(any_store: Store) -> None:
+    """However often they come: each time it is the first, and late."""
+    period(any_store, 6, lambda now, n: now - HOUR + n * SECOND)
+
+    def part(tx: Tx) -> None:
+        tx.execute(update(t).where(t.c.pace_ms.is_not(None)).values(destination="X"))
+        tx.execute(update(t).where(t.c.id.in_(["p3", "p5"])).values(destination="Y"))
+
+    any_store.write_sync(part)
+    look = claims.Look(share, room={"X": 0})
+    taken = any_store.write_sync(partial(claimed, most=50, look=look))
+    assert [one.id for one in taken] == ["p3"]
+    first = [name for name, _ in due(any_store)]
+    assert first == ["p0", "p1", "p2", "p4", "p5"]
+    until = due(any_store)[-1][1]
+    any_store.write_sync(partial(claimed, most=50, look=claims.Look(share, room={"X": 0})))
+    assert due(any_store)[-1] == ("p5", until), "its slot stays"
+
+
+def test_a_queue_that_is_slower_than_the_pace_is_not_written_anew_each_time(
+    any_store: Store,
+) -> None:
+    period(any_store, 50, lambda now, n: now + (n - 40) * SECOND)
+    before = dict(due(any_store))
+    assert len(any_store.write_sync(partial(claimed, most=3))) == 3
+    after = dict(due(any_store))
+    assert len(after) == 47
+    assert after.items() <= before.items()
 
 
 def test_a_little_late_is_not_late(any_store: Store) -> None:

@@ -47,30 +47,32 @@ _WHAT: dict[str, Text] = {
         "the document was not delivered: those who run the gateway withdrew it",
     ),
 }
-# what became of a replay of something that an axis has had since before: nobody may read here that
-# it was not delivered
+# what became of a replay of something that an axis took before, or may have taken: nobody may read
+# here that it was not delivered
 _WHAT_AGAIN: dict[str, Text] = {
     TransferState.REFUSED: Text(
-        "Lần gửi lại bị trục từ chối; lần gửi trước đã tới trục, văn bản có thể đã tới nơi nhận",
-        "the axis refused to take it again; it took an earlier transfer of this document, which "
-        "may have been delivered",
+        "Lần gửi lại bị trục từ chối; lần gửi trước đã tới, hoặc có thể đã tới trục: văn bản có "
+        "thể đã tới nơi nhận",
+        "the axis refused to take it again; it took an earlier transfer of this document, or may "
+        "have: the document may have been delivered",
     ),
     TransferState.EXPIRED: Text(
-        "Lần gửi lại đã hết thời hạn mà không tới trục; lần gửi trước đã tới trục, văn bản có thể "
-        "đã tới nơi nhận",
+        "Lần gửi lại đã hết thời hạn mà không tới trục; lần gửi trước đã tới, hoặc có thể đã tới "
+        "trục: văn bản có thể đã tới nơi nhận",
         "the lifetime of the replay ended and none of its attempts reached the axis; an earlier "
-        "transfer of this document did, and may have been delivered",
+        "transfer of this document did, or may have: the document may have been delivered",
     ),
     TransferState.HELD: Text(
-        "Lần gửi lại đang được giữ, chờ người vận hành quyết định; lần gửi trước đã tới trục",
-        "the replay is held until those who run the gateway decide; an earlier transfer of this "
-        "document is on the axis",
+        "Lần gửi lại đang được giữ, chờ người vận hành quyết định; lần gửi trước đã tới, hoặc có "
+        "thể đã tới trục",
+        "the replay is held until those who run the gateway decide; the axis took an earlier "
+        "transfer of this document, or may have",
     ),
     TransferState.WITHDRAWN: Text(
-        "Người vận hành đã rút lần gửi lại; lần gửi trước đã tới trục, văn bản có thể đã tới nơi "
-        "nhận",
-        "those who run the gateway withdrew the replay; an earlier transfer of this document is "
-        "on the axis and may have been delivered",
+        "Người vận hành đã rút lần gửi lại; lần gửi trước đã tới, hoặc có thể đã tới trục: văn "
+        "bản có thể đã tới nơi nhận",
+        "those who run the gateway withdrew the replay; the axis took an earlier transfer of this "
+        "document, or may have: the document may have been delivered",
     ),
 }
 URGENT = 0  # the lane of statuses and reports

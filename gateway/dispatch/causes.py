@@ -376,11 +376,12 @@ _WAIT = Text(
     "Chờ: người vận hành gateway quyết định có gửi tiếp hay không; nếu gấp thì hỏi họ",
     "wait: those who run the gateway decide whether it goes on; ask them if it is urgent",
 )
-_WAIT_FOR_STATUS = Text(
-    "Không gửi lại: trục đã có văn bản này từ lượt trước. Chờ trạng thái của nơi nhận; nếu lâu "
-    "không có thì hỏi người vận hành gateway",
-    "do not send it again: the axis has it from before. Wait for the receiver's status; if none "
-    "comes, ask those who run the gateway",
+# not to wait for a status: a replay is made where the axis lost what it took, and then none comes
+_ASK_BEFORE_SENDING = Text(
+    "Không gửi lại khi chưa hỏi người vận hành gateway: trục đã nhận, hoặc có thể đã nhận, một "
+    "lượt trước của văn bản này",
+    "do not send it again before asking those who run the gateway: the axis took an earlier "
+    "transfer of this document, or may have",
 )
 _ASK_FOR_A_REPLAY = Text(
     "Chưa tới nơi nhận qua gateway này. Hỏi người vận hành gateway: khi đã xử lý nguyên nhân, họ "
@@ -395,7 +396,7 @@ def for_sender(state: str, cause: Cause, *, doubt: bool) -> Text:
     if state == TransferState.HELD:
         return _WAIT_IN_DOUBT if doubt else _WAIT
     if doubt:  # of a replay: what it repeated had left before it
-        return _WAIT_FOR_STATUS
+        return _ASK_BEFORE_SENDING
     if state == TransferState.WITHDRAWN or cause.whose is Whose.UNIT:
         return cause.next_step
     return _ASK_FOR_A_REPLAY

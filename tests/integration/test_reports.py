@@ -137,6 +137,9 @@ async def replayed_in_vain(scene: Scene) -> None:
     assert (told["transfer_id"], told["doubt"]) == (refused, True)
     assert "có thể đã tới nơi nhận" in told["what"]
     assert "không được chuyển đi" not in told["what"]
+    # it was replayed because the axis lost it: there is no status to wait for
+    assert told["next_step"].startswith("Không gửi lại khi chưa hỏi người vận hành gateway")
+    assert "trạng thái" not in told["next_step"]
 
     await scene.axis.refuse_connections()
     expired = await again(refused)

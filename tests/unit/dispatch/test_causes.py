@@ -58,6 +58,7 @@ def test_a_unit_is_told_nothing_that_only_an_operator_can_do(state: str, doubt: 
             assert all(words)
             assert not [w for w in ("release", "queue show", "conf") if w in words.en + words.vi]
             assert ("do not send it again" in words.en) is doubt
+            assert "status" not in words.en, "what an axis lost brings none"
 
 
 def test_what_came_and_cannot_be_opened_is_the_senders_unless_it_is_not_for_us() -> None:

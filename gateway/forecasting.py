@@ -90,14 +90,13 @@ class Forecasting:
         deadlines = [Deadline(*row) for row in (*lapsing, *falling)]
         late = {one.axis: room.too_late(one, deadlines, now) for one in made}
         ahead = max(until, now + HELD_AHEAD)
-        held_lapsing = forecasts.held_lapsing(tx, now=now, until=ahead, most=self.candidates)
         held_falling = forecasts.held_falling_due(
             tx,
             from_day=today.isoformat(),
             to_day=(ahead.astimezone(VIETNAM).date() + timedelta(days=1)).isoformat(),
             most=self.candidates,
         )
-        held_ends = [Deadline(*row) for row in (*held_lapsing, *held_falling)]
+        held_ends = [Deadline(*row) for row in held_falling]
         held_late = {axis: room.while_held(axis, held_ends, now, ahead) for axis in outlets}
         named = [
             p.deadline.document_ref
@@ -115,7 +114,7 @@ class Forecasting:
             more=self.candidates in (len(lapsing), len(falling)),
             held_late=held_late,
             held_past=forecasts.held_past_due(tx, today=today.isoformat(), most=self.candidates),
-            held_more=self.candidates in (len(held_lapsing), len(held_falling)),
+            held_more=self.candidates == len(held_falling),
             names=forecasts.names(tx, named),
         )
 
@@ -267,10 +266,10 @@ def _held_words(seen: _Seen, axis: str) -> Text:
         at_least = ("ít nhất ", "at least ") if seen.held_more else ("", "")
         first = seen.held_late[axis][0].at.astimezone(VIETNAM)
         said = Text(
-            f"{said.vi} Nếu không ai quyết định, {at_least[0]}{count} lượt HELD qua hạn xử lý hoặc "
-            f"hết hạn gửi, sớm nhất lúc {_clock(first, seen.now)}.",
-            f"{said.en} If nobody decides, {at_least[1]}{count} of the HELD pass their due date "
-            f"or lifetime, the first at {_clock(first, seen.now)}.",
+            f"{said.vi} Nếu không ai quyết định, {at_least[0]}{count} lượt HELD qua hạn xử lý, "
+            f"sớm nhất lúc {_clock(first, seen.now)}.",
+            f"{said.en} If nobody decides, {at_least[1]}{count} of the HELD pass their due date, "
+            f"the first at {_clock(first, seen.now)}.",
         )
     return said
 

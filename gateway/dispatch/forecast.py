@@ -178,16 +178,17 @@ def too_late(made: Forecast, deadlines: Iterable[Deadline], now: datetime) -> li
 def while_held(
     axis: str, deadlines: Iterable[Deadline], now: datetime, until: datetime
 ) -> list[Passing]:
-    """Which of the axis' held transfers pass a deadline in (now, until] if nobody decides, the
-    earliest first.
+    """Which of the axis' held transfers pass their DueDate in (now, until] if nobody decides, the
+    earliest first. Their lifetime ends nothing: what is held never lapses, and a release begins a
+    new one.
     """
     found = {}
     for one in deadlines:
-        at, passes = one.first
-        if at <= now:
-            at, passes = one.expires_at, "lifetime"
-        if one.axis == axis and now < at <= until:
-            found[one.transfer_id] = Passing(one, at, passes)
+        if one.axis != axis or one.due_date is None:
+            continue
+        at = end_of_day(one.due_date)
+        if now < at <= until:
+            found[one.transfer_id] = Passing(one, at, "due_date")
     return sorted(found.values(), key=lambda p: (p.at, p.deadline.lane, p.deadline.transfer_id))
 
 

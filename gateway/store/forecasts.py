@@ -58,12 +58,6 @@ _PAST = (
 )
 _PAST_BY_AXIS = select(_PAST.c.axis, func.count()).group_by(_PAST.c.axis)
 _HELD = t.c.state == spelt([TransferState.HELD])[0]
-_HELD_LAPSING = (
-    select(*_ROW)
-    .where(_HELD, t.c.expires_at > bindparam("now"), t.c.expires_at <= bindparam("until"))
-    .order_by(t.c.expires_at)
-    .limit(_MOST)
-)
 _HELD_FALLING_DUE = (
     select(*_ROW)
     .where(
@@ -135,12 +129,6 @@ def past_due(tx: Tx, *, today: str, most: int) -> dict[str, int]:
     """Axis -> waiting transfers whose DueDate is over; together at most `most`."""
     rows = tx.execute(_PAST_BY_AXIS, {"today": today, "most": most})
     return {str(axis): int(number) for axis, number in rows}
-
-
-def held_lapsing(tx: Tx, *, now: datetime, until: datetime, most: int) -> list[WaitingRow]:
-    """HELD transfers of all axes whose lifetime ends in (now, until], the earliest first."""
-    rows = tx.execute(_HELD_LAPSING, {"now": now, "until": until, "most": most})
-    return [WaitingRow._make(row) for row in rows]
 
 
 def held_falling_due(tx: Tx, *, from_day: str, to_day: str, most: int) -> list[WaitingRow]:

@@ -248,7 +248,6 @@ transfer = Table(
     _partly(_WAITING, "expires_at"),
     _partly(f"{_WAITING} AND due_date IS NOT NULL", "due_date"),
     _partly(f"state = '{TransferState.ON_AXIS.value}'", "axis", "moved_at"),
-    _partly(_HELD, "expires_at", name="ix_transfer_held_lapsing"),
     _partly(f"{_HELD} AND due_date IS NOT NULL", "due_date", name="ix_transfer_held_due"),
     _partly(
         "pace_ms IS NOT NULL AND due_at IS NOT NULL", "axis", "due_at", name="ix_transfer_paced"

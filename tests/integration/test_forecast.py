@@ -91,7 +91,7 @@ def test_a_queue_that_moves_says_when_it_is_empty_and_what_is_too_late(at: Door)
     now = fill(at, waiting=30, delivered=20)
     soon = now + timedelta(seconds=30)
     change(at, "t20", expires_at=soon)
-    change(at, "t21", state="HELD", due_at=None, expires_at=soon)
+    change(at, "t21", state="HELD", due_at=None, expires_at=soon)  # held: it never lapses
     change(at, "t22", lane=0, expires_at=soon)
     change(at, "t23", due_date="2001-01-01")
     one = asked(at, Accept_Language="en")
@@ -144,22 +144,22 @@ def test_what_is_held_is_named_where_it_passes_a_deadline_meanwhile(at: Door) ->
     tomorrow = (now.astimezone(VIETNAM) + timedelta(days=1)).date().isoformat()
     held = {"state": "HELD", "due_at": None}
     change(at, "t0", **held, due_date=tomorrow)
-    change(at, "t1", **held, expires_at=now + timedelta(minutes=5))
+    change(at, "t1", **held, expires_at=now + timedelta(minutes=5))  # held: it never lapses
     change(at, "t2", **held, due_date="2001-01-01")
-    change(at, "t3", **held, expires_at=now - HOUR)  # nothing passes any more
+    change(at, "t3", **held, expires_at=now + timedelta(minutes=5), due_date=tomorrow)
     change(at, "t4", **held, due_date=tomorrow, axis="other")
     one = asked(at, Accept_Language="en")
     assert (one["outlook"], one["held"], one["passing"]["total"]) == ("empty", 4, 0)
     assert one["held_past_due"] == 1
     late = one["held_passing"]
     assert (late["total"], late["more"]) == (2, False)
-    assert {(x["transfer_id"], x["passes"]) for x in late["first"]} == {
-        ("t0", "due_date"),
-        ("t1", "lifetime"),
-    }
-    assert [x["at"] for x in late["first"]] == sorted(x["at"] for x in late["first"])
+    assert [(x["transfer_id"], x["passes"], x["at"]) for x in late["first"]] == [
+        ("t0", "due_date", local_time(end_of_day(tomorrow))),
+        ("t3", "due_date", local_time(end_of_day(tomorrow))),
+    ]
     assert "Nothing waits." in one["message"]
-    assert "If nobody decides, 2 of the HELD pass their due date or lifetime" in one["message"]
+    assert "If nobody decides, 2 of the HELD pass their due date, the first at" in one["message"]
+    assert "lifetime" not in one["message"]
 
 
 def test_an_act_behind_a_held_document_is_not_counted_as_moving(at: Door) -> None:
@@ -205,8 +205,9 @@ def test_the_command_says_the_same_and_names_what_is_too_late(
     assert ran.code == 0
     assert "vxp: Never, if it stays like this" in ran.out
     assert "doc-0" in ran.out
-    change(at, "t1", state="HELD", due_at=None, expires_at=now + HOUR)
-    assert "lifetime (HELD)" in call(capsys, "queue", "forecast", "--lang", "en").out
+    tomorrow = (now.astimezone(VIETNAM) + timedelta(days=1)).date().isoformat()
+    change(at, "t1", state="HELD", due_at=None, due_date=tomorrow)
+    assert "due date (HELD)" in call(capsys, "queue", "forecast", "--lang", "en").out
     ran = call(capsys, "queue", "forecast", "--json")
     shown = json.loads("{" + ran.out.partition("{\n")[2])  # the gateway logs here too
     assert {a["axis"] for a in shown["axes"]} == set(at.gateway.axes)
@@ -222,9 +223,6 @@ LOOKS = {
     "ix_transfer_expires_at": (forecasts._LAPSING, {"until": NOW, "most": 9}),
     "ix_transfer_due_date": (
         forecasts._FALLING_DUE, {"from_day": "2026-01-01", "to_day": "2026-01-02", "most": 9},
-    ),
-    "ix_transfer_held_lapsing": (
-        forecasts._HELD_LAPSING, {"now": NOW, "until": NOW, "most": 9},
     ),
     "ix_transfer_held_due": (
         forecasts._HELD_FALLING_DUE,

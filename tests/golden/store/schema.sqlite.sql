@@ -494,8 +494,6 @@ CREATE INDEX ix_transfer_expires_at ON transfer (expires_at) WHERE state IN ('SE
 
 CREATE INDEX ix_transfer_held_due ON transfer (due_date) WHERE state = 'HELD' AND due_date IS NOT NULL;
 
-CREATE INDEX ix_transfer_held_lapsing ON transfer (expires_at) WHERE state = 'HELD';
-
 CREATE INDEX ix_transfer_lapsing ON transfer (expires_at) WHERE due_at IS NOT NULL;
 
 CREATE INDEX ix_transfer_leased ON transfer (lease_until) WHERE lease_until IS NOT NULL;

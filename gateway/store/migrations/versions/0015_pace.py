@@ -1,4 +1,4 @@
-"""The pace of a period's replays stands with them; what a person holds is found by its deadline."""
+"""The pace of a period's replays stands with them; what a person holds is found by its DueDate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ def upgrade() -> None:
     op.add_column("transfer", sa.Column("pace_ms", sa.Integer(), nullable=True))
     for name, columns, where in (
         ("ix_transfer_paced", ["axis", "due_at"], "pace_ms IS NOT NULL AND due_at IS NOT NULL"),
-        ("ix_transfer_held_lapsing", ["expires_at"], HELD),
         ("ix_transfer_held_due", ["due_date"], f"{HELD} AND due_date IS NOT NULL"),
     ):
         op.create_index(

@@ -118,6 +118,11 @@ _CARRIED = (
 _UPDATED = select(act_target.c.act_ref, act_target.c.document_id).where(
     act_target.c.act_ref.in_(bindparam("refs", expanding=True))
 )
+_SUBMITTED = select(document.c.document_id, document.c.id).where(
+    document.c.sender_key == bindparam("agency"),
+    document.c.document_id.in_(bindparam("document_ids", expanding=True)),
+    document.c.kind == PackageKind.DOCUMENT.value,
+)
 # what was withdrawn before it left says nothing
 _UNDOING = union_all(
     select(act_target.c.document_id, recipient.c.agency_key, document.c.id, document.c.accepted_at)
@@ -231,6 +236,9 @@ class _Carried(NamedTuple):
 def undone(tx: Tx, transfer_ids: Sequence[str]) -> set[str]:
     """Those of these transfers whose document its sender has since recalled, replaced or asked
     back at one of the transfer's receivers. An update is undone with the document it updates.
+
+    Where several submissions bear one DocumentId, an act is about those accepted before it. Of a
+    single one every act is, whatever a clock that was set back between the two says.
     """
     carried = [_Carried._make(r) for r in tx.execute(_CARRIED, {"ids": list(transfer_ids)})]
     updates = {one.ref for one in carried if one.business_type == BusinessType.UPDATE}
@@ -242,17 +250,21 @@ def undone(tx: Tx, transfer_ids: Sequence[str]) -> set[str]:
     for one in carried:
         names.setdefault(one.sender, set()).update(forms(one.document_id), updated.get(one.ref, ()))
     acted: dict[tuple[str, str, str], list[tuple[datetime, str]]] = {}
+    submitted: dict[tuple[str, str], set[str]] = {}
     for sender, ids in names.items():
         asked = {"agency": sender, "document_ids": sorted(ids)}
+        for name, ref in tx.execute(_SUBMITTED, asked):
+            submitted.setdefault((sender, normal_text(name)), set()).add(ref)
         for name, receiver, ref, at in tx.execute(_UNDOING, asked):
             acted.setdefault((sender, receiver, name), []).append((at, ref))
     found = set()
     for one in carried:
+        only = len(submitted.get((one.sender, normal_text(one.document_id)), ())) < 2
         own = [acted.get((one.sender, one.receiver, n), ()) for n in forms(one.document_id)]
         theirs = [acted.get((one.sender, one.receiver, n), ()) for n in updated.get(one.ref, ())]
-        if any(ref != one.ref for acts in own for _, ref in acts) or any(
-            at > one.accepted_at for acts in theirs for at, _ in acts
-        ):
+        if any(
+            ref != one.ref and (only or at > one.accepted_at) for acts in own for at, ref in acts
+        ) or any(at > one.accepted_at for acts in theirs for at, _ in acts):
             found.add(one.transfer_id)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert
@@ -187,3 +187,29 @@ def test_received_acts_and_documents_find_each_other_whichever_came_first(
 
     assert any_store.read_sync(look) == ([("i1", 1, "S")], ["i2", "i3"])
     assert any_store.read_sync(lambda tx: acts.named(tx, agency_key="R", document_ids=[])) == []
+
+
+def test_a_document_submitted_anew_is_not_undone_by_what_undid_the_first(any_store: Store) -> None:
+    """Sent, recalled, and sent once more under the same DocumentId: the recall was of the first."""
+
+    def plot(tx: Tx) -> tuple[set[str], set[str]]:
+        a_document(tx, "first", OLD)
+        a_document(tx, "recall", "recall", business_type=1, accepted_at=AT + timedelta(minutes=1))
+        acts.keep(tx, "recall", agency_key="S", sender_key="S", business_type=1, about=[OLD])
+        a_document(tx, "anew", OLD, accepted_at=AT + timedelta(minutes=2))
+        before = acts.undone(tx, ["t-first", "t-anew"])
+        back = {"kind": "status", "accepted_at": AT + timedelta(minutes=3)}
+        a_document(tx, "back", OLD, **back)
+        return before, acts.undone(tx, ["t-first", "t-anew"])
+
+    assert any_store.write_sync(plot) == ({"t-first"}, {"t-first", "t-anew"})
+
+
+def test_an_act_on_the_only_document_undoes_it_whatever_the_clock_said(any_store: Store) -> None:
+    def plot(tx: Tx) -> set[str]:
+        a_document(tx, "first", OLD)
+        a_document(tx, "recall", "recall", business_type=1, accepted_at=AT - timedelta(minutes=1))
+        acts.keep(tx, "recall", agency_key="S", sender_key="S", business_type=1, about=[OLD])
+        return acts.undone(tx, ["t-first"])
+
+    assert any_store.write_sync(plot) == {"t-first"}

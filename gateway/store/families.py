@@ -52,6 +52,7 @@ _CALLED = (
         document.c.sender_key == bindparam("sender"),
         document.c.document_id.in_(bindparam("names", expanding=True)),
     )
+    .order_by(document.c.id)  # as `_LOCK_CALLED` takes them
     .with_for_update(read=True)
     .subquery()
 )

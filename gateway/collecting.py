@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -82,18 +82,22 @@ class Collecting:
         self.list_seconds = list_seconds
         self.fetch_seconds = fetch_seconds
 
-    async def collect(self, kind: PackageKind) -> Collected:
+    async def collect(
+        self, kind: PackageKind, listed: Callable[[], None] = lambda: None
+    ) -> Collected:
         """List one kind, fetch what is due, acknowledge what we hold.
 
         An axis' list says nothing of urgency, so what is known decides: documents before statuses
         (the order of `kinds`), a share of each in turn, so that a flood of one keeps the other
         waiting for no longer; within a kind the order of the list, and last what failed before.
         What was listed once is fetched by its docId, whether or not the list still names it.
+        `listed` is called as soon as the list was read: what it names may take hours to fetch.
         """
         asked_at = self.scribe.now()
         listing = await self.axis.list_waiting(kind, self.list_seconds)
         if listing.failure is not None:
             return Collected(failure=listing.failure)
+        listed()
         held: list[str] = []
         for start in range(0, len(listing.items), SORTED_AT_ONCE):
             # a list may be longer than one statement can hold

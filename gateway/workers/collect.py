@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from gateway.collecting import Collecting
 from gateway.dispatch.polling import Polling, first_pace, next_pace, wait_seconds
@@ -25,15 +26,13 @@ def worker(
         log = get_logger(worker="collect", axis=axis.name)
         came, failed, more = 0, False, False
         for kind in axis.capabilities.kinds:
-            done = await collecting.collect(kind)
+            done = await collecting.collect(kind, partial(metrics.listed, axis.name, kind.value))
             metrics.collected(axis.name, done.fetched, done.failed)
             if isinstance(done.failure, Deferred) and done.failure.alarm:
                 metrics.alarmed(axis.name, done.failure.code)
             if done.failure is not None:
                 failed = True
                 log.warning(Event.COLLECT_LIST_FAILED, kind=kind.value, code=done.failure.code)
-            else:
-                metrics.listed(axis.name, kind.value)
             if done.fetched or done.failed:
                 log.info(
                     Event.COLLECT_DONE, kind=kind.value, fetched=done.fetched, failed=done.failed

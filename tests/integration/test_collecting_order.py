@@ -136,6 +136,35 @@ async def ordered(here: Running) -> None:
     assert axis.waiting == {}, "everything was acknowledged"
 
 
+async def noted_before_fetched(here: Running) -> None:
+    """What the metrics knew of the list while its packages were still being fetched."""
+    metrics = Metrics()
+    known: list[list[tuple[str, str]]] = []
+
+    class Watched(Shelf):
+        async def fetch(
+            self, item: WaitingItem, sink: BinaryIO, deadline_seconds: float
+        ) -> Fetched:
+            known.append(sorted(metrics.listed_since(0.0)))
+            return await super().fetch(item, sink, deadline_seconds)
+
+    axis = Watched()
+    axis.put("d0", DOCUMENT)
+    axis.put("s0", STATUS)
+    turn = collect.worker(
+        collector(here, axis), metrics, polling=Polling(), fraction=lambda: 0.5
+    ).turn
+    await turn()
+    assert known == [
+        [(axis.name, "document")],
+        [(axis.name, "document"), (axis.name, "status")],
+    ]
+
+
+def test_a_list_counts_as_read_while_what_it_named_is_still_fetched(tmp_path: Path) -> None:
+    alone(tmp_path, noted_before_fetched)
+
+
 def test_documents_come_before_statuses_and_earlier_failures_last(tmp_path: Path) -> None:
     alone(tmp_path, ordered)
 

@@ -14,7 +14,7 @@ Never:  sends, repeats or withdraws; calls a document lost because an axis was s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -392,13 +392,17 @@ class Reconciling:
         return made
 
 
-def reported_until(tx: Tx, axis: str) -> date | None:
+def reported_until(
+    tx: Tx,
+    axis: str,
+    began: Callable[[Tx, str], datetime | None] = reconciliations.first_known,
+) -> date | None:
     """The last day that has its daily report, or of which there is nothing to report; None: there
-    never was anything.
+    never was anything. `began`: when an axis began; asked while there is no daily report.
     """
     if newest := reconciliations.newest_daily(tx, axis):
         return date.fromisoformat(newest)
-    first = reconciliations.first_known(tx, axis)
+    first = began(tx, axis)
     return first.astimezone(reconcile.VIETNAM).date() - timedelta(days=1) if first else None
 
 

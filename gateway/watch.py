@@ -204,12 +204,16 @@ def _of_axis(tx: Tx, axis: str, now: datetime) -> _OfAxis:
 
 
 def _reported(tx: Tx, axes: Sequence[str], at: time | None, now: datetime) -> dict[str, Reported]:
-    """Of each axis that is reconciled by the clock, what its reports say."""
+    """Of each axis that is reconciled by the clock, what its reports say.
+
+    An axis that only receives is late only once it has had a report: when it began is known by
+    reading all that came, which no look that is repeated every few seconds may do.
+    """
     found: dict[str, Reported] = {}
     if at is None:
         return found
     for axis in axes:
-        since = due_since(now, at, reported_until(tx, axis))
+        since = due_since(now, at, reported_until(tx, axis, reconciliations.first_sent))
         day = reconciliations.newest_daily(tx, axis)
         last = reconciliations.newest_of(tx, axis, day) if day else None
         found[axis] = Reported(since, day, last.counts) if last else Reported(since)

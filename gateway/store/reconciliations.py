@@ -253,8 +253,9 @@ _NEWEST_DAILY = select(func.max(reconciliation.c.day)).where(
     # daily ones are named for their axis and day, the others for their id
     reconciliation.c.once == reconciliation.c.axis + "/" + reconciliation.c.day,
 )
+_FIRST_SENT = select(func.min(t.c.accepted_at)).where(t.c.axis == bindparam("on_axis"))
 _FIRST_KNOWN = (
-    select(func.min(t.c.accepted_at)).where(t.c.axis == bindparam("on_axis")),
+    _FIRST_SENT,
     select(func.min(fetch.c.listed_at)).where(fetch.c.axis == bindparam("on_axis")),
     select(func.min(arrival.c.received_at)).where(arrival.c.axis == bindparam("on_axis")),
 )
@@ -463,6 +464,12 @@ def first_known(tx: Tx, axis: str) -> datetime | None:
     """
     firsts = (tx.execute(asked, {"on_axis": axis}).scalar() for asked in _FIRST_KNOWN)
     return min((at for at in firsts if isinstance(at, datetime)), default=None)
+
+
+def first_sent(tx: Tx, axis: str) -> datetime | None:
+    """When something was first accepted for an axis: one seek, for each look."""
+    at = tx.execute(_FIRST_SENT, {"on_axis": axis}).scalar()
+    return at if isinstance(at, datetime) else None
 
 
 def newest_of(tx: Tx, axis: str, day: str) -> Listed | None:

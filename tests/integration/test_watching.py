@@ -20,7 +20,7 @@ from gateway.model.breaker import Breaker, BreakerState
 from gateway.promise import VIETNAM
 from gateway.scribe import Scribe
 from gateway.store import Store, Tx, breakers, operating, reconciliations, watching
-from gateway.store.tables import arrival, pending, transfer
+from gateway.store.tables import arrival, fetch, pending, transfer
 from gateway.telemetry.metrics import Metrics
 from gateway.wiring.process import SystemEntropy
 from tests.support.databases import opened
@@ -203,6 +203,7 @@ LOOKS = {
     "dead": (watching._DEAD, {"on_axis": "vxp", "dead_state": "EXPIRED", "most": 9}),
     "arrivals": (watching._ARRIVALS, {"in_state": "ORPHAN", "most": 9}),
     "oldest_unopened": (watching._OLDEST_UNOPENED, {}),
+    "first_sent": (reconciliations._FIRST_SENT, {"on_axis": "vxp"}),
     "held_fetches": (watching._HELD_FETCHES, {"on_axis": "vxp", "most": 9}),
 }
 
@@ -404,6 +405,30 @@ def test_an_axis_on_which_was_sent_and_that_never_had_a_report_is_told(any_store
         tx.execute(update(transfer).values(accepted_at=tx.now() - 3 * 24 * HOUR))
 
     any_store.write_sync(send)
+    assert told(any_store)[0] == ["reconciliation.late"]
+
+
+def test_an_axis_that_only_receives_is_late_once_it_has_had_a_report(any_store: Store) -> None:
+    def list_one(tx: Tx) -> None:
+        at = tx.now() - 5 * 24 * HOUR
+        row = {
+            "axis": "vxp",
+            "axis_doc_id": "1",
+            "kind": "document",
+            "sender": "",
+            "receiver": "",
+            "state": "DUE",
+            "listed_at": at,
+            "due_at": at,
+            "fence": 0,
+            "tries": 0,
+            "equal_failures": 0,
+        }
+        tx.execute(insert(fetch), row)
+
+    any_store.write_sync(list_one)
+    assert told(any_store)[0] == [], "its beginning is not looked for among all that came"
+    reported(any_store, 1, 4)
     assert told(any_store)[0] == ["reconciliation.late"]
 
 

@@ -215,8 +215,8 @@ def claim(
     """Take up to `most` due transfers of one axis; each with its receivers' codes.
 
     Urgent lanes first, and in a lane the longest due first, replays of a period no faster than
-    their pace; nothing while the axis' breaker is not closed, but for its prober. What `look` holds stays as it was:
-    `look.found` is what its owner may keep after the commit.
+    their pace; nothing while the axis' breaker is not closed, but for its prober. What `look` holds
+    stays as it was: `look.found` is what its owner may keep after the commit.
     """
     look.found, look.standing = None, breakers.seen(tx, axis)
     if look.standing.state is not BreakerState.CLOSED and look.standing.fence != look.probe:

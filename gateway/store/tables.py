@@ -46,7 +46,6 @@ from gateway.model.package import PackageKind
 from gateway.model.transfer import (
     CLAIMABLE,
     TRANSFER_MOVES,
-    UNFINISHED,
     RecipientState,
     TransferState,
 )
@@ -81,7 +80,6 @@ def _any_of(states: Iterable[StrEnum]) -> str:
     return f"state IN ({', '.join(repr(s.value) for s in states)})"
 
 
-OPEN_TRANSFERS = _any_of(sorted(UNFINISHED))
 OPEN_ITEMS = _any_of((ItemState.LEASED, ItemState.WAITING))
 _WAITING = _any_of(CLAIMABLE)
 _HELD = f"state = '{TransferState.HELD.value}'"
@@ -231,7 +229,7 @@ transfer = Table(
     _partly("lease_until IS NOT NULL", "lease_until", name="ix_transfer_leased"),
     Index(None, "axis", "state", "lane"),
     # the queue as it is shown, page by page, however much lies behind it
-    _partly(OPEN_TRANSFERS, "lane", "id", name="ix_transfer_open"),
+    Index(None, "state", "lane", "id"),
     Index(None, "axis", "accepted_at"),
     Index(None, "document_ref"),
     Index(None, "record_id"),

@@ -80,6 +80,7 @@ def _any_of(states: Iterable[StrEnum]) -> str:
     return f"state IN ({', '.join(repr(s.value) for s in states)})"
 
 
+LISTED_TRANSFERS = "lane >= 0"
 OPEN_ITEMS = _any_of((ItemState.LEASED, ItemState.WAITING))
 _WAITING = _any_of(CLAIMABLE)
 _HELD = f"state = '{TransferState.HELD.value}'"
@@ -228,8 +229,9 @@ transfer = Table(
     _partly("due_at IS NOT NULL", "expires_at", name="ix_transfer_lapsing"),
     _partly("lease_until IS NOT NULL", "lease_until", name="ix_transfer_leased"),
     Index(None, "axis", "state", "lane"),
-    # the queue as it is shown, page by page, however much lies behind it
-    Index(None, "state", "lane", "id"),
+    # the queue as it is shown, page by page, however much lies behind it; all rows, but only who
+    # says so reads it: SQLite would take it for a claim
+    _partly(LISTED_TRANSFERS, "state", "lane", "id", name="ix_transfer_listed"),
     Index(None, "axis", "accepted_at"),
     Index(None, "document_ref"),
     Index(None, "record_id"),

@@ -15,6 +15,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     tuple_,
     union_all,
     update,
@@ -32,7 +33,7 @@ from gateway.model.transfer import move as allowed
 from gateway.store import families
 from gateway.store.claims import Claim
 from gateway.store.session import Tx
-from gateway.store.tables import attempt, document, recipient, status_event
+from gateway.store.tables import LISTED_TRANSFERS, attempt, document, recipient, status_event
 from gateway.store.tables import transfer as t
 from gateway.store.types import Instant
 
@@ -516,6 +517,7 @@ def in_states(number: int) -> Select[Any]:
         head = (
             select(t.c.lane, t.c.id)
             .where(
+                text(f"transfer.{LISTED_TRANSFERS}"),
                 t.c.state == bindparam(f"state_{n}"),
                 tuple_(t.c.lane, t.c.id) > tuple_(bindparam("after_lane"), bindparam("after_id")),
             )

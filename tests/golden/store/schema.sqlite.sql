@@ -498,13 +498,13 @@ CREATE INDEX ix_transfer_lapsing ON transfer (expires_at) WHERE due_at IS NOT NU
 
 CREATE INDEX ix_transfer_leased ON transfer (lease_until) WHERE lease_until IS NOT NULL;
 
+CREATE INDEX ix_transfer_listed ON transfer (state, lane, id) WHERE lane >= 0;
+
 CREATE INDEX ix_transfer_paced ON transfer (axis, due_at) WHERE pace_ms IS NOT NULL AND due_at IS NOT NULL;
 
 CREATE INDEX ix_transfer_record_id ON transfer (record_id);
 
 CREATE UNIQUE INDEX ix_transfer_replay_of ON transfer (replay_of);
-
-CREATE INDEX ix_transfer_state_lane_id ON transfer (state, lane, id);
 
 CREATE TABLE transfer (
 	id TEXT NOT NULL, 

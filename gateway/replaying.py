@@ -334,13 +334,11 @@ def period_of(
 
 
 def _no_period(wrong: Sequence[Finding]) -> Rejected:
-    text, code = (
-        Text("Yêu cầu gửi lại theo khoảng thời gian chưa đúng", "the period is not right"),
-        "",
-    )
+    """What alone is wrong speaks for itself, where it has a code of its own."""
     if len(wrong) == 1 and wrong[0].code != "replay.period":
-        text, code = wrong[0].text, wrong[0].code
-    return Rejected(text, code=code or "replay.period", findings=tuple(wrong))
+        return Rejected(wrong[0].text, code=wrong[0].code, findings=tuple(wrong))
+    text = Text("Yêu cầu gửi lại theo khoảng thời gian chưa đúng", "the period is not right")
+    return Rejected(text, code="replay.period", findings=tuple(wrong))
 
 
 def _instant(path: str, text: str, wrong: list[Finding]) -> datetime | None:

@@ -225,10 +225,12 @@ def claim(
     began, start = look.start(full, now)
     window = LONG_WINDOW if full else WINDOW
     lanes = _fronts(tx, axis, start, window, now)
-    if pacing.together(_paced(lanes, look, now), now):
+    able = [_eligible(rows, look, now) for rows in lanes]
+    if pacing.together(_paced(able), now):
         pacing.space(tx, axis, now, full=full)
         lanes = _fronts(tx, axis, start, window, now)
-    waiting = [min(len(_eligible(rows, look, now)), most) for rows in lanes]
+        able = [_eligible(rows, look, now) for rows in lanes]
+    waiting = [min(len(rows), most) for rows in able]
     takes, owed = look.deal(waiting, most, look.owed)
     going: Counter[str] = Counter()
     taken: list[Claim] = []
@@ -266,14 +268,11 @@ def _fronts(tx: Tx, axis: str, start: Places, window: int, now: datetime) -> lis
     return [sorted(rows, key=lambda row: (row.due_at, row.id)) for rows in lanes]
 
 
-def _paced(
-    lanes: Sequence[Sequence[_Row]], look: Look, now: datetime
-) -> list[tuple[datetime, int]]:
-    """Of those that may go somewhere."""
+def _paced(able: Sequence[Sequence[_Row]]) -> list[tuple[datetime, int]]:
     return [
         (row.due_at, row.pace_ms)
-        for rows in lanes
-        for row in _eligible(rows, look, now)
+        for rows in able
+        for row in rows
         if row.pace_ms is not None and row.state == TransferState.SEALED.value
     ]
 

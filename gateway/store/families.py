@@ -45,17 +45,17 @@ from gateway.store.tables import transfer as t
 from gateway.store.types import Instant
 
 _UNFINISHED = [s.value for s in UNFINISHED]
-# locked: a replay of one of them at this moment is seen, or sees us
-_CALLED = (
+# in one order, whoever locks them
+_NAMED = (
     select(document.c.id)
     .where(
         document.c.sender_key == bindparam("sender"),
         document.c.document_id.in_(bindparam("names", expanding=True)),
     )
-    .order_by(document.c.id)  # as `_LOCK_CALLED` takes them
-    .with_for_update(read=True)
-    .subquery()
+    .order_by(document.c.id)
 )
+# locked: a replay of one of them at this moment is seen, or sees us
+_CALLED = _NAMED.with_for_update(read=True).subquery()
 _MEMBERS = union(
     select(_CALLED.c.id),
     select(act_target.c.act_ref).where(
@@ -87,15 +87,7 @@ _KIN = (
     .where(document.c.id == bindparam("ref"))
     .with_for_update(key_share=True)
 )
-_LOCK_CALLED = (
-    select(document.c.id)
-    .where(
-        document.c.sender_key == bindparam("sender"),
-        document.c.document_id.in_(bindparam("names", expanding=True)),
-    )
-    .order_by(document.c.id)
-    .with_for_update(key_share=True)
-)
+_LOCK_CALLED = _NAMED.with_for_update(key_share=True)
 _ACT = "act"
 _RELATIVES = union_all(
     select(document.c.id, document.c.kind, document.c.accepted_at).where(

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Integer, bindparam, func, select
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, select
 
 from gateway.model.transfer import CLAIMABLE, TransferState
 from gateway.store.session import Tx
@@ -38,45 +38,39 @@ _LAPSING = (
     .order_by(t.c.expires_at)
     .limit(_MOST)
 )
-_FALLING_DUE = (
-    select(*_ROW)
-    .where(
-        _WAITS,
-        t.c.due_date.is_not(None),
-        t.c.due_date >= bindparam("from_day"),
-        t.c.due_date < bindparam("to_day"),
+
+
+def _falling_due(which: ColumnElement[bool]) -> Select[Any]:
+    """Those of which the DueDate lies in [from_day, to_day), the earliest first."""
+    day = t.c.due_date
+    return (
+        select(*_ROW)
+        .where(
+            which,
+            day.is_not(None),
+            day >= bindparam("from_day"),
+            day < bindparam("to_day"),
+        )
+        .order_by(day)
+        .limit(_MOST)
     )
-    .order_by(t.c.due_date)
-    .limit(_MOST)
-)
-_PAST = (
-    select(t.c.axis)
-    .where(_WAITS, t.c.due_date.is_not(None), t.c.due_date < bindparam("today"))
-    .order_by(t.c.due_date)
-    .limit(_MOST)
-    .subquery()
-)
-_PAST_BY_AXIS = select(_PAST.c.axis, func.count()).group_by(_PAST.c.axis)
+
+
+def _past_by_axis(which: ColumnElement[bool]) -> Select[Any]:
+    """Axis, and how many of those have a DueDate that is over."""
+    past = (
+        select(t.c.axis)
+        .where(which, t.c.due_date.is_not(None), t.c.due_date < bindparam("today"))
+        .order_by(t.c.due_date)
+        .limit(_MOST)
+        .subquery()
+    )
+    return select(past.c.axis, func.count()).group_by(past.c.axis)
+
+
 _HELD = t.c.state == spelt([TransferState.HELD])[0]
-_HELD_FALLING_DUE = (
-    select(*_ROW)
-    .where(
-        _HELD,
-        t.c.due_date.is_not(None),
-        t.c.due_date >= bindparam("from_day"),
-        t.c.due_date < bindparam("to_day"),
-    )
-    .order_by(t.c.due_date)
-    .limit(_MOST)
-)
-_HELD_PAST = (
-    select(t.c.axis)
-    .where(_HELD, t.c.due_date.is_not(None), t.c.due_date < bindparam("today"))
-    .order_by(t.c.due_date)
-    .limit(_MOST)
-    .subquery()
-)
-_HELD_PAST_BY_AXIS = select(_HELD_PAST.c.axis, func.count()).group_by(_HELD_PAST.c.axis)
+_FALLING_DUE, _HELD_FALLING_DUE = _falling_due(_WAITS), _falling_due(_HELD)
+_PAST_BY_AXIS, _HELD_PAST_BY_AXIS = _past_by_axis(_WAITS), _past_by_axis(_HELD)
 _held = t.alias("held")
 _BEHIND_HELD = (
     select(t.c.lane, func.count(t.c.id.distinct()))

@@ -17,14 +17,12 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    tuple_,
-    union_all,
     update,
 )
 
 from gateway.model.arrival import ItemKind, ItemState
 from gateway.store.session import Tx
-from gateway.store.statements import insert_or_ignore
+from gateway.store.statements import insert_or_ignore, page_of
 from gateway.store.tables import OPEN_ITEMS, arrival, inbox_item
 from gateway.store.types import Instant
 
@@ -154,28 +152,20 @@ def by_id(tx: Tx, item_id: str) -> Item | None:
 
 @lru_cache(maxsize=_SHARES)
 def _waiting(shares: int) -> Select[Any]:
-    """The first of an inbox in so many shares, each of one agency and one kind.
-
-    Each share is read in the order of its index and no further than the page goes: what lies
-    behind is never looked at.
-    """
-    heads = []
-    for n in range(shares):
-        share = (
-            select(i.lane, i.id)
-            .where(
+    """A page of an inbox in so many shares, each of one agency and one kind."""
+    free = or_(i.lease_until.is_(None), i.lease_until <= bindparam("now"))
+    page = page_of(
+        inbox_item,
+        (
+            [
                 i.agency_key == bindparam(f"agency_{n}"),
                 i.kind == bindparam(f"kind_{n}"),
                 text(OPEN_ITEMS),
-                tuple_(i.lane, i.id) > tuple_(bindparam("after_lane"), bindparam("after_id")),
-                or_(i.lease_until.is_(None), i.lease_until <= bindparam("now")),
-            )
-            .order_by(i.lane, i.id)
-            .limit(bindparam("most"))
-            .subquery()
-        )
-        heads.append(select(share.c.lane, share.c.id))
-    page = union_all(*heads).order_by("lane", "id").limit(bindparam("most")).subquery()
+                free,
+            ]
+            for n in range(shares)
+        ),
+    )
     return (
         select(*_COLUMNS)
         .join(page, page.c.id == i.id)

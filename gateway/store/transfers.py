@@ -16,8 +16,6 @@ from sqlalchemy import (
     insert,
     select,
     text,
-    tuple_,
-    union_all,
     update,
 )
 
@@ -33,6 +31,7 @@ from gateway.model.transfer import move as allowed
 from gateway.store import families
 from gateway.store.claims import Claim
 from gateway.store.session import Tx
+from gateway.store.statements import page_of
 from gateway.store.tables import LISTED_TRANSFERS, attempt, document, recipient, status_event
 from gateway.store.tables import transfer as t
 from gateway.store.types import Instant
@@ -509,24 +508,9 @@ class Queued(NamedTuple):
 
 @lru_cache(maxsize=len(TransferState))
 def in_states(number: int) -> Select[Any]:
-    """The first of a queue in so many states (`state_0`, ...): each read in the order of its index,
-    and no further than the page goes.
-    """
-    heads = []
-    for n in range(number):
-        head = (
-            select(t.c.lane, t.c.id)
-            .where(
-                text(f"transfer.{LISTED_TRANSFERS}"),
-                t.c.state == bindparam(f"state_{n}"),
-                tuple_(t.c.lane, t.c.id) > tuple_(bindparam("after_lane"), bindparam("after_id")),
-            )
-            .order_by(t.c.lane, t.c.id)
-            .limit(bindparam("most"))
-            .subquery()
-        )
-        heads.append(select(head.c.lane, head.c.id))
-    page = union_all(*heads).order_by("lane", "id").limit(bindparam("most")).subquery()
+    """A page of the queue in so many states (`state_0`, ...)."""
+    listed = text(f"transfer.{LISTED_TRANSFERS}")
+    page = page_of(t, ([listed, t.c.state == bindparam(f"state_{n}")] for n in range(number)))
     return (
         select(*_ROW, document.c.document_id)
         .join(page, page.c.id == t.c.id)

@@ -2,7 +2,8 @@
 
 In:     submissions from their last byte to their commit; turns of workers; word from other doors.
 Out:    a nap between two turns while submissions wait; threads that share an interpreter fairly.
-Never:  stops a worker: a nap is bounded, so the queue moves however many stand at the door.
+Never:  stops a worker: a nap is bounded, and the shorter the longer its work has waited, so what
+        is accepted leaves at the rate at which it is accepted however many stand at the door.
 
 A unit's system waits for its receipt; nobody waits for the next turn of a worker. On SQLite both
 share one loop, and a burst at the door would otherwise be answered at the pace of the backlog. On
@@ -28,6 +29,7 @@ REPEATED = 0.1  # seconds between two words of a door at which somebody stands
 FRESH = 0.3  # seconds for which such a word holds
 SLOW = 0.06  # seconds from the last byte to the commit, beyond which a door says that it is slow
 SLOWER = 0.4  # seconds of a nap while the door of another process is slow
+PATIENCE = 1.0  # seconds that work may have waited before a worker rests for nobody
 SWITCH = 0.0005  # seconds that a thread keeps the interpreter while others wait; Python's own: 5 ms
 # how doors tell other processes, see `Store.hint`
 CHANNEL = "door"
@@ -114,15 +116,21 @@ class Courtesy:
             return SLOWER
         return ELSEWHERE if self.occupied.holds(now) else 0.0
 
-    async def give_way(self) -> None:
-        """Beside a door workers nap one after the other: who wakes finds it, not a crowd."""
+    async def give_way(self, late: float = 0.0) -> None:
+        """Beside a door workers nap one after the other: who wakes finds it, not a crowd.
+
+        `late`: seconds for which this worker's work has waited.
+        """
         now = time.monotonic()
         self.occupied.listen(now)
         self.slow.listen(now)
+        share = min(1.0, 2 - 2 * late / PATIENCE)  # of its nap: all of it for half of the time
+        if share <= 0:
+            return
         if self.inside:
             async with self._order:
-                await asyncio.sleep(self.nap())
-        elif rest := self.nap():
+                await asyncio.sleep(self.nap() * share)
+        elif rest := self.nap() * share:
             await asyncio.sleep(rest)
 
 

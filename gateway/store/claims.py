@@ -92,7 +92,8 @@ class Look:
     `room`: how many transfers to a destination may be taken now, `room_for_others` where it names
     none. `probe`: the breaker's fence under which its owner probes an axis that failed; `standing`:
     the breaker as the last claim found it.
-    `keep` adopts what the last claim found out, once it is committed.
+    `keep` adopts what the last claim found out, once it is committed. `waited`: seconds for which
+    what the last claim took had been due, on the average.
     """
 
     deal: Deal
@@ -103,11 +104,13 @@ class Look:
     owed: Owed = (0,) * LANE_COUNT
     places: dict[Full, Places] = field(default_factory=dict)
     began: datetime = _FIRST
+    waited: float = 0.0
     found: Found | None = None
 
     def keep(self) -> bool:
         """True: there may be more to take at once."""
         found, self.found = self.found, None
+        self.waited = 0.0 if found is None else found.waited
         if found is None:
             return False
         if found.began != self.began or len(self.places) >= _FEW:
@@ -135,6 +138,7 @@ class Found(NamedTuple):
     places: Places
     owed: Owed
     more: bool  # the window hid what could have been taken
+    waited: float
 
 
 class _Row(NamedTuple):
@@ -248,7 +252,8 @@ def claim(
             places[lane] = max(places[lane], Place(rows[done - 1].due_at, rows[done - 1].id))
         beyond = done == len(rows) == window
         more = more or beyond or (short and len(rows) > len(offered))
-    look.found = Found(began, full, tuple(places), owed, more and len(taken) < most)
+    waited = _waited(lanes, {one.id for one in taken}, now)
+    look.found = Found(began, full, tuple(places), owed, more and len(taken) < most, waited)
     return _with_receivers(tx, sorted(taken, key=lambda c: (c.lane, c.accepted_at, c.id)))
 
 
@@ -299,6 +304,13 @@ def _take(tx: Tx, offered: Sequence[str], most: int, until: datetime, now: datet
         return []
     params = {"offered": list(offered), "most": most, "until": until, "now": now}
     return [Claim._make(row) for row in tx.execute(_CLAIM, params).all()]
+
+
+def _waited(lanes: Sequence[Sequence[_Row]], taken: Collection[str], now: datetime) -> float:
+    waits = [
+        (now - row.due_at).total_seconds() for rows in lanes for row in rows if row.id in taken
+    ]
+    return sum(waits) / len(waits) if waits else 0.0
 
 
 def _done(

@@ -122,5 +122,9 @@ class Hands:
 
 def worker(hands: Hands, store: Store, *, idle: float) -> Worker:
     return Worker(
-        f"deliver:{hands.axis}", hands.turn, idle=idle, listener=store.listener("deliver")
+        f"deliver:{hands.axis}",
+        hands.turn,
+        idle=idle,
+        listener=store.listener("deliver"),
+        late=lambda: hands.look.waited,
     )

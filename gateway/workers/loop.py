@@ -26,15 +26,24 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 
 
+def in_time() -> float:
+    """Of a worker that has no queue behind it."""
+    return 0.0
+
+
 @dataclass(slots=True)
 class Worker:
-    """`idle`: seconds between looks when nothing wakes it; `pause`: after a busy turn."""
+    """`idle`: seconds between looks when nothing wakes it; `pause`: after a busy turn.
+
+    `late`: seconds that its work has waited for it, of which a door may ask only so many.
+    """
 
     name: str
     turn: Turn
     idle: float
     listener: Listener | None = None
     pause: float = 0.0
+    late: Callable[[], float] = in_time
     failures: int = field(default=0, init=False)
 
 
@@ -81,7 +90,7 @@ async def _turn(
             metrics.worker_turned(worker.name, time.monotonic() - started)
         if stopping.is_set():
             break
-        await courtesy.give_way()
+        await courtesy.give_way(worker.late())
         if more:
             if worker.pause:
                 await sleep(worker.pause, stopping)

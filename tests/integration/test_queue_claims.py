@@ -83,6 +83,30 @@ def test_in_a_lane_the_longest_due_leave_first(any_store: Store) -> None:
     assert [take(any_store, 1, look) for _ in range(4)] == [["t1"], ["t2"], ["t0"], []]
 
 
+def test_a_claim_knows_for_how_long_what_it_took_had_been_due(any_url: str) -> None:
+    clock = Clock()
+    with opened(any_url, clock=clock) as store:
+        for number, ago in ((0, 30), (1, 10), (2, 0)):
+            due = START - timedelta(seconds=ago)
+            store.write_sync(partial(queued_transfers, count=1, first=number, due_at=due))
+        look = claims.Look(share)
+        store.write_sync(partial(claimed, most=2, look=look))
+        assert look.waited == 0, "not before it is committed"
+        look.keep()
+        assert look.waited == 20
+        waits = []
+        for _ in range(2):
+            take(store, 2, look)
+            waits.append(look.waited)
+        assert waits == [0, 0]
+        clock.later(5)
+        store.write_sync(partial(queued_transfers, count=1, first=3, due_at=START))
+        take(store, 1, look)
+        assert look.waited == 5
+        take(store, 1, look)
+        assert look.waited == 0, "nobody waits"
+
+
 def test_a_destination_gets_no_more_than_it_has_room_for(any_store: Store) -> None:
     any_store.write_sync(partial(queued_transfers, count=6))
     any_store.write_sync(partial(queued_transfers, count=3, first=10, to=["G12"]))

@@ -17,6 +17,7 @@ from gateway.courtesy import (
     FRESH,
     LONGEST,
     NICE,
+    PATIENCE,
     REPEATED,
     SLOW,
     SLOWER,
@@ -70,6 +71,43 @@ def test_workers_nap_one_after_the_other_and_none_is_forgotten(
     monkeypatch.setattr(asyncio, "sleep", sleep)
     asyncio.run(scene())
     assert naps == [EACH] * 5
+
+
+@pytest.mark.parametrize(
+    ("late", "rests"),
+    [(0.0, [EACH]), (PATIENCE / 2, [EACH]), (PATIENCE * 3 / 4, [EACH / 2]), (PATIENCE, [])],
+)
+def test_who_is_late_with_its_work_rests_less_and_in_the_end_for_nobody(
+    late: float, rests: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        naps.append(seconds)
+
+    async def scene() -> None:
+        courtesy = Courtesy()
+        with courtesy.at_the_door():
+            await courtesy.give_way(late)
+        number = 1
+        courtesy = Courtesy(occupied=Word(heard=lambda: number))
+        await courtesy.give_way()
+        number += 1
+        await courtesy.give_way(late)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    asyncio.run(scene())
+    assert naps == pytest.approx([*rests, *(rest / EACH * ELSEWHERE for rest in rests)])
+
+
+def test_a_worker_that_is_late_does_not_queue_up_behind_naps_of_others() -> None:
+    async def scene() -> None:
+        courtesy = Courtesy()
+        with courtesy.at_the_door():
+            async with courtesy._order:
+                await courtesy.give_way(PATIENCE)
+
+    asyncio.run(asyncio.wait_for(scene(), 30))
 
 
 def test_a_door_tells_others_that_it_is_occupied_and_not_with_each_who_comes(

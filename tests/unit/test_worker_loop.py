@@ -12,6 +12,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.workers import loop
 
 AWAY = Unavailable(Text("Cơ sở dữ liệu vắng", "the database is away"), code="database.unavailable")
+LATE = 0.4
 EVER = float("-inf")
 
 
@@ -36,3 +37,29 @@ def test_a_worker_that_fails_in_every_turn_is_silent_until_one_succeeds(problem:
     assert alive == [[], []]
     assert metrics.turned_since(EVER) == ["seal"]
     assert failures() == 1
+
+
+class Listening(Courtesy):
+    """A courtesy that keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[float] = []
+
+    async def give_way(self, late: float = 0.0) -> None:
+        self.told.append(late)
+
+
+def test_after_each_turn_a_worker_says_how_late_its_work_is() -> None:
+    stopping = asyncio.Event()
+    waited = iter([LATE, 0.0])
+    courtesy = Listening()
+
+    async def turn() -> bool:
+        if len(courtesy.told) == 2:
+            stopping.set()
+        return True
+
+    worker = loop.Worker("deliver:vxp", turn, idle=0.0, late=lambda: next(waited))
+    asyncio.run(loop.run(worker, Metrics(), stopping, courtesy))
+    assert courtesy.told == [LATE, 0.0]

@@ -1,6 +1,6 @@
 """What a scenario does to the national axis, beyond what it does to every axis (`scenario_suite`).
 
-The kinds that only spoil one answer stand in test_vxp_simulator and test_vxp_remote_faults.
+The kinds that only spoil one answer stand in test_vxp_simulator and test_vxp_*_faults.
 """
 
 from __future__ import annotations

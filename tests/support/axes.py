@@ -251,6 +251,17 @@ def answer(body: bytes, status: int = 200, extra: str = "Connection: close\r\n")
     return head.encode() + body
 
 
+def talking(say: bytes) -> Talk:
+    """A server that reads the whole request and then says this."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        del reader
+        writer.write(say)
+        await writer.drain()
+
+    return talk
+
+
 def closed_port() -> int:
     """A port on which nobody listens."""
     with socket.socket() as probe:

@@ -87,13 +87,12 @@ class Patience:
 
 
 class Reported(NamedTuple):
-    """`missing_since`: when the oldest daily report that is not there was due. `day`: of the newest
-    one, `counts`: what the last report of that day found.
+    """`missing_since`: when the oldest daily report that is not there was due. `days`: what the
+    last report of each found, of the newest day and of those that were reported within a day.
     """
 
     missing_since: datetime | None
-    day: str = ""
-    counts: Mapping[str, int] = {}
+    days: Mapping[str, Mapping[str, int]] = {}
 
 
 class Seen(NamedTuple):
@@ -124,7 +123,8 @@ def alarms_of(
     yield from _unlisted(seen, patience)
     for axis, reported in seen.reported.items():
         yield from _unreported(axis, seen.now, reported)
-        yield from _wanting(axis, reported)
+        for day, counts in reported.days.items():
+            yield from _wanting(axis, day, counts)
     yield from _silent(seen, patience)
     yield from _snapshot(seen)
     yield from _clock_off(seen.drift, patience.max_drift, sync)
@@ -419,11 +419,11 @@ def _unreported(axis: str, now: datetime, reported: Reported) -> Iterator[Alarm]
     )
 
 
-def _wanting(axis: str, reported: Reported) -> Iterator[Alarm]:
-    lost = {kind: n for kind in LOST if (n := reported.counts.get(kind, 0))}
+def _wanting(axis: str, day: str, counts: Mapping[str, int]) -> Iterator[Alarm]:
+    lost = {kind: n for kind in LOST if (n := counts.get(kind, 0))}
     if not lost:
         return
-    found, day = ", ".join(f"{kind} {n}" for kind, n in lost.items()), reported.day
+    found = ", ".join(f"{kind} {n}" for kind, n in lost.items())
     yield Alarm(
         path=f"reconcile.{axis}",
         code="reconciliation.wanting",
@@ -439,8 +439,10 @@ def _wanting(axis: str, reported: Reported) -> Iterator[Alarm]:
             "act twice; foreign: somebody may use the gateway's account",
         ),
         until=Text(
-            "một lần đối soát lại ngày đó không còn thấy, hoặc báo cáo của ngày kế tiếp",
-            "that day is reconciled again and nothing is found, or the next day's report",
+            "một lần đối soát lại ngày đó không còn thấy, hoặc một ngày sau báo cáo, khi đã có báo "
+            "cáo của ngày kế tiếp",
+            "that day is reconciled again and nothing is found, or a day after its report, once "
+            "there is one of a later day",
         ),
         do=Text(
             f"`edoc-gateway reconcile --axis {axis} --day {day}` nêu từng văn bản và mã của trục; "

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import NamedTuple
 
 from gateway import drifting
 from gateway.alarming import Alarm, Patience, Reported, Seen, age_of, alarms_of
 from gateway.braking import Braking, Gap, Level
 from gateway.braking import look as look_at_stamps
-from gateway.dispatch.reconcile import due_since
+from gateway.dispatch.reconcile import MOST_MADE_UP, VIETNAM, due_since
 from gateway.dispatch.report import WANTING
 from gateway.errors import Broken, Finding, Severity, Text, Unavailable
 from gateway.model.arrival import ArrivalState
@@ -40,6 +40,7 @@ from gateway.telemetry.logs import get_logger
 from gateway.telemetry.metrics import Metrics
 
 UNKNOWN = SyncState(None)
+TOLD_FOR = timedelta(days=1)  # what a daily report misses rings for so long
 NOBODY = "0" * 64  # the digest of nothing that anybody has found
 TRIAL = bytes(64 * 1024)
 _WAITING = frozenset(s.value for s in CLAIMABLE)
@@ -160,7 +161,10 @@ async def measure(
         metrics.reconciled(
             axis,
             age_of(seen.now, reported.missing_since),
-            {kind.value: reported.counts.get(kind.value, 0) for kind in WANTING},
+            {
+                kind.value: sum(counts.get(kind.value, 0) for counts in reported.days.values())
+                for kind in WANTING
+            },
         )
     return Measured(backlog, held)
 
@@ -214,10 +218,14 @@ def _reported(tx: Tx, axes: Sequence[str], at: time | None, now: datetime) -> di
         return found
     for axis in axes:
         since = due_since(now, at, reported_until(tx, axis, reconciliations.first_sent))
-        day = reconciliations.newest_daily(tx, axis)
-        last = reconciliations.newest_of(tx, axis, day) if day else None
-        found[axis] = Reported(since, day, last.counts) if last else Reported(since)
+        last = reconciliations.told_since(tx, axis, now - TOLD_FOR, _first_made_up(now - TOLD_FOR))
+        found[axis] = Reported(since, {one.day: one.counts for one in last})
     return found
+
+
+def _first_made_up(since: datetime) -> str:
+    """The earliest day whose daily report can have been made after this."""
+    return (since.astimezone(VIETNAM).date() - timedelta(days=MOST_MADE_UP + 1)).isoformat()
 
 
 def _ages(now: datetime, by_lane: Mapping[int, datetime]) -> dict[int, float]:

@@ -259,13 +259,12 @@ _FIRST_KNOWN = (
     select(func.min(fetch.c.listed_at)).where(fetch.c.axis == bindparam("on_axis")),
     select(func.min(arrival.c.received_at)).where(arrival.c.axis == bindparam("on_axis")),
 )
-_NEWEST_OF = (
+_SINCE_DAY = (
     select(*[reconciliation.c[name] for name in Listed._fields])
     .where(
-        reconciliation.c.axis == bindparam("on_axis"), reconciliation.c.day == bindparam("of_day")
+        reconciliation.c.axis == bindparam("on_axis"), reconciliation.c.day >= bindparam("from_day")
     )
-    .order_by(reconciliation.c.id.desc())
-    .limit(1)
+    .order_by(reconciliation.c.day, reconciliation.c.id)
 )
 _LISTED = (
     select(*[reconciliation.c[name] for name in Listed._fields])
@@ -472,10 +471,23 @@ def first_sent(tx: Tx, axis: str) -> datetime | None:
     return at if isinstance(at, datetime) else None
 
 
-def newest_of(tx: Tx, axis: str, day: str) -> Listed | None:
-    """The last report of a day: asked for again by a person, or the daily one."""
-    row = tx.execute(_NEWEST_OF, {"on_axis": axis, "of_day": day}).one_or_none()
-    return None if row is None else Listed._make(row)
+def told_since(tx: Tx, axis: str, since: datetime, first_day: str) -> list[Listed]:
+    """Of the newest day that has a daily report, and of each whose daily report was made after
+    `since`, the last report: asked for again by a person, or the daily one. By day.
+
+    `first_day`: none before it can have been made since then.
+    """
+    newest = newest_daily(tx, axis)
+    if not newest:
+        return []
+    asked = {"on_axis": axis, "from_day": min(newest, first_day)}
+    rows = map(Listed._make, tx.execute(_SINCE_DAY, asked).all())
+    last, days = {}, {newest}
+    for row in rows:
+        last[row.day] = row
+        if row.once == f"{axis}/{row.day}" and row.made_at > since:
+            days.add(row.day)
+    return [last[day] for day in sorted(days)]
 
 
 def page(tx: Tx, *, axis: str, day: str, before: str, most: int) -> list[Listed]:

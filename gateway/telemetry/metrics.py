@@ -247,8 +247,9 @@ class Metrics:
         )
         self._wanting = self._gauge(
             "edoc_reconciliation_wanting",
-            "Differences that want a person, in the last report of the newest day that has its "
-            "daily reconciliation. If missing or doubled is not 0, ask the axis' operator.",
+            "Differences that want a person, in the last reports of the newest day that has its "
+            "daily reconciliation and of the days reported in the last 24 hours. If missing or "
+            "doubled is not 0, ask the axis' operator.",
             "axis",
             "kind",
         )
@@ -371,7 +372,7 @@ class Metrics:
         self._unlisted.labels(axis, kind).set(max(seconds, 0.0))
 
     def reconciled(self, axis: str, overdue_seconds: float, wanting: Mapping[str, int]) -> None:
-        """`wanting`: what the newest report found, by kind of difference."""
+        """`wanting`: what the newest reports found, by kind of difference."""
         self._unreported.labels(axis).set(overdue_seconds)
         for kind, count in wanting.items():
             self._wanting.labels(axis, kind).set(count)

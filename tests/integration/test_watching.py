@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from datetime import time, timedelta
 from pathlib import Path
@@ -368,19 +369,35 @@ def told(store: Store) -> tuple[list[str], Metrics]:
     return [f.code for f in found], metrics
 
 
+def days_told(store: Store) -> list[str]:
+    """The days of whose reports something is said."""
+    patience = Patience(1e9, reconciled=["vxp"], reconcile_at=MIDNIGHT)
+    found = asyncio.run(watch.readiness(store, patience, no_stamps()))
+    assert {f.code for f in found} == {"reconciliation.wanting"}
+    return [day for f in found for day in re.findall(r"reconciliation of (\S+)", f.text.en)]
+
+
 def figure(metrics: Metrics, name: str, **labels: str) -> float:
     value = metrics.registry.get_sample_value(f"edoc_reconciliation_{name}", labels)
     assert value is not None
     return value
 
 
-def reported(store: Store, number: int, days_ago: int, *, daily: bool = True, **counts: int) -> str:
-    """A report of a day, Vietnam's; the day."""
+def reported(
+    store: Store,
+    number: int,
+    days_ago: int,
+    *,
+    daily: bool = True,
+    ago: timedelta = timedelta(),
+    **counts: int,
+) -> str:
+    """A report of a day, Vietnam's, made so long ago; the day."""
     now = store.read_sync(lambda tx: tx.now())
     day = (now.astimezone(VIETNAM).date() - timedelta(days=days_ago)).isoformat()
     once = f"vxp/{day}" if daily else f"m{number}"
     made = reconciliations.Made(
-        f"m{number}", "vxp", day, once, now, counts, b"{}", "note", f"r{number}"
+        f"m{number}", "vxp", day, once, now - ago, counts, b"{}", "note", f"r{number}"
     )
     store.write_sync(lambda tx: reconciliations.keep(tx, made))
     return day
@@ -433,7 +450,7 @@ def test_an_axis_that_only_receives_is_late_once_it_has_had_a_report(any_store: 
 
 
 def test_what_a_reconciliation_misses_is_told_until_the_day_is_clean(any_store: Store) -> None:
-    reported(any_store, 1, 1, missing=9, wanting=9)
+    reported(any_store, 1, 1, ago=25 * HOUR, missing=9, wanting=9)
     day = reported(any_store, 2, 0, missing=2, stuck=5, wanting=7)
     codes, metrics = told(any_store)
     assert codes == ["reconciliation.wanting"]
@@ -444,6 +461,29 @@ def test_what_a_reconciliation_misses_is_told_until_the_day_is_clean(any_store: 
     codes, metrics = told(any_store)
     assert codes == []
     assert figure(metrics, "wanting", axis="vxp", kind="missing") == 0
+
+
+def test_days_that_are_made_up_at_once_are_all_told_for_a_day(any_store: Store) -> None:
+    days = [
+        reported(any_store, 1, 3, missing=1, wanting=1),
+        reported(any_store, 2, 2, foreign=2, missing=2, wanting=4),
+        reported(any_store, 3, 1, stuck=4, wanting=4),
+        reported(any_store, 4, 0),
+    ]
+    reported(any_store, 5, 20, daily=False, missing=9)  # a person asks for a day of long ago
+    assert days_told(any_store) == days[:2]
+    _, metrics = told(any_store)
+    wanting = [figure(metrics, "wanting", axis="vxp", kind=k) for k in ("missing", "foreign")]
+    assert wanting == [3, 2]
+    reported(any_store, 6, 2, daily=False)  # the axis' operator has found what was missing
+    assert days_told(any_store) == days[:1]
+
+
+def test_the_newest_day_is_told_for_as_long_as_it_is_the_newest(any_store: Store) -> None:
+    reported(any_store, 1, 30, ago=29 * 24 * HOUR, missing=1, wanting=1)
+    assert told(any_store)[0] == ["reconciliation.late", "reconciliation.wanting"]
+    reported(any_store, 2, 0)
+    assert told(any_store)[0] == []
 
 
 def test_a_full_queue_and_a_ledger_that_stands_are_errors(any_store: Store) -> None:

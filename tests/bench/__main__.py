@@ -1,6 +1,6 @@
 """`make bench`: ratios to floors measured in the same run; nothing here passes or fails a build.
 
-    python -m tests.bench                     everything, about five minutes
+    python -m tests.bench                     everything, about ten minutes
     python -m tests.bench rate                one part: documents, packages, carry, rate, queue,
                                               silent, ledger, soap
     python -m tests.bench --rounds 1 --short  a quick look

@@ -2,8 +2,8 @@
 
 In:     submissions from their last byte to their commit; turns of workers; word from other doors.
 Out:    a nap between two turns while submissions wait; threads that share an interpreter fairly.
-Never:  stops a worker: a nap is bounded, and the shorter the longer its work has waited, so what
-        is accepted leaves at the rate at which it is accepted however many stand at the door.
+Never:  stops a worker: a nap is bounded, and the shorter the longer its work has waited, so the
+        queue moves however many stand at the door. It may grow all the same: `api.max_backlog`.
 
 A unit's system waits for its receipt; nobody waits for the next turn of a worker. On SQLite both
 share one loop, and a burst at the door would otherwise be answered at the pace of the backlog. On

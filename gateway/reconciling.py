@@ -407,8 +407,8 @@ def reported_until(
 
 
 def once(axis: str, day: date) -> str:
-    """The key of a daily report: one for each axis and day."""
-    return f"{axis}/{day.isoformat()}"
+    """`reconciliations.daily_key` of a date."""
+    return reconciliations.daily_key(axis, day.isoformat())
 
 
 def _lease(axis: str) -> str:

@@ -217,15 +217,15 @@ def _reported(tx: Tx, axes: Sequence[str], at: time | None, now: datetime) -> di
     if at is None:
         return found
     for axis in axes:
-        since = due_since(now, at, reported_until(tx, axis, reconciliations.first_sent))
-        last = reconciliations.told_since(tx, axis, now - TOLD_FOR, _first_made_up(now - TOLD_FOR))
-        found[axis] = Reported(since, {one.day: one.counts for one in last})
+        until = reported_until(tx, axis, reconciliations.first_sent)
+        since = now - TOLD_FOR
+        # the earliest day whose daily report can have been made after that
+        made_up = since.astimezone(VIETNAM).date() - timedelta(days=MOST_MADE_UP + 1)
+        first = min(made_up, until or made_up).isoformat()
+        last = reconciliations.told_since(tx, axis, since, first)
+        days = {one.day: one.counts for one in last}
+        found[axis] = Reported(due_since(now, at, until), days)
     return found
-
-
-def _first_made_up(since: datetime) -> str:
-    """The earliest day whose daily report can have been made after this."""
-    return (since.astimezone(VIETNAM).date() - timedelta(days=MOST_MADE_UP + 1)).isoformat()
 
 
 def _ages(now: datetime, by_lane: Mapping[int, datetime]) -> dict[int, float]:

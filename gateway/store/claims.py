@@ -238,6 +238,7 @@ def claim(
     takes, owed = look.deal(waiting, most, look.owed)
     going: Counter[str] = Counter()
     taken: list[Claim] = []
+    dues: list[datetime] = []
     places, more = list(start), False
     for lane, rows in enumerate(lanes):
         wanted = takes[lane]
@@ -245,14 +246,15 @@ def claim(
         got = _take(tx, [row.id for row in offered], wanted, lease_until, now)
         going.update(one.destination for one in got)
         taken += got
-        tried = {row.id for row in offered}
+        ids, tried = {one.id for one in got}, {row.id for row in offered}
+        dues += [row.due_at for row in offered if row.id in ids]
         short = len(got) < wanted
-        done = _done(rows, {one.id for one in got}, tried, short, full, now)
+        done = _done(rows, ids, tried, short, full, now)
         if done:
             places[lane] = max(places[lane], Place(rows[done - 1].due_at, rows[done - 1].id))
         beyond = done == len(rows) == window
         more = more or beyond or (short and len(rows) > len(offered))
-    waited = _waited(lanes, {one.id for one in taken}, now)
+    waited = sum((now - due_at).total_seconds() for due_at in dues) / max(len(dues), 1)
     look.found = Found(began, full, tuple(places), owed, more and len(taken) < most, waited)
     return _with_receivers(tx, sorted(taken, key=lambda c: (c.lane, c.accepted_at, c.id)))
 
@@ -304,13 +306,6 @@ def _take(tx: Tx, offered: Sequence[str], most: int, until: datetime, now: datet
         return []
     params = {"offered": list(offered), "most": most, "until": until, "now": now}
     return [Claim._make(row) for row in tx.execute(_CLAIM, params).all()]
-
-
-def _waited(lanes: Sequence[Sequence[_Row]], taken: Collection[str], now: datetime) -> float:
-    waits = [
-        (now - row.due_at).total_seconds() for rows in lanes for row in rows if row.id in taken
-    ]
-    return sum(waits) / len(waits) if waits else 0.0
 
 
 def _done(

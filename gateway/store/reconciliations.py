@@ -89,6 +89,11 @@ class Made(NamedTuple):
     record_id: str
 
 
+def daily_key(axis: str, day: str) -> str:
+    """`once` of the daily report: one for each axis and day."""
+    return f"{axis}/{day}"
+
+
 class Listed(NamedTuple):
     id: str
     axis: str
@@ -96,6 +101,10 @@ class Listed(NamedTuple):
     once: str
     made_at: datetime
     counts: Mapping[str, int]
+
+    @property
+    def daily(self) -> bool:
+        return self.once == daily_key(self.axis, self.day)
 
 
 _SENT = (
@@ -250,7 +259,7 @@ _BY_ID = select(*_MADE).where(reconciliation.c.id == bindparam("id"))
 _ONCE = select(*_MADE).where(reconciliation.c.once == bindparam("key"))
 _NEWEST_DAILY = select(func.max(reconciliation.c.day)).where(
     reconciliation.c.axis == bindparam("on_axis"),
-    # daily ones are named for their axis and day, the others for their id
+    # as `daily_key` says it; the others are named for their id
     reconciliation.c.once == reconciliation.c.axis + "/" + reconciliation.c.day,
 )
 _FIRST_SENT = select(func.min(t.c.accepted_at)).where(t.c.axis == bindparam("on_axis"))
@@ -475,19 +484,14 @@ def told_since(tx: Tx, axis: str, since: datetime, first_day: str) -> list[Liste
     """Of the newest day that has a daily report, and of each whose daily report was made after
     `since`, the last report: asked for again by a person, or the daily one. By day.
 
-    `first_day`: none before it can have been made since then.
+    `first_day`: where to begin; the newest day with a daily report is not before it, and of none
+    before it can one have been made since then.
     """
-    newest = newest_daily(tx, axis)
-    if not newest:
-        return []
-    asked = {"on_axis": axis, "from_day": min(newest, first_day)}
-    rows = map(Listed._make, tx.execute(_SINCE_DAY, asked).all())
-    last, days = {}, {newest}
-    for row in rows:
-        last[row.day] = row
-        if row.once == f"{axis}/{row.day}" and row.made_at > since:
-            days.add(row.day)
-    return [last[day] for day in sorted(days)]
+    asked = {"on_axis": axis, "from_day": first_day}
+    rows = [Listed._make(row) for row in tx.execute(_SINCE_DAY, asked)]
+    last = {row.day: row for row in rows}
+    daily = [row for row in rows if row.daily]
+    return [last[row.day] for row in daily if row.made_at > since or row is daily[-1]]
 
 
 def page(tx: Tx, *, axis: str, day: str, before: str, most: int) -> list[Listed]:

@@ -50,9 +50,8 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 def nothing_is_kept(at: Door) -> Iterator[None]:
     before = at.kept()
     yield
-    for _ in range(
-        200
-    ):  # a file is let go of by the thread that wrote it, which may be a little later
+    # a file is let go of by the thread that wrote it, which may be a little later
+    for _ in range(200):
         if at.kept() == before:
             break
         time.sleep(0.05)

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway import watch
 from gateway.alarming import Alarm, Patience
 from gateway.braking import BrakeLimits, Braking
+from gateway.errors import Finding
 from gateway.model.arrival import ArrivalState
 from gateway.model.breaker import Breaker, BreakerState
 from gateway.promise import VIETNAM
@@ -350,10 +351,14 @@ def test_a_list_that_no_process_can_read_is_said_once_for_its_axis(any_store: St
 MIDNIGHT = time(0, 0)
 
 
+def said_of_reports(store: Store) -> list[Finding]:
+    patience = Patience(1e9, reconciled=["vxp"], reconcile_at=MIDNIGHT)
+    return asyncio.run(watch.readiness(store, patience, no_stamps()))
+
+
 def told(store: Store) -> tuple[list[str], Metrics]:
     """What is said of the axis' reports, and the figures."""
-    patience = Patience(1e9, reconciled=["vxp"], reconcile_at=MIDNIGHT)
-    found = asyncio.run(watch.readiness(store, patience, no_stamps()))
+    found = said_of_reports(store)
     metrics = Metrics()
     asyncio.run(
         watch.measure(
@@ -371,8 +376,7 @@ def told(store: Store) -> tuple[list[str], Metrics]:
 
 def days_told(store: Store) -> list[str]:
     """The days of whose reports something is said."""
-    patience = Patience(1e9, reconciled=["vxp"], reconcile_at=MIDNIGHT)
-    found = asyncio.run(watch.readiness(store, patience, no_stamps()))
+    found = said_of_reports(store)
     assert {f.code for f in found} == {"reconciliation.wanting"}
     return [day for f in found for day in re.findall(r"reconciliation of (\S+)", f.text.en)]
 

@@ -40,7 +40,7 @@ def test_a_worker_that_fails_in_every_turn_is_silent_until_one_succeeds(problem:
 
 
 class Listening(Courtesy):
-    """A courtesy that keeps what it is told."""
+    """A courtesy that also keeps what it is told."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +48,7 @@ class Listening(Courtesy):
 
     async def give_way(self, late: float = 0.0) -> None:
         self.told.append(late)
+        await super().give_way(late)
 
 
 def test_after_each_turn_a_worker_says_how_late_its_work_is() -> None:
